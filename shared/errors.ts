@@ -1,0 +1,110 @@
+type Entry = { status?: number; retryable?: true; hint: string }
+
+/**
+ * Every way in which Provost says no, in one table: the code that programs read, the HTTP status it answers with, whether
+ * the same step may be tried again by itself, and what a person can do about it.
+ */
+const table = {
+  // What a caller asked for is wrong or cannot be had.
+  invalid_request: { status: 400, hint: 'Correct the named fields and send the request again.' },
+  unauthorized: { status: 401, hint: 'Send the header "Authorization: Bearer KEY" with a key of this fleet.' },
+  forbidden: { status: 403, hint: 'Use a key whose role allows this.' },
+  not_found: { status: 404, hint: 'Check the name; a destroyed jail and an operation past 30 days are gone.' },
+  name_taken: { status: 409, hint: 'Choose another name, or destroy the jail that has it.' },
+  no_capacity: { status: 409, hint: 'Ask for less, destroy a jail, or add a host.' },
+  no_free_address: { status: 409, hint: 'Destroy a jail, or add a pool to a host.' },
+  address_taken: { status: 409, hint: 'Choose another address, or leave it out and get a free one.' },
+  no_suitable_host: {
+    status: 409,
+    hint: 'Each host says in the detail why it cannot take the jail; change what most of them name.',
+  },
+  jail_busy: { status: 409, hint: 'Wait for the named operation to end, or cancel it.' },
+  jail_failed: { status: 409, hint: 'Retry its last operation, or destroy the jail.' },
+  not_cancellable: { status: 409, hint: 'A stop or a destroy that runs only goes forward; wait for it to end.' },
+  not_retryable: {
+    status: 409,
+    hint: "Only a jail's last operation can be retried, and only once it has failed or was cancelled.",
+  },
+  too_large: { status: 413, hint: 'Send at most 1 MiB in one request.' },
+  unknown_world: { status: 422, hint: 'GET /v1/worlds lists the worlds that hosts offer.' },
+  unknown_host: { status: 422, hint: 'GET /v1/hosts lists the hosts of the fleet.' },
+  address_not_in_pool: { status: 422, hint: "Ask for an address inside a host's pool; GET /v1/hosts lists the pools." },
+  unsupported_limit: { status: 422, hint: 'Leave this limit out, or declare it in the capacity of a host that can hold it.' },
+  idempotency_key_reused: { status: 422, hint: 'Use a new Idempotency-Key for a new request.' },
+  rate_limited: { status: 429, hint: 'Wait as long as Retry-After says.' },
+  queue_unavailable: { status: 503, hint: 'Nothing was accepted. Send the same request again after Retry-After.' },
+
+  // What can go wrong on a host while a plan runs.
+  command_failed: { hint: "Read the command's output in the operation's log, mend its cause, then retry." },
+  program_missing: { hint: 'Install the program on the host, or set commandPath; `provost doctor` lists what is needed.' },
+  step_timeout: { hint: 'See in the log what the step waited for; retry when the host is quieter.' },
+  mirror_unavailable: { retryable: true, hint: 'Check that the host reaches the mirror, then retry.' },
+  resource_busy: { retryable: true, hint: 'Find what still uses it on the host (fuser, lsof), end it, then retry.' },
+  checksum_mismatch: {
+    hint: "The archive is not the one the world's definition names. Correct the sha256 or fetch the archive again.",
+  },
+  archive_invalid: { hint: 'The archive is damaged or of an unknown kind. Fetch it again.' },
+  world_source_missing: { hint: "Put the world's source where its definition says, or correct the definition." },
+  disk_full: { hint: "Free space on the host's disk, then retry." },
+  isolation_unproven: { hint: 'A check of isolation failed; the jail was taken down. The named check says what was seen.' },
+  journal_conflict: { hint: "The host's journal knows a later operation of this jail. Retry from the newest one." },
+  not_built: { hint: 'The root of this jail is not on the host. Retry the provision.' },
+  unknown_plan: { hint: 'Upgrade the worker of this host; it does not know this plan.' },
+  moved_away: { hint: 'The operation was moved to another host; nothing is left here.' },
+  cancelled: { hint: 'Retry to start it again.' },
+  host_unfit: { hint: 'Mend what is named; `provost doctor` checks the host.' },
+  unexpected: { hint: "This is a fault of Provost; the worker's log has the details." },
+} as const satisfies Record<string, Entry>
+
+export type ErrorCode = keyof typeof table
+
+export type ErrorFacts = {
+  hint?: string
+  retryable?: boolean
+  command?: string
+  exitCode?: number
+  logTail?: string
+  step?: string
+  errors?: { field: string; message: string }[]
+  /** Seconds, for `Retry-After`. */
+  retryAfter?: number
+  cause?: unknown
+}
+
+/** The one error class. Anything else that is thrown is a fault of ours. */
+export class ProvostError extends Error {
+  override readonly name = 'ProvostError'
+  readonly code: ErrorCode
+  readonly hint: string
+  readonly retryable: boolean
+  readonly facts: ErrorFacts
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    const entry: Entry = table[code]
+    this.code = code
+    this.hint = facts.hint ?? entry.hint
+    this.retryable = facts.retryable ?? entry.retryable ?? false
+    this.facts = facts
+  }
+
+  /** The HTTP status, 500 for a code that only a worker knows. */
+  get status(): number {
+    const entry: Entry = table[this.code]
+    return entry.status ?? 500
+  }
+}
+
+/** Any thrown value as a `ProvostError`; what is not ours becomes `unexpected`. */
+export function toProvostError(thrown: unknown): ProvostError {
+  if (thrown instanceof ProvostError) return thrown
+  if (errnoOf(thrown) === 'ENOSPC' || errnoOf(thrown) === 'EDQUOT')
+    return new ProvostError('disk_full', 'The disk of the host is full.', { cause: thrown })
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new ProvostError('unexpected', message, { cause: thrown })
+}
+
+/** The `errno` name (`ENOENT`, …) that Node put on a system error. */
+export function errnoOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : undefined
+}

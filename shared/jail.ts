@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { Size } from './size.ts'
+
+/** The part of jail(8)'s names that is safe everywhere: no dot (hierarchy), no `=` (parameters), never all digits. */
+export const JailName = z.string().regex(/^[a-z][a-z0-9_]{0,29}$/, 'must match ^[a-z][a-z0-9_]{0,29}$')
+
+/** The names of worlds, clients, hosts and label keys. */
+export const PlainName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must match ^[a-z0-9][a-z0-9._-]{0,62}$')
+
+/** RFC 1123; at most 64 characters because sethostname(2) on Linux takes no more. */
+export const Hostname = z
+  .string()
+  .max(64, 'must have at most 64 characters')
+  .regex(
+    /^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/,
+    'must be a host name (RFC 1123)',
+  )
+
+/** One argument array, without a shell; the alphabet has nothing that a shell or jail.conf(5) would read as its own. */
+export const Command = z
+  .array(z.string().regex(/^[A-Za-z0-9_./:@%+,=-]{1,1024}$/, 'may only have the characters A-Z a-z 0-9 _ . / : @ % + , = -'))
+  .min(1)
+  .max(32)
+
+/** An address as asked for: IPv4 or IPv6, with or without a prefix length. Which pool it belongs to is checked later. */
+export const AskedAddress = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+  error: 'must be an IPv4 or IPv6 address, like 10.0.0.7 or 10.0.0.7/24',
+})
+
+const Cpu = z.number().min(0.01).max(1024).multipleOf(0.001)
+const Processes = z.int().min(1).max(1_000_000)
+
+/** What a caller may ask; sizes as numbers of bytes or strings like `512M`, cpu in cores. */
+export const AskedLimits = z.strictObject({
+  memory: Size.optional(),
+  cpu: Cpu.optional(),
+  processes: Processes.optional(),
+  disk: Size.optional(),
+})
+
+/** What a jail has: bytes, cores, a count. `disk` only where the host can hold it. */
+export const Limits = z.object({
+  memory: z.int().positive(),
+  cpu: Cpu,
+  processes: Processes,
+  disk: z.int().positive().optional(),
+})
+export type Limits = z.infer<typeof Limits>
+
+export const Labels = z.record(PlainName, z.string().max(256)).refine((labels) => Object.keys(labels).length <= 64, {
+  message: 'at most 64 labels',
+})
+
+export const CreateJail = z
+  .strictObject({
+    name: JailName,
+    client: PlainName,
+    world: PlainName,
+    hostname: Hostname.optional(),
+    host: PlainName.optional(),
+    addresses: z.array(AskedAddress).min(1).max(16).optional(),
+    limits: AskedLimits.optional(),
+    command: Command.optional(),
+    labels: Labels.optional(),
+  })
+  .meta({ id: 'CreateJail' })
+export type CreateJail = z.infer<typeof CreateJail>
+
+/** The host name of a jail whose caller gave none: its name with `_` as `-`, trailing `-` dropped. */
+export function defaultHostname(name: string): string {
+  return name.replaceAll('_', '-').replace(/-+$/, '')
+}
+
+export const IsolationCheck = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })
+export type IsolationCheck = z.infer<typeof IsolationCheck>
+
+/** What was seen from outside the jail after its last start. */
+export const Isolation = z.object({ checkedAt: z.iso.datetime(), checks: z.array(IsolationCheck) })
+export type Isolation = z.infer<typeof Isolation>
+
+export const JailState = z.enum([
+  'queued',
+  'building',
+  'built',
+  'starting',
+  'running',
+  'stopping',
+  'stopped',
+  'failed',
+  'destroying',
+])
+export type JailState = z.infer<typeof JailState>
+
+/** A jail as HTTP shows it. Addresses are in CIDR form, IPv4 first; sizes are bytes; times RFC 3339 UTC. */
+export const Jail = z
+  .object({
+    name: JailName,
+    client: PlainName,
+    hostname: Hostname,
+    world: PlainName,
+    host: PlainName,
+    addresses: z.array(z.string()),
+    limits: Limits,
+    command: Command.optional(),
+    labels: Labels,
+    state: JailState,
+    jid: z.int().nullable(),
+    epoch: z.int(),
+    isolation: Isolation.optional(),
+    lastOperation: z.string(),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Jail' })
+export type Jail = z.infer<typeof Jail>

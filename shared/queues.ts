@@ -1,0 +1,20 @@
+import type { JobName } from './job.ts'
+
+/** A host's queues. Builds and starts have slots of their own, and what takes a jail down never waits behind them. */
+export type QueueKind = 'build' | 'start' | 'stop'
+
+export const queueKinds = ['build', 'start', 'stop'] as const satisfies QueueKind[]
+
+export function queueOf(job: JobName): QueueKind {
+  return job === 'build' || job === 'start' ? job : 'stop'
+}
+
+/** The BullMQ name of a host's queue; with the host in it, since queue boards go by name alone. */
+export function queueName(host: string, kind: QueueKind): string {
+  return `${host}.${kind}`
+}
+
+/** No colon and not all digits, as BullMQ wants it. `wakeup` counts how often the operation was put into a queue. */
+export function jobId(operation: string, wakeup: number, job: JobName): string {
+  return `${operation}-${wakeup}-${job}`
+}

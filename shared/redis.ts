@@ -1,0 +1,32 @@
+import { Redis, type RedisOptions } from 'ioredis'
+
+/**
+ * A connection to `redis://`, `rediss://`, or, with Sentinel,
+ * `redis+sentinel://[user:password@]HOST:PORT[,HOST:PORT…]/MASTER[/DB]`.
+ */
+export function connectRedis(url: string, options: RedisOptions = {}): Redis {
+  const common = { retryStrategy: (times: number) => Math.min(200 * times, 2_000), ...options }
+  return url.startsWith('redis+sentinel://') ? new Redis({ ...common, ...sentinelOptions(url) }) : new Redis(url, common)
+}
+
+function sentinelOptions(url: string): RedisOptions {
+  const match = /^redis\+sentinel:\/\/(?:([^:@/]*):([^@/]*)@)?([^/]+)\/([^/]+)(?:\/(\d+))?$/.exec(url)
+  if (!match) throw new Error(`Not a Sentinel address: redis+sentinel://HOST:PORT[,HOST:PORT…]/MASTER[/DB] is needed.`)
+  const [, username, password, hosts = '', name = '', db] = match
+  return {
+    name,
+    sentinels: hosts.split(',').map((host) => {
+      const [address = '', port = '26379'] = host.split(':')
+      return { host: address, port: Number(port) }
+    }),
+    ...(username ? { username: decodeURIComponent(username) } : {}),
+    ...(password ? { password: decodeURIComponent(password) } : {}),
+    db: Number(db ?? 0),
+  }
+}
+
+/** Publishing, reading and adding must fail at once while Redis is away: the producer answers 503 instead of hanging. */
+export const failFast = { enableOfflineQueue: false, maxRetriesPerRequest: 0 } as const satisfies RedisOptions
+
+/** Blocking reads and workers wait until Redis is back. BullMQ wants `null` of an instance that it is given. */
+export const waitForEver = { maxRetriesPerRequest: null } as const satisfies RedisOptions

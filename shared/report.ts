@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import { Isolation, JailName, PlainName } from './jail.ts'
+import { OperationError, StepState, Waiting } from './operation.ts'
+
+/**
+ * How an operation stands, whole, as its worker sees it: a later report makes an earlier one superfluous, so one that is
+ * lost or late does no harm. `sequence` rises over all runs of an attempt.
+ */
+export const OperationReport = z.object({
+  type: z.literal('operation'),
+  host: PlainName,
+  operation: z.uuid(),
+  jail: JailName,
+  epoch: z.int(),
+  attempt: z.int(),
+  sequence: z.int(),
+  at: z.iso.datetime(),
+  status: z.enum(['running', 'succeeded', 'failed', 'cancelled']),
+  percent: z.int(),
+  step: z.string().nullable(),
+  steps: z.array(StepState),
+  waiting: Waiting.optional(),
+  error: OperationError.optional(),
+  /** The state the jail is in now. `gone`: nothing of it is left on the host. */
+  jailState: z.enum(['building', 'built', 'starting', 'running', 'stopping', 'stopped', 'failed', 'destroying', 'gone']),
+  jid: z.int().nullable(),
+  isolation: Isolation.optional(),
+})
+export type OperationReport = z.infer<typeof OperationReport>
+
+/** How a jail stands that no operation is at work on: found at a worker's start. */
+export const JailReport = z.object({
+  type: z.literal('jail'),
+  host: PlainName,
+  jail: JailName,
+  epoch: z.int(),
+  at: z.iso.datetime(),
+  jailState: z.enum(['running', 'stopped']),
+  jid: z.int().nullable(),
+  isolation: Isolation.optional(),
+})
+export type JailReport = z.infer<typeof JailReport>
+
+/** A worker is there; its host report says the rest. */
+export const EnrolReport = z.object({ type: z.literal('enrol'), host: PlainName, at: z.iso.datetime() })
+
+/** One entry of the report stream, in its field `report`, as JSON. */
+export const Report = z.discriminatedUnion('type', [OperationReport, JailReport, EnrolReport])
+export type Report = z.infer<typeof Report>

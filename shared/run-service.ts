@@ -1,0 +1,40 @@
+import type { Logger } from 'pino'
+import { ConfigError } from './read-config.ts'
+
+/** A running service. `stop` ends it gracefully; `kill`, when there is one, makes what still runs give up. */
+export type Service = { stop(): Promise<void>; kill?(): void }
+
+/**
+ * Starts a service and ends it by signals: the first SIGTERM or SIGINT stops it gracefully, the second at once. Faults of
+ * the configuration are printed as they are, exit status 2.
+ */
+export async function runService(start: () => Promise<Service>, log: Logger): Promise<void> {
+  let service: Service | undefined
+  let signals = 0
+  const onSignal = (signal: string) => {
+    signals += 1
+    if (signals > 1) {
+      log.warn({ signal }, 'second signal: ending at once')
+      service?.kill?.()
+      process.exit(1)
+    }
+    log.info({ signal }, 'stopping; a second signal ends at once')
+    if (!service) process.exit(0)
+    service.stop().then(
+      () => process.exit(0),
+      (error) => {
+        log.error({ err: error }, 'could not stop in order')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  try {
+    service = await start()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(2)
+  }
+}

@@ -1,0 +1,17 @@
+import { z } from 'zod'
+
+const factors = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 } as const
+
+/** A size in bytes, given as a number or as a string like `512M` (K, M and G are powers of 1024). Gives bytes. */
+export const Size = z.union([z.number(), z.string()]).transform((value, context) => {
+  const bytes = typeof value === 'number' ? value : parseSize(value)
+  if (bytes !== undefined && Number.isSafeInteger(bytes) && bytes > 0) return bytes
+  context.addIssue({ code: 'custom', message: 'must be a whole number of bytes or a size like 512M (K, M or G)' })
+  return z.NEVER
+})
+
+function parseSize(text: string): number | undefined {
+  const match = /^(\d{1,15})([KMG]?)$/.exec(text)
+  if (!match) return undefined
+  return Number(match[1]) * factors[match[2] as keyof typeof factors]
+}

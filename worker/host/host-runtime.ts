@@ -1,0 +1,48 @@
+import type { Isolation } from '#shared/jail.ts'
+import type { JailSpec } from '#shared/job.ts'
+
+/** One thing that a host must have or be, and what to do when it is not so. */
+export type Check = { name: string; ok: boolean; detail: string; remedy?: string }
+
+/** A world on a host: its name and the sha256 of its definition. Jails made from it keep both. */
+export type WorldId = { name: string; digest: string }
+
+/** What a host must be able to do, and what it supports. Two implementations: `freebsd` and `linux`. */
+export interface HostRuntime {
+  readonly runtime: 'freebsd' | 'linux'
+  /** Kernel and machine, like `linux/x64`: worlds of one name are the same thing only on one platform. */
+  readonly platform: string
+  readonly supports: { diskLimit: boolean }
+
+  /** Everything this host needs to have; never throws for what is missing. */
+  check(): Promise<Check[]>
+  /** Makes the directories and learns the host's facts. @throws ProvostError `host_unfit` naming all that is missing. */
+  open(): Promise<void>
+
+  /** An empty directory, beside the filled worlds, to fill one in. */
+  stageWorld(world: WorldId): Promise<string>
+  /** Puts a filled stage in its place in one rename. */
+  commitWorld(world: WorldId): Promise<void>
+  /** Removes the stage of a world, with everything mounted below it undone first; nothing there is fine. */
+  discardStage(world: WorldId): Promise<void>
+  /** Removes every stage that a killed worker left. */
+  discardStages(): Promise<void>
+  listWorlds(): Promise<WorldId[]>
+  /** Where a filled world's tree is. */
+  worldTree(world: WorldId): string
+
+  // Each may be repeated: an `ensure` of what is there and a `remove` of what is not are done at once.
+  ensureRoot(jail: JailSpec, signal: AbortSignal): Promise<void>
+  removeRoot(jail: JailSpec, signal: AbortSignal): Promise<void>
+  ensureNetwork(jail: JailSpec, signal: AbortSignal): Promise<void>
+  removeNetwork(jail: JailSpec, signal: AbortSignal): Promise<void>
+  /** Brings the jail up, with its limits on it from its first process. Gives its jid (on Linux its first process). */
+  ensureJail(jail: JailSpec, signal: AbortSignal): Promise<number>
+  removeJail(jail: JailSpec, signal: AbortSignal): Promise<void>
+  /** Starts the jail's command: `/bin/sh /etc/rc` where the world has it is waited for, any other is not. */
+  startCommand(jail: JailSpec, signal: AbortSignal): Promise<void>
+  /** Whether it runs, by what the host says and not by what was asked. */
+  findJail(jail: JailSpec): Promise<{ jid: number } | undefined>
+  /** Looks at the running jail from outside, with no program of its own world. */
+  proveIsolation(jail: JailSpec, signal: AbortSignal): Promise<Isolation>
+}

@@ -1,0 +1,197 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { accessSync, constants } from 'node:fs'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { v7 as uuid } from 'uuid'
+import { ProvostError } from '#shared/errors.ts'
+
+export type CommandResult = { exitCode: number; stdout: string; stderr: string }
+
+export type CommandOptions = {
+  signal?: AbortSignal
+  timeoutMs?: number
+  /** What the command reads from its standard input; without it, /dev/null. */
+  input?: string
+  cwd?: string
+  env?: Record<string, string>
+  /** Exit codes that are an answer and not a failure; 0 always is. */
+  okExitCodes?: number[]
+  /** Each new piece of its standard output, while it runs. */
+  onOutput?(text: string): void
+  /** Appends both outputs to this file, which the command may keep open after it ended. */
+  outputFile?: string
+}
+
+/** Runs a program with its arguments, never through a shell. @throws ProvostError `command_failed`, `program_missing`. */
+export type RunCommand = (program: string, args: string[], options?: CommandOptions) => Promise<CommandResult>
+
+/** One finished command, for an operation's log. */
+export type CommandRecord = { command: string; exitCode: number | null; output: string; durationMs: number }
+
+/** Who the commands are run for: their environment carries it, so that a later worker can end what it left running. */
+type Purpose = { operation: string; record(command: CommandRecord): void }
+const purpose = new AsyncLocalStorage<Purpose>()
+
+/** Runs `work`; every command below it carries the operation and lands in its log. */
+export function onBehalfOf<T>(operation: string, record: (command: CommandRecord) => void, work: () => Promise<T>): Promise<T> {
+  return purpose.run({ operation, record }, work)
+}
+
+const forceKillAfterMs = 5_000
+const outputPollMs = 200
+const tailBytes = 4_096
+const outputCapBytes = 4 * 1024 * 1024
+
+/**
+ * The only place that starts a process. Outputs go to files without a name, not to pipes: a daemon that keeps them open
+ * holds nobody up, and a worker that dies breaks no pipe of a command that goes on.
+ *
+ * `commandPath` is where programs are looked for; `worker` marks the children of one host's workers.
+ */
+export function commandRunner({ commandPath, worker }: { commandPath: string; worker: string }): RunCommand {
+  const found = new Map<string, string>()
+  const pathOf = (program: string) => {
+    const path = found.get(program) ?? findProgram(program, commandPath)
+    if (!path) throw new ProvostError('program_missing', `The program ${program} is not in ${commandPath}.`)
+    found.set(program, path)
+    return path
+  }
+  return async (program, args, options = {}) => {
+    const started = performance.now()
+    const path = pathOf(program)
+    const outputs = options.outputFile ? await appendTo(options.outputFile) : await namelessFiles()
+    const work = purpose.getStore()
+    try {
+      const child = execa(path, args, {
+        stdin: options.input === undefined ? 'ignore' : 'pipe',
+        ...(options.input === undefined ? {} : { input: options.input }),
+        stdout: outputs.stdout.fd as 3,
+        stderr: outputs.stderr.fd as 3,
+        buffer: false,
+        extendEnv: false,
+        env: {
+          PATH: commandPath,
+          LC_ALL: 'C',
+          ...options.env,
+          PROVOST_WORKER: worker,
+          ...(work ? { PROVOST_OPERATION: work.operation } : {}),
+        },
+        ...(options.cwd ? { cwd: options.cwd } : {}),
+        ...(options.signal ? { cancelSignal: options.signal } : {}),
+        ...(options.timeoutMs ? { timeout: options.timeoutMs } : {}),
+        killDescendants: true,
+        forceKillAfterDelay: forceKillAfterMs,
+        cleanup: false,
+        reject: false,
+      })
+      const follow = options.onOutput ? followOutput(outputs.stdout, options.onOutput) : undefined
+      const result = await child
+      await follow?.end()
+
+      const [stdout, stderr] = options.outputFile ? ['', ''] : [await contentOf(outputs.stdout), await contentOf(outputs.stderr)]
+      const command = [program, ...args].join(' ')
+      const exitCode = result.exitCode ?? null
+      work?.record({ command, exitCode, output: tail(stdout + stderr), durationMs: performance.now() - started })
+
+      if (options.signal?.aborted) throw options.signal.reason
+      if (result.exitCode !== undefined && (result.exitCode === 0 || options.okExitCodes?.includes(result.exitCode)))
+        return { exitCode: result.exitCode, stdout, stderr }
+      throw failureOf(program, command, result, stdout, stderr)
+    } finally {
+      await outputs.stdout.close()
+      if (outputs.stderr !== outputs.stdout) await outputs.stderr.close()
+    }
+  }
+}
+
+/** The absolute path of a program in a `:`-separated list of directories. */
+export function findProgram(program: string, commandPath: string): string | undefined {
+  const candidates = program.startsWith('/') ? [program] : commandPath.split(':').map((directory) => join(directory, program))
+  return candidates.find((candidate) => {
+    try {
+      accessSync(candidate, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+type Outcome = { exitCode?: number | undefined; signal?: string | undefined; timedOut: boolean; code?: string | undefined }
+
+function failureOf(program: string, command: string, result: Outcome, stdout: string, stderr: string): ProvostError {
+  const how = result.timedOut
+    ? 'did not end in its time'
+    : result.exitCode === undefined
+      ? `was ended by ${result.signal ?? result.code ?? 'an unknown cause'}`
+      : `ended with exit code ${result.exitCode}`
+  const logTail = tail(stdout + stderr)
+  const lastLine = (stderr.trim() || stdout.trim()).split('\n').at(-1)
+  const facts = { command, logTail, ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }) }
+  if (/No space left on device|Disk quota exceeded/.test(logTail))
+    return new ProvostError('disk_full', 'The disk of the host is full.', facts)
+  return new ProvostError(
+    result.timedOut ? 'step_timeout' : 'command_failed',
+    `${program} ${how}${lastLine ? `: ${lastLine}` : '.'}`,
+    facts,
+  )
+}
+
+type Outputs = { stdout: FileHandle; stderr: FileHandle }
+
+async function namelessFiles(): Promise<Outputs> {
+  const [stdout, stderr] = await Promise.all([namelessFile(), namelessFile()])
+  return { stdout, stderr }
+}
+
+async function namelessFile(): Promise<FileHandle> {
+  const path = join(tmpdir(), `provost-${uuid()}`)
+  const file = await open(path, 'wx+', 0o600)
+  await unlink(path)
+  return file
+}
+
+async function appendTo(path: string): Promise<Outputs> {
+  const file = await open(path, 'a', 0o600)
+  return { stdout: file, stderr: file }
+}
+
+async function contentOf(file: FileHandle): Promise<string> {
+  const { size } = await file.stat()
+  const start = Math.max(0, size - outputCapBytes)
+  const buffer = Buffer.alloc(size - start)
+  await file.read(buffer, 0, buffer.length, start)
+  return buffer.toString('utf8')
+}
+
+/** Reads what is new in a growing file, whole lines at a time. */
+function followOutput(file: FileHandle, onOutput: (text: string) => void) {
+  let position = 0
+  let reading: Promise<void> = Promise.resolve()
+  const readNew = async () => {
+    const { size } = await file.stat()
+    if (size <= position) return
+    const buffer = Buffer.alloc(size - position)
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, position)
+    const whole = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1
+    position += whole
+    if (whole > 0) onOutput(buffer.toString('utf8', 0, whole))
+  }
+  const next = () => {
+    reading = reading.then(readNew)
+    return reading
+  }
+  const timer = setInterval(next, outputPollMs)
+  return {
+    end: async () => {
+      clearInterval(timer)
+      await next()
+    },
+  }
+}
+
+function tail(text: string): string {
+  return text.length > tailBytes ? `…${text.slice(-tailBytes)}` : text
+}
