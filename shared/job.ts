@@ -39,3 +39,7 @@ export const Job = z.object({
   issuedAt: z.iso.datetime(),
 })
 export type Job = z.infer<typeof Job>
+
+/** What tells a worker at once that an operation was cancelled; `name`: its first job. */
+export const CancelNotice = z.object({ job: Job, name: JobName })
+export type CancelNotice = z.infer<typeof CancelNotice>

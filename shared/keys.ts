@@ -37,10 +37,10 @@ export function redisKeys(prefix: string) {
     /** Expires `hostSilentMs` after the last heartbeat. */
     hostAlive: (id: string) => `${prefix}:host:${id}:alive`,
     /** Set once, by whoever comes first: the worker with its epoch, or who moves the operation away. */
-    binding: (host: string, operation: string) => `${prefix}:host:${host}:binding:${operation}`,
+    binding: (host: string, operation: string, epoch: number) => `${prefix}:host:${host}:binding:${operation}:${epoch}`,
     /** List: the commands of an operation on this host and what they printed. */
     log: (host: string, operation: string) => `${prefix}:host:${host}:log:${operation}`,
-    /** Channel: ids of operations to cancel. The durable flag is the operation's `cancelRequested`. */
+    /** Channel: notices of operations to cancel. The durable flag is the operation's `cancelRequested`. */
     cancels: (host: string) => `${prefix}:host:${host}:cancels`,
   }
 }

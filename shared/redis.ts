@@ -1,17 +1,21 @@
 import { Redis, type RedisOptions } from 'ioredis'
 
+// ioredis 6 speaks RESP3 and can shape replies in two ways; BullMQ and the code here read the older one.
+type Legacy = RedisOptions & { replyMapping: 'legacy' }
+
 /**
  * A connection to `redis://`, `rediss://`, or, with Sentinel,
  * `redis+sentinel://[user:password@]HOST:PORT[,HOST:PORT…]/MASTER[/DB]`.
  */
 export function connectRedis(url: string, options: RedisOptions = {}): Redis {
-  const common = { retryStrategy: (times: number) => Math.min(200 * times, 2_000), ...options }
-  return url.startsWith('redis+sentinel://') ? new Redis({ ...common, ...sentinelOptions(url) }) : new Redis(url, common)
+  const common: Legacy = { retryStrategy: (times) => Math.min(200 * times, 2_000), ...options, replyMapping: 'legacy' }
+  if (!url.startsWith('redis+sentinel://')) return new Redis(url, common)
+  return new Redis(Object.assign(common, sentinelOptions(url)))
 }
 
 function sentinelOptions(url: string): RedisOptions {
   const match = /^redis\+sentinel:\/\/(?:([^:@/]*):([^@/]*)@)?([^/]+)\/([^/]+)(?:\/(\d+))?$/.exec(url)
-  if (!match) throw new Error(`Not a Sentinel address: redis+sentinel://HOST:PORT[,HOST:PORT…]/MASTER[/DB] is needed.`)
+  if (!match) throw new Error('Not a Sentinel address: redis+sentinel://HOST:PORT[,HOST:PORT…]/MASTER[/DB] is needed.')
   const [, username, password, hosts = '', name = '', db] = match
   return {
     name,

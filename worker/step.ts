@@ -1,18 +1,19 @@
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
-import type { WorldStore } from './worlds/world-store.ts'
+import type { Asker, WorldStore } from './worlds/world-store.ts'
+
+/** What a step found out about the jail, for its record. */
+export type JailFacts = { jid?: number | null; isolation?: Isolation }
 
 /** What a step is given. `signal` ends it: by a cancel, by its timeout, or by the second signal to the worker. */
 export type StepContext = {
   host: HostRuntime
   worlds: WorldStore
   jail: JailSpec
+  asker: Asker
   signal: AbortSignal
-  /** How much of the step is done, from 0 to 1, by count and never by time. */
-  progress(fraction: number): void
-  /** What the step found out about the jail, for its record. */
-  learn(facts: { jid?: number | null; isolation?: Isolation }): void
+  learn(facts: JailFacts): void
 }
 
 /** One step of a plan: data, with what it does and what takes it back beside each other. Both may be repeated. */

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises'
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
 
@@ -18,6 +19,13 @@ export interface HostRuntime {
   check(): Promise<Check[]>
   /** Makes the directories and learns the host's facts. @throws ProvostError `host_unfit` naming all that is missing. */
   open(): Promise<void>
+
+  /** Changes with every boot: what a step did to mounts, links and processes is gone then. */
+  bootId(): Promise<string>
+  /** Takes the kernel's lock on an open file for the life of this process. False: another process has it. */
+  lockFile(file: FileHandle): Promise<boolean>
+  /** Ends every process that an earlier worker of this host started for an operation or a fill and left running. */
+  endPredecessor(): Promise<void>
 
   /** An empty directory, beside the filled worlds, to fill one in. */
   stageWorld(world: WorldId): Promise<string>

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { v7 as uuid } from 'uuid'
 import { ProvostError } from '#shared/errors.ts'
+import { followFile } from './follow-file.ts'
 
 export type CommandResult = { exitCode: number; stdout: string; stderr: string }
 
@@ -22,6 +23,8 @@ export type CommandOptions = {
   onOutput?(text: string): void
   /** Appends both outputs to this file, which the command may keep open after it ended. */
   outputFile?: string
+  /** An open file that the command gets as its descriptor 3. */
+  descriptor?: number
 }
 
 /** Runs a program with its arguments, never through a shell. @throws ProvostError `command_failed`, `program_missing`. */
@@ -40,7 +43,6 @@ export function onBehalfOf<T>(operation: string, record: (command: CommandRecord
 }
 
 const forceKillAfterMs = 5_000
-const outputPollMs = 200
 const tailBytes = 4_096
 const outputCapBytes = 4 * 1024 * 1024
 
@@ -65,10 +67,8 @@ export function commandRunner({ commandPath, worker }: { commandPath: string; wo
     const work = purpose.getStore()
     try {
       const child = execa(path, args, {
-        stdin: options.input === undefined ? 'ignore' : 'pipe',
+        stdio: descriptors(options, outputs),
         ...(options.input === undefined ? {} : { input: options.input }),
-        stdout: outputs.stdout.fd as 3,
-        stderr: outputs.stderr.fd as 3,
         buffer: false,
         extendEnv: false,
         env: {
@@ -86,7 +86,7 @@ export function commandRunner({ commandPath, worker }: { commandPath: string; wo
         cleanup: false,
         reject: false,
       })
-      const follow = options.onOutput ? followOutput(outputs.stdout, options.onOutput) : undefined
+      const follow = options.onOutput ? followFile(outputs.stdout, options.onOutput) : undefined
       const result = await child
       await follow?.end()
 
@@ -104,6 +104,12 @@ export function commandRunner({ commandPath, worker }: { commandPath: string; wo
       if (outputs.stderr !== outputs.stdout) await outputs.stderr.close()
     }
   }
+}
+
+// execa types its descriptors as 0 to 9; it takes any.
+function descriptors({ input, descriptor }: CommandOptions, { stdout, stderr }: Outputs) {
+  const stdin = input === undefined ? ('ignore' as const) : ('pipe' as const)
+  return [stdin, stdout.fd as 3, stderr.fd as 3, ...(descriptor === undefined ? [] : [descriptor as 3])] as const
 }
 
 /** The absolute path of a program in a `:`-separated list of directories. */
@@ -164,32 +170,6 @@ async function contentOf(file: FileHandle): Promise<string> {
   const buffer = Buffer.alloc(size - start)
   await file.read(buffer, 0, buffer.length, start)
   return buffer.toString('utf8')
-}
-
-/** Reads what is new in a growing file, whole lines at a time. */
-function followOutput(file: FileHandle, onOutput: (text: string) => void) {
-  let position = 0
-  let reading: Promise<void> = Promise.resolve()
-  const readNew = async () => {
-    const { size } = await file.stat()
-    if (size <= position) return
-    const buffer = Buffer.alloc(size - position)
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, position)
-    const whole = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1
-    position += whole
-    if (whole > 0) onOutput(buffer.toString('utf8', 0, whole))
-  }
-  const next = () => {
-    reading = reading.then(readNew)
-    return reading
-  }
-  const timer = setInterval(next, outputPollMs)
-  return {
-    end: async () => {
-      clearInterval(timer)
-      await next()
-    },
-  }
 }
 
 function tail(text: string): string {

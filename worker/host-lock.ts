@@ -1,0 +1,26 @@
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
+import type { HostRuntime } from './host/host-runtime.ts'
+
+/**
+ * Makes this the one worker of its host, until the process ends: the kernel gives the lock back, whatever ended it.
+ * @throws ProvostError `host_unfit` naming the worker that has it.
+ */
+export async function lockHost(host: HostRuntime, root: string): Promise<void> {
+  const path = join(root, 'worker.lock')
+  const file = await open(path, 'a+', 0o600)
+  if (!(await host.lockFile(file))) {
+    const holder = (await file.readFile('utf8')).trim() || 'an unknown process'
+    await file.close()
+    throw new ProvostError('host_unfit', `Another worker has this host already: ${holder}.`, {
+      hint: `End that worker first, or give this one another root than ${root}.`,
+    })
+  }
+  await file.truncate(0)
+  await file.write(`pid ${process.pid}, started ${new Date().toISOString()}`)
+  // The lock lives as long as the open file does, so the file must not be collected.
+  held.add(file)
+}
+
+const held = new Set<unknown>()

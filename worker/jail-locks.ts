@@ -1,0 +1,13 @@
+/** One at a time for each jail. Between processes the host's own lock is what keeps others away. */
+export function makeJailLocks() {
+  const last = new Map<string, Promise<unknown>>()
+  return async function withJail<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const turn = (last.get(name) ?? Promise.resolve()).then(work, work)
+    last.set(name, turn)
+    try {
+      return await turn
+    } finally {
+      if (last.get(name) === turn) last.delete(name)
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { type JobName, planVersion } from '#shared/job.ts'
+import type { OperationKind } from '#shared/operation.ts'
+import type { OperationReport } from '#shared/report.ts'
+import type { Step } from './step.ts'
+import { attachNetwork } from './steps/attach-network.ts'
+import { cloneRoot } from './steps/clone-root.ts'
+import { detachNetwork } from './steps/detach-network.ts'
+import { fillWorld } from './steps/fill-world.ts'
+import { mountRoot } from './steps/mount-root.ts'
+import { proveIsolation } from './steps/prove-isolation.ts'
+import { removeRoot } from './steps/remove-root.ts'
+import { runCommand } from './steps/run-command.ts'
+import { startJail } from './steps/start-jail.ts'
+import { stopJail } from './steps/stop-jail.ts'
+
+/** Steps that one job runs together, and what the jail is called meanwhile. */
+export type Part = { job: JobName; jailState: OperationReport['jailState']; steps: readonly Step[] }
+
+export type Plan = {
+  parts: readonly Part[]
+  /** The first step that a client could notice; the operation is bound to this host before it. */
+  bindsAt: Step
+  /** Whether a failure or a cancel takes back what was done. What is not undone only goes forward. */
+  undoes: boolean
+  /** What its success leaves. */
+  leaves: 'running' | 'stopped' | 'gone'
+}
+
+const bringUp = [attachNetwork, startJail, runCommand, proveIsolation]
+const takeDown = [stopJail, detachNetwork]
+
+/** What brings a stopped jail up: also outside any operation, after a reboot. */
+export const start: readonly Step[] = [mountRoot, ...bringUp]
+
+/** The order of all steps, said once. */
+const plans: Record<OperationKind, Plan> = {
+  provision: {
+    parts: [
+      { job: 'build', jailState: 'building', steps: [fillWorld, cloneRoot] },
+      { job: 'start', jailState: 'starting', steps: bringUp },
+    ],
+    bindsAt: attachNetwork,
+    undoes: true,
+    leaves: 'running',
+  },
+  start: {
+    parts: [{ job: 'start', jailState: 'starting', steps: start }],
+    bindsAt: mountRoot,
+    undoes: true,
+    leaves: 'running',
+  },
+  stop: {
+    parts: [{ job: 'stop', jailState: 'stopping', steps: takeDown }],
+    bindsAt: stopJail,
+    undoes: false,
+    leaves: 'stopped',
+  },
+  restart: {
+    parts: [
+      { job: 'restart', jailState: 'stopping', steps: takeDown },
+      { job: 'restart', jailState: 'starting', steps: start },
+    ],
+    bindsAt: stopJail,
+    undoes: true,
+    leaves: 'running',
+  },
+  destroy: {
+    parts: [{ job: 'destroy', jailState: 'destroying', steps: [...takeDown, removeRoot] }],
+    bindsAt: stopJail,
+    undoes: false,
+    leaves: 'gone',
+  },
+}
+
+/** The plan of a kind, in the version that this worker knows; undefined for any other. */
+export function planOf(kind: OperationKind, version: number): Plan | undefined {
+  return version === planVersion ? plans[kind] : undefined
+}
+
+export function stepsOf(plan: Plan): Step[] {
+  return plan.parts.flatMap(({ steps }) => steps)
+}

@@ -1,0 +1,10 @@
+import type { Step } from '../step.ts'
+
+/** After a reboot a jail's root is there but not mounted. It is the client's: nothing takes it back. */
+export const mountRoot = {
+  name: 'mount-root',
+  title: 'Mounting the root',
+  timeoutMs: 60_000,
+  weight: 5,
+  run: ({ host, jail, signal }) => host.ensureRoot(jail, signal),
+} as const satisfies Step

@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { toProvostError } from '#shared/errors.ts'
+import { retryDelayMs } from './backoff.ts'
+import type { Run } from './run-plan.ts'
+import type { Step } from './step.ts'
+
+const undoAttempts = 4
+
+/**
+ * Takes back a plan's steps, last first, each with time of its own. All that can be undone are, begun or not: removing
+ * what is not there costs little, and a half-made thing is not missed. Gives what could not be undone.
+ */
+export async function undoSteps(run: Run): Promise<string[]> {
+  const failures: string[] = []
+  for (const step of run.steps.toReversed()) {
+    if (!step.undo) continue
+    const known = run.operation.steps.get(step.name)
+    const attempt = known?.attempt ?? 1
+    run.log.heading(`undo ${step.name}`)
+    const failure = await undoStep(run, step)
+    await run.deps.journal.mark(run.operation, [{ step: step.name, mark: failure ? 'undo-failed' : 'undone', attempt }])
+    if (failure) failures.push(`${step.name}: ${failure}`)
+    else if (known) run.reporter.undone(step)
+  }
+  return failures
+}
+
+async function undoStep({ deps, job, log, reporter }: Run, step: Step): Promise<string | undefined> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await step.undo?.({
+        host: deps.host,
+        worlds: deps.worlds,
+        jail: job.jail,
+        asker: { operation: job.operation, record: log.record },
+        signal: AbortSignal.timeout(step.timeoutMs),
+        learn: reporter.learn,
+      })
+      return undefined
+    } catch (thrown) {
+      const error = toProvostError(thrown)
+      log.note(`${error.code}: ${error.message}`)
+      if (!error.retryable || attempt >= undoAttempts) return error.message
+      await sleep(retryDelayMs(attempt, deps.retry))
+    }
+  }
+}
