@@ -21,8 +21,19 @@ export const OperationReport = z.object({
   steps: z.array(StepState),
   waiting: Waiting.optional(),
   error: OperationError.optional(),
-  /** The state the jail is in now. `gone`: nothing of it is left on the host. */
-  jailState: z.enum(['building', 'built', 'starting', 'running', 'stopping', 'stopped', 'failed', 'destroying', 'gone']),
+  /** The state the jail is in now. `gone`: nothing of it is left on the host; `unchanged`: it was not touched. */
+  jailState: z.enum([
+    'building',
+    'built',
+    'starting',
+    'running',
+    'stopping',
+    'stopped',
+    'failed',
+    'destroying',
+    'gone',
+    'unchanged',
+  ]),
   jid: z.int().nullable(),
   isolation: Isolation.optional(),
 })

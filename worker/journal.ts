@@ -92,14 +92,16 @@ export async function openJournal(directory: string) {
     const jail = jails.get(name)
     if (!jail) return
     const leftovers = [...(jail.current?.steps ?? [])].filter(([, { mark }]) => mark === 'undo-failed').map(([step]) => step)
+    const untouched = report.jailState === 'unchanged'
     const gone = report.jailState === 'gone' || report.jailState === 'failed'
-    if (gone && leftovers.length === 0) {
+    if ((gone && leftovers.length === 0) || (untouched && !jail.settled)) {
       jails.delete(name)
       await unlink(fileOf(name))
       return
     }
     const wanted = gone ? 'gone' : report.jailState === 'running' ? 'running' : 'stopped'
-    jail.settled = { epoch: report.epoch, wanted, leftovers }
+    jail.settled =
+      untouched && jail.settled ? { ...jail.settled, epoch: report.epoch } : { epoch: report.epoch, wanted, leftovers }
     delete jail.current
     await replaceEntries(fileOf(name), [{ type: 'jail', spec: jail.spec, ...jail.settled }])
   }

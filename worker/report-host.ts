@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { loadavg, release, type } from 'node:os'
+import { release, type } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { type HostReport, hostHeartbeatMs, hostSilentMs } from '#shared/host.ts'

@@ -169,8 +169,8 @@ async function runOnce({ deps, job, log, cancel, reporter }: Run, step: Step): P
   }
 }
 
-async function throwIfCancelled({ job, plan, cancel, deps }: Run): Promise<void> {
-  if (!plan.undoes) return
+async function throwIfCancelled({ job, plan, operation, cancel, deps }: Run): Promise<void> {
+  if (!plan.undoes && operation.steps.size > 0) return
   if (cancel.aborted) throw toProvostError(cancel.reason)
   if (await deps.isCancelled(job.operation)) throw new ProvostError('cancelled', 'The operation was cancelled.')
 }
@@ -218,8 +218,9 @@ async function endFailed(run: Run, error: ProvostError): Promise<OperationReport
 
 async function jailStateAfter({ job, deps }: Run, { cancelled, touched }: { cancelled: boolean; touched: boolean }) {
   if (job.kind === 'provision') return cancelled ? 'gone' : 'failed'
+  if (!touched) return 'unchanged'
   if (job.kind === 'destroy') return 'destroying'
-  if (job.kind === 'start' || (job.kind === 'restart' && touched)) return 'stopped'
+  if (job.kind === 'start' || job.kind === 'restart') return 'stopped'
   return (await deps.host.findJail(job.jail)) ? 'running' : 'stopped'
 }
 

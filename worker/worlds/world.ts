@@ -15,6 +15,7 @@ export const DebootstrapWorld = z.strictObject({
   variant: z.enum(['minbase', 'buildd']).default('minbase'),
   include: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]*$/)).default([]),
 })
+export type DebootstrapWorld = z.infer<typeof DebootstrapWorld>
 
 /** A tar of any compression that tar(1) knows, checked against a sha256 or against the line of a FreeBSD MANIFEST. */
 export const ArchiveWorld = z
@@ -29,12 +30,15 @@ export const ArchiveWorld = z
   })
   .refine((world) => (world.path === undefined) !== (world.url === undefined), { message: 'needs one of path and url' })
   .refine((world) => world.sha256 !== undefined || world.manifest !== undefined, { message: 'needs sha256 or manifest' })
+export type ArchiveWorld = z.infer<typeof ArchiveWorld>
 
 /** A copy of a directory. */
 export const TreeWorld = z.strictObject({ ...common, method: z.literal('tree'), path: AbsolutePath })
+export type TreeWorld = z.infer<typeof TreeWorld>
 
 /** A tree made from the host's static busybox: small, ready in a second, for trials and tests. */
 export const BusyboxWorld = z.strictObject({ ...common, method: z.literal('busybox') })
+export type BusyboxWorld = z.infer<typeof BusyboxWorld>
 
 export const World = z.discriminatedUnion('method', [DebootstrapWorld, ArchiveWorld, TreeWorld, BusyboxWorld])
 export type World = z.infer<typeof World>

@@ -1,5 +1,4 @@
-import { existsSync, readFileSync, rmdirSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { existsSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 import { parseMount } from './mounts.ts'
@@ -34,8 +33,8 @@ export function detectCgroups(mountinfo = readFileSync('/proc/self/mountinfo', '
 }
 
 /** Processes in a cgroup, by their ids on the host; a process is in each hierarchy, so the union catches a half-joined one. */
-export async function processesIn(cgroups: Cgroups, cgroup: string): Promise<number[]> {
-  const lists = await Promise.all(cgroups.points.map((point) => readValue(join(point, cgroup, 'cgroup.procs'))))
+export function processesIn(cgroups: Cgroups, cgroup: string): number[] {
+  const lists = cgroups.points.map((point) => readValue(join(point, cgroup, 'cgroup.procs')))
   return [...new Set(lists.flatMap((list) => (list ? list.split('\n').map(Number) : [])))]
 }
 
@@ -56,9 +55,9 @@ export function removeCgroup(cgroups: Cgroups, cgroup: string): boolean {
 }
 
 /** A control file's content; undefined when it is not there. */
-export async function readValue(path: string): Promise<string | undefined> {
+export function readValue(path: string): string | undefined {
   try {
-    return (await readFile(path, 'utf8')).trim()
+    return readFileSync(path, 'utf8').trim()
   } catch (error) {
     // ENODEV: the cgroup went away between open and read.
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENODEV') return undefined
@@ -67,15 +66,22 @@ export async function readValue(path: string): Promise<string | undefined> {
 }
 
 /** Lets the processes of a cgroup run again and as fast as they can: who was told to end should not be held up. */
-export async function releaseCgroup(cgroups: Cgroups, cgroup: string): Promise<void> {
+export function releaseCgroup(cgroups: Cgroups, cgroup: string): void {
   const file = (controller: Controller, name: string) => join(cgroups.directory(controller, cgroup) ?? '/nonexistent', name)
   const values =
     cgroups.version === 1
       ? { [file('freezer', 'freezer.state')]: 'THAWED', [file('cpu', 'cpu.cfs_quota_us')]: '-1' }
       : { [file('freezer', 'cgroup.freeze')]: '0', [file('cpu', 'cpu.max')]: 'max' }
   for (const [path, value] of Object.entries(values)) {
-    await writeFile(path, value, { flag: 'r+' }).catch((error) => {
-      if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENODEV') throw error
-    })
+    if (existsSync(path)) setValue(path, value)
+  }
+}
+
+/** Writes a control file. A cgroup that went away meanwhile needs no value. */
+export function setValue(path: string, value: string): void {
+  try {
+    writeFileSync(path, value, { flag: 'r+' })
+  } catch (error) {
+    if (errnoOf(error) !== 'ENODEV') throw error
   }
 }

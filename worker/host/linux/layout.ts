@@ -58,10 +58,7 @@ function hash(text: string): string {
 
 /** A locally administered unicast address. A fixed one: neighbours keep what they learnt over a restart. */
 function macOf(text: string): string {
-  return `02:${hash(text)
-    .slice(10, 20)
-    .match(/../g)
-    ?.join(':')}`
+  return `02:${hash(text).slice(10, 20).match(/../g)?.join(':')}`
 }
 
 /** mountinfo has real paths only. What is not there yet keeps its name below its real parent. */

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { ProvostError } from '#shared/errors.ts'
 import type { RunCommand } from '../run-command.ts'
 
@@ -13,8 +13,8 @@ export type Mount = {
 }
 
 /** The mounts that a process sees, in the order in which they were made. */
-export async function readMounts(pid: number | 'self' = 'self'): Promise<Mount[]> {
-  const text = await readFile(`/proc/${pid}/mountinfo`, 'utf8')
+export function readMounts(pid: number | 'self' = 'self'): Mount[] {
+  const text = readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
   return text.split('\n').filter(Boolean).map(parseMount)
 }
 
@@ -22,13 +22,18 @@ export function parseMount(line: string): Mount {
   const [before = '', after = ''] = line.split(' - ')
   const [, , device = '', , point = '', options = ''] = before.split(' ')
   const [fsType = '', , superOptions = ''] = after.split(' ')
-  return { device, point: unescapeOctal(point), options: options.split(','), fsType, superOptions: unescapeOctal(superOptions).split(',') }
+  return {
+    device,
+    point: unescapeOctal(point),
+    options: options.split(','),
+    fsType,
+    superOptions: unescapeOctal(superOptions).split(','),
+  }
 }
 
 /** Mount points at and below a directory, the last mounted first. A point that was mounted over stands there twice. */
-export async function mountPointsBelow(directory: string): Promise<string[]> {
-  const mounts = await readMounts()
-  return mounts
+export function mountPointsBelow(directory: string): string[] {
+  return readMounts()
     .map(({ point }) => point)
     .filter((point) => point === directory || point.startsWith(`${directory}/`))
     .reverse()
@@ -36,9 +41,9 @@ export async function mountPointsBelow(directory: string): Promise<string[]> {
 
 /** @throws ProvostError `resource_busy` when something still uses one of them. */
 export async function unmountBelow(run: RunCommand, directory: string, signal?: AbortSignal): Promise<void> {
-  const points = await mountPointsBelow(directory)
+  const points = mountPointsBelow(directory)
   if (points.length > 0) await unmount(run, points, signal)
-  const left = await mountPointsBelow(directory)
+  const left = mountPointsBelow(directory)
   if (left.length > 0) throw new ProvostError('resource_busy', `Still mounted: ${left.join(', ')}.`)
 }
 

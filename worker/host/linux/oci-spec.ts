@@ -87,7 +87,15 @@ export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, in
         pids: { limit: jail.limits.processes },
       },
       seccomp,
-      maskedPaths: ['/proc/acpi', '/proc/asound', '/proc/kcore', '/proc/keys', '/proc/timer_list', '/proc/sched_debug', '/proc/scsi'],
+      maskedPaths: [
+        '/proc/acpi',
+        '/proc/asound',
+        '/proc/kcore',
+        '/proc/keys',
+        '/proc/timer_list',
+        '/proc/sched_debug',
+        '/proc/scsi',
+      ],
       readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
     },
   }

@@ -1,35 +1,47 @@
-import { readFile, readlink } from 'node:fs/promises'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { errnoOf } from '#shared/errors.ts'
 
+// Files of /proc are memory of the kernel: reading one at once takes microseconds, a trip through Node's threads ten times that.
+
 /** Fields of /proc/PID/status, proc_pid_status(5); undefined when the process is gone. */
-export async function readStatus(pid: number): Promise<Map<string, string> | undefined> {
-  const text = await readOfProcess(pid, 'status')
+export function readStatus(pid: number): Map<string, string> | undefined {
+  const text = readOfProcess(pid, 'status')
   if (text === undefined) return undefined
   return new Map(text.split('\n').map((line) => line.split(/:\s*/, 2) as [string, string]))
 }
 
-/** Ids of a process from the outermost PID namespace to its own. */
-export function idsInNamespaces(status: Map<string, string>): number[] {
-  return (status.get('NSpid') ?? '').split(/\s+/).map(Number)
+/** Its id in its own PID namespace, the innermost. */
+export function ownId(status: Map<string, string> | undefined): number | undefined {
+  const id = status?.get('NSpid')?.split(/\s+/).at(-1)
+  return id === undefined ? undefined : Number(id)
 }
 
 export function isAlive(status: Map<string, string> | undefined): boolean {
   return status !== undefined && !/^[ZX]/.test(status.get('State') ?? 'X')
 }
 
-export async function readOfProcess(pid: number, file: string): Promise<string | undefined> {
-  return readFile(`/proc/${pid}/${file}`, 'utf8').catch(undefinedWhenGone)
+export function readOfProcess(pid: number, file: string): string | undefined {
+  return undefinedWhenGone(() => readFileSync(`/proc/${pid}/${file}`, 'utf8'))
 }
 
 export type Namespace = 'pid' | 'mnt' | 'net' | 'uts' | 'ipc' | 'cgroup'
 export const namespaces: Namespace[] = ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup']
 
 /** The identity of a namespace, like `net:[4026531840]`; undefined when the process is gone. */
-export async function namespaceOf(pid: number | 'self', namespace: Namespace): Promise<string | undefined> {
-  return readlink(`/proc/${pid}/ns/${namespace}`).catch(undefinedWhenGone)
+export function namespaceOf(pid: number | 'self', namespace: Namespace): string | undefined {
+  return undefinedWhenGone(() => readlinkSync(`/proc/${pid}/ns/${namespace}`))
 }
 
-function undefinedWhenGone(error: unknown): undefined {
-  if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return undefined
-  throw error
+/** Sends a signal; a process that is gone already needs none. */
+export function killProcess(pid: number, signal: NodeJS.Signals): void {
+  undefinedWhenGone(() => process.kill(pid, signal))
+}
+
+function undefinedWhenGone<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return undefined
+    throw error
+  }
 }

@@ -1,6 +1,6 @@
-import { mountPointsBelow } from './mounts.ts'
 import { ProvostError } from '#shared/errors.ts'
 import type { RunCommand } from '../run-command.ts'
+import { mountPointsBelow } from './mounts.ts'
 
 /**
  * Removes a tree that a jail may have written. rm(1) walks by file descriptor, so it follows no link and manages paths
@@ -8,7 +8,7 @@ import type { RunCommand } from '../run-command.ts'
  * @throws ProvostError `resource_busy` while anything is mounted in it.
  */
 export async function removeTree(run: RunCommand, directory: string, signal?: AbortSignal): Promise<void> {
-  const mounted = await mountPointsBelow(directory)
+  const mounted = mountPointsBelow(directory)
   if (mounted.length > 0) throw new ProvostError('resource_busy', `Not removed, because it is mounted: ${mounted.join(', ')}.`)
   await run('rm', ['-rf', '--one-file-system', '--', directory], signal ? { signal } : {})
 }

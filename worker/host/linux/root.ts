@@ -39,9 +39,10 @@ export function isRootMounted({ layout }: LinuxHost, jail: JailSpec): boolean {
  */
 export async function removeRoot(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { directory, removing, cgroup } = host.layout.jail(jail.name)
-  const processes = await processesIn(host.cgroups, cgroup)
+  const processes = processesIn(host.cgroups, cgroup)
   // The jail has a mount of its own of its root: unmounting ours would succeed and pull the files from under it.
-  if (processes.length > 0) throw new ProvostError('resource_busy', `Processes of ${jail.name} still run: ${processes.join(', ')}.`)
+  if (processes.length > 0)
+    throw new ProvostError('resource_busy', `Processes of ${jail.name} still run: ${processes.join(', ')}.`)
 
   if (existsSync(removing)) await removeTree(host.run, removing, signal)
   if (!existsSync(directory)) return
@@ -50,8 +51,8 @@ export async function removeRoot(host: LinuxHost, jail: JailSpec, signal: AbortS
   await removeTree(host.run, removing, signal)
 }
 
-async function requireLower(root: string, lower: string): Promise<void> {
-  const mount = (await readMounts()).findLast(({ point }) => point === root)
+function requireLower(root: string, lower: string): void {
+  const mount = readMounts().findLast(({ point }) => point === root)
   if (mount?.superOptions.includes(`lowerdir=${lower}`)) return
   throw new ProvostError('unexpected', `${root} is mounted over another world than ${lower}.`)
 }

@@ -1,9 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
-const pollMs = 10
+const pollMs = 5
 
 /** Asks until `condition` holds. Gives false when it does not within the time. @throws what ended `signal` */
-export async function waitUntil(condition: () => Promise<boolean> | boolean, withinMs: number, signal?: AbortSignal): Promise<boolean> {
+export async function waitUntil(
+  condition: () => Promise<boolean> | boolean,
+  withinMs: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const deadline = performance.now() + withinMs
   while (!(await condition())) {
     if (performance.now() > deadline) return false

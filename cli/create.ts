@@ -1,0 +1,83 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { Jail } from '#shared/jail.ts'
+import type { CommandContext } from './command-context.ts'
+import { requestOperation, type WaitOptions } from './request-operation.ts'
+
+type CreateOptions = WaitOptions & {
+  client: string
+  world: string
+  hostname?: string
+  host?: string
+  address?: string[]
+  memory?: string
+  cpu?: number
+  processes?: number
+  disk?: string
+  label?: Record<string, string>
+}
+
+export function createCommand(context: CommandContext): Command {
+  return new Command('create')
+    .description('make a jail: a root from a world, addresses, limits, and its own processes')
+    .usage('NAME --client CLIENT --world WORLD [options] [-- COMMAND ARGUMENTS…]')
+    .argument('<name>', 'a-z, 0-9 and _, the first a letter, at most 30')
+    .argument('[command...]', 'after --: what to start in the jail, without a shell')
+    .requiredOption('--client <client>', 'who the jail belongs to')
+    .requiredOption('--world <world>', 'what its root is made from; see `provost worlds`')
+    .option('--hostname <hostname>', 'its host name (default: the name)')
+    .option('--address <address>', 'an address from a pool; may be repeated (default: a free one of each family)', collect)
+    .option('--memory <size>', 'at most so much memory, like 512M')
+    .option('--cpu <cores>', 'at most so many cores, like 0.5', parseNumber)
+    .option('--processes <count>', 'at most so many processes', parseNumber)
+    .option('--disk <size>', 'at most so much disk, where the host can hold it')
+    .option('--host <host>', 'the host to put it on (default: chosen)')
+    .option('--label <key=value>', 'a label; may be repeated', collectLabels)
+    .option('--wait', 'show the progress and end when the jail runs')
+    .option('--json', 'print the body of the HTTP answer')
+    .action(async (name: string, words: string[], options: CreateOptions, command: Command) => {
+      const dashes = process.argv.indexOf('--')
+      const stray = words.slice(0, words.length - (dashes < 0 ? 0 : process.argv.length - dashes - 1))
+      if (stray.length > 0) command.error(`error: too many arguments: ${stray.join(' ')}. A command for the jail goes after --`)
+      await createJail(context, name, words, options)
+    })
+}
+
+async function createJail(context: CommandContext, name: string, words: string[], options: CreateOptions): Promise<void> {
+  const { client, world, hostname, host, address, memory, cpu, processes, disk, label, ...waiting } = options
+  const limits = { memory, cpu, processes, disk }
+  const body = {
+    name,
+    client,
+    world,
+    hostname,
+    host,
+    addresses: address,
+    labels: label,
+    ...(Object.values(limits).some((limit) => limit !== undefined) ? { limits } : {}),
+    ...(words.length > 0 ? { command: words } : {}),
+  }
+  const ended = await requestOperation(context, { method: 'POST', path: '/v1/jails', body }, waiting)
+  if (!ended) return
+  const jail = Jail.parse((await context.client().get(`/v1/jails/${name}`)).body)
+  const checks = jail.isolation?.checks ?? []
+  context.print(
+    `${jail.name} is ${jail.state} on ${jail.host} at ${jail.addresses.join(' and ')}; ` +
+      `${checks.filter(({ ok }) => ok).length} of ${checks.length} isolation checks passed`,
+  )
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value]
+}
+
+function collectLabels(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('It must be KEY=VALUE.')
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+}
+
+function parseNumber(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number.')
+  return value
+}

@@ -1,0 +1,12 @@
+import type { Command } from 'commander'
+import { actOnJail } from './act-on-jail.ts'
+import type { CommandContext } from './command-context.ts'
+
+export function destroyCommand(context: CommandContext): Command {
+  return actOnJail(context, {
+    verb: 'destroy',
+    description: 'remove a jail and all that it holds; a provision under way is cancelled first',
+    method: 'DELETE',
+    path: (jail) => jail,
+  })
+}

@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto'
+import { parseBlock } from '#shared/addresses.ts'
+import { bridgeName, type DevHost, deriveHost } from './derive-host.ts'
+import { findFreePort, isPortFree } from './free-port.ts'
+import { hasIpv6, networksInUse } from './networks-in-use.ts'
+import type { StateDirectory } from './state-directory.ts'
+
+/** The Redis port and the hosts of a state directory: those of the start before where there was one. */
+export async function choose(state: StateDirectory, count: number): Promise<{ redisPort: number; hosts: DevHost[] }> {
+  const before = state.chosen()
+  const hosts = [...(before.hosts ?? [])]
+  const bridges = Array.from({ length: count }, (_, i) => bridgeName(state.path, `dev-${i + 1}`))
+  const inUse = networksInUse(bridges)
+  while (hosts.length < count) {
+    const taken = hosts.flatMap(({ pools }) => pools.map(({ cidr }) => parseBlock(cidr)))
+    hosts.push(deriveHost(state.path, hosts.length + 1, [...inUse, ...taken], { ipv6: hasIpv6() }))
+  }
+  const known = before.redisPort
+  const redisPort = known !== undefined && (await isPortFree(known)) ? known : await findFreePort(seedOf(state.path))
+  state.keepChosen({ redisPort, hosts })
+  return { redisPort, hosts: hosts.slice(0, count) }
+}
+
+export function seedOf(path: string): number {
+  return createHash('sha256').update(path).digest().readUInt32BE(0)
+}

@@ -1,0 +1,28 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
+/** Below the ports that the kernel gives to outgoing connections, so that one is still free at the next start. */
+const range = { first: 20_000, size: 12_000 }
+
+export async function isPortFree(port: number): Promise<boolean> {
+  const server = createServer()
+  const listening = once(server, 'listening')
+  server.listen(port, '127.0.0.1')
+  try {
+    await listening
+    return true
+  } catch {
+    return false
+  } finally {
+    server.close()
+  }
+}
+
+/** A free port on 127.0.0.1, looked for from a place that `seed` chooses. */
+export async function findFreePort(seed: number): Promise<number> {
+  for (let i = 0; i < range.size; i += 1) {
+    const port = range.first + ((seed + i) % range.size)
+    if (await isPortFree(port)) return port
+  }
+  throw new Error('No port is free on 127.0.0.1.')
+}

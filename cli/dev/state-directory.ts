@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { errnoOf } from '#shared/errors.ts'
+import type { DevHost } from './derive-host.ts'
+import type { ProcessRecord } from './process-record.ts'
+
+/** What was chosen once and must stay: jails on the hosts have these addresses. */
+export type Chosen = { redisPort: number; hosts: DevHost[] }
+
+export type StateDirectory = ReturnType<typeof openState>
+
+/** The directory that `provost dev` keeps everything in; makes it. */
+export function openState(path: string) {
+  mkdirSync(path, { recursive: true, mode: 0o711 })
+  const root = realpathSync(path)
+  const at = (...names: string[]) => join(root, ...names)
+  const directory = (mode: number, ...names: string[]) => {
+    mkdirSync(at(...names), { recursive: true, mode })
+    return at(...names)
+  }
+  return {
+    path: root,
+    keyFile: at('key'),
+    producerFile: at('producer.yaml'),
+    redisDirectory: () => directory(0o700, 'redis'),
+    logFile: (name: string) => join(directory(0o700, 'log'), `${name}.log`),
+    workerFile: (host: string) => join(directory(0o711, 'hosts', host), 'worker.yaml'),
+    hostRoot: (host: string) => at('hosts', host, 'root'),
+
+    /** The key that an earlier start made, or a new one. */
+    key(): string {
+      const known = readText(at('key'))?.trim()
+      if (known) return known
+      const key = randomBytes(24).toString('base64url')
+      writeWhole(at('key'), `${key}\n`)
+      return key
+    },
+
+    chosen: (): Partial<Chosen> => readJson<Partial<Chosen>>(at('chosen.json')) ?? {},
+    keepChosen: (chosen: Chosen) => writeWhole(at('chosen.json'), `${JSON.stringify(chosen, undefined, 2)}\n`),
+
+    /** The processes of the start before, this program's own first. */
+    processes: (): ProcessRecord[] => readJson<ProcessRecord[]>(at('processes.json')) ?? [],
+    keepProcesses: (records: ProcessRecord[]) => writeWhole(at('processes.json'), `${JSON.stringify(records, undefined, 2)}\n`),
+  }
+}
+
+/** Written aside and renamed: a start that is killed leaves the old file or the new one. */
+export function writeWhole(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function readJson<T>(path: string): T | undefined {
+  const text = readText(path)
+  return text === undefined ? undefined : (JSON.parse(text) as T)
+}

@@ -1,0 +1,17 @@
+import { Command } from 'commander'
+import { z } from 'zod'
+import { Host } from '#shared/host.ts'
+import type { CommandContext } from './command-context.ts'
+
+export function drainCommand({ client, print }: CommandContext): Command {
+  return new Command('drain')
+    .description('place no more jails on a host; those on it stay')
+    .argument('<host>', 'its id')
+    .option('--json', 'print the body of the HTTP answer')
+    .action(async (id: string, { json }: { json?: true }) => {
+      const answer = await client().send({ method: 'POST', path: `/v1/hosts/${encodeURIComponent(id)}/drain` })
+      if (json) return print(answer.text)
+      const { host } = z.object({ host: Host }).parse(answer.body)
+      print(`${host.id} is ${host.state}`)
+    })
+}

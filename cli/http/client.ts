@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { z } from 'zod'
+import { hasEnded, Operation } from '#shared/operation.ts'
+import type { ClientConfig } from '../config.ts'
+import { Refusal, Unreachable } from './refusal.ts'
+
+export type Answer = { status: number; text: string; body: unknown }
+
+export type Request = { method: 'POST' | 'DELETE'; path: string; body?: unknown }
+
+export type Client = {
+  /** @throws Refusal, Unreachable */
+  get(path: string): Promise<Answer>
+  /** Sends once what may be sent more than once: a repeat carries the same Idempotency-Key. @throws Refusal, Unreachable */
+  send(request: Request): Promise<Answer>
+  /** As `send`, and answers only when the operation has ended. */
+  sendAndWait(request: Request): Promise<Answer>
+  /** The event stream of an operation; 204 when there is nothing after `lastEventId`. */
+  openEvents(operation: string, lastEventId: string | undefined, signal?: AbortSignal): Promise<Response>
+}
+
+export const WithOperation = z.object({ operation: Operation })
+
+/** How long a request is repeated: a producer that restarts is back sooner, and so is Redis after a 503. */
+const faultsForMs = 5_000
+const unavailableForMs = 30_000
+const pauseAtFirstMs = 200
+const waitSeconds = 60
+
+export function httpClient({ url, key }: ClientConfig): Client {
+  const headers = { authorization: `Bearer ${key}` }
+
+  const ask = async (path: string, init: RequestInit): Promise<Answer> => {
+    const response = await repeatFetch(`${url}${path}`, init)
+    const text = await response.text()
+    if (!response.ok) throw new Refusal(response.status, text)
+    return { status: response.status, text, body: bodyOf(response, text) }
+  }
+
+  const sender = ({ method, path, body }: Request) => {
+    const idempotencyKey = randomUUID()
+    return (more: Record<string, string> = {}) =>
+      ask(path, {
+        method,
+        headers: {
+          ...headers,
+          ...more,
+          'idempotency-key': idempotencyKey,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+  }
+
+  return {
+    get: (path) => ask(path, { headers }),
+    send: (request) => sender(request)(),
+    sendAndWait: async (request) => {
+      const send = sender(request)
+      for (;;) {
+        const answer = await send({ prefer: `wait=${waitSeconds}` })
+        if (hasEnded(WithOperation.parse(answer.body).operation.status)) return answer
+        // A server that does not hold its answers is not to be asked without a pause.
+        await pause(pauseAtFirstMs)
+      }
+    },
+    openEvents: (operation, lastEventId, signal) =>
+      fetch(`${url}/v1/operations/${encodeURIComponent(operation)}/events`, {
+        headers: { ...headers, accept: 'text/event-stream', ...(lastEventId ? { 'last-event-id': lastEventId } : {}) },
+        ...(signal ? { signal } : {}),
+      }),
+  }
+}
+
+async function repeatFetch(url: string, init: RequestInit): Promise<Response> {
+  const started = performance.now()
+  for (let pauseMs = pauseAtFirstMs; ; pauseMs *= 2) {
+    const elapsedMs = performance.now() - started
+    try {
+      const response = await fetch(url, init)
+      const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
+      if (response.status !== 503 || Number.isNaN(retryAfter) || elapsedMs + retryAfter * 1000 > unavailableForMs) return response
+      await response.body?.cancel()
+      await pause(Math.max(retryAfter * 1000, pauseAtFirstMs))
+    } catch (error) {
+      if (elapsedMs + pauseMs > faultsForMs) throw unreachable(url, error)
+      await pause(pauseMs)
+    }
+  }
+}
+
+function unreachable(url: string, error: unknown): Unreachable {
+  const cause = error instanceof Error ? (error.cause ?? error) : error
+  const why = cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : String(cause)
+  return new Unreachable(`${new URL(url).origin} does not answer: ${why}`, { cause: error })
+}
+
+function bodyOf(response: Response, text: string): unknown {
+  return response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : undefined
+}

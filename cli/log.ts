@@ -1,0 +1,13 @@
+import { Command } from 'commander'
+import type { CommandContext } from './command-context.ts'
+
+export function logCommand({ client, print }: CommandContext): Command {
+  return new Command('log')
+    .description('the commands that an operation ran on its host, and what they printed')
+    .argument('<operation>', 'its id')
+    .option('--json', 'print a refusal as JSON; the log itself is text')
+    .action(async (id: string) => {
+      const { text } = await client().get(`/v1/operations/${encodeURIComponent(id)}/log`)
+      if (text) print(text.trimEnd())
+    })
+}

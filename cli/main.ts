@@ -1,0 +1,107 @@
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '#shared/read-config.ts'
+import { cancelCommand } from './cancel.ts'
+import { type CommandContext, Unsuccessful } from './command-context.ts'
+import { readClientConfig } from './config.ts'
+import { createCommand } from './create.ts'
+import { destroyCommand } from './destroy.ts'
+import { drainCommand } from './drain.ts'
+import { hostsCommand } from './hosts.ts'
+import { httpClient } from './http/client.ts'
+import { Refusal, Unreachable } from './http/refusal.ts'
+import { listCommand } from './list.ts'
+import { logCommand } from './log.ts'
+import { failureLines } from './print/operation-lines.ts'
+import { refusalLines } from './print/refusal-lines.ts'
+import { restartCommand } from './restart.ts'
+import { retryCommand } from './retry.ts'
+import { showCommand } from './show.ts'
+import { startCommand } from './start.ts'
+import { stopCommand } from './stop.ts'
+import { undrainCommand } from './undrain.ts'
+import { watchCommand } from './watch.ts'
+import { worldsCommand } from './worlds.ts'
+
+const commands = [
+  createCommand,
+  listCommand,
+  showCommand,
+  startCommand,
+  stopCommand,
+  restartCommand,
+  destroyCommand,
+  watchCommand,
+  retryCommand,
+  cancelCommand,
+  logCommand,
+  hostsCommand,
+  worldsCommand,
+  drainCommand,
+  undrainCommand,
+]
+
+const services = `
+Services:
+  dev                         Redis, a producer and workers on this machine, for trials and tests
+  producer                    the service that accepts, places and records
+  worker                      the service that makes jails on one host, as root
+  doctor                      whether this host is fit for a worker
+
+Environment:
+  PROVOST_URL                 where the producer is (default: http://127.0.0.1:7070)
+  PROVOST_API_KEY             a key of the fleet
+
+Exit status: 0 done, 1 failed or refused, 2 wrong use.`
+
+const context: CommandContext = {
+  client: () => httpClient(readClientConfig(process.env)),
+  print: (...lines) => process.stdout.write(`${lines.join('\n')}\n`),
+}
+
+let json = false
+const program = new Command('provost')
+  .description('Provisions jails across a fleet of hosts, from a queue.')
+  .addHelpText('after', services)
+  .exitOverride()
+  .hook('preAction', (_, action) => {
+    json = action.opts()['json'] === true
+  })
+for (const command of commands) program.addCommand(command(context).copyInheritedSettings(program))
+
+// A reader that has seen enough, like head(1), is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = tell(error)
+}
+
+/** Says what went wrong and gives the exit status for it. */
+function tell(error: unknown): number {
+  const complain = (lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
+  // commander has said it by itself.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof ConfigError) {
+    complain([error.message])
+    return 2
+  }
+  if (error instanceof Refusal) {
+    if (json) context.print(error.text)
+    else complain(refusalLines(error.problem))
+    return 1
+  }
+  if (error instanceof Unsuccessful) {
+    if (!json) complain(failureLines(error.operation))
+    return 1
+  }
+  if (error instanceof Unreachable) {
+    complain([error.message, '  what to do: check PROVOST_URL and that the producer runs.'])
+    return 1
+  }
+  complain([`This is a fault of Provost: ${error instanceof Error ? error.stack : error}`])
+  return 1
+}

@@ -1,0 +1,26 @@
+const units = ['', 'K', 'M', 'G', 'T'] as const
+
+/** Bytes as a size that can be asked for again where it is a whole number, like `512M`; else with one decimal. */
+export function formatBytes(bytes: number): string {
+  let power = 0
+  while (power < units.length - 1 && bytes >= 1024 ** (power + 1)) power += 1
+  const amount = bytes / 1024 ** power
+  return `${Number.isInteger(amount) ? amount : amount.toFixed(1)}${units[power]}`
+}
+
+export function formatDuration(ms: number): string {
+  const seconds = Math.max(0, ms) / 1000
+  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  const whole = Math.round(seconds)
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
+}
+
+/** How long ago a time was, in one unit: `12 s`, `3 min`, `5 h`, `4 d`. */
+export function formatAge(time: string, now: number): string {
+  const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000))
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`
+  return `${Math.floor(seconds / 86_400)} d`
+}

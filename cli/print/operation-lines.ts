@@ -1,0 +1,79 @@
+import type { Operation, OperationError, StepState } from '#shared/operation.ts'
+import { formatDuration } from './amounts.ts'
+
+const marks = { pending: '·', running: '▸', succeeded: '✓', failed: '✗', undone: '↺' } as const
+const barLength = 28
+
+/** An operation as it is shown while it runs: what it is, how far, and every step with its mark. */
+export function operationLines(operation: Operation, now: number): string[] {
+  const steps = operation.steps.map((step) => `  ${stepLine(step, now)}`)
+  return [progressLine(operation, now), ...steps, ...noteLines(operation)]
+}
+
+/** The same in one line, for many at once. */
+export function progressLine(operation: Operation, now: number): string {
+  const percent = String(operation.percent).padStart(3)
+  const elapsed = formatDuration(elapsedMs(operation, now))
+  return `${operation.jail}  ${operation.kind}  ${bar(operation.percent)} ${percent}%  ${elapsed}  ${standing(operation)}`
+}
+
+export function bar(percent: number, length = barLength): string {
+  const full = Math.round((Math.min(100, Math.max(0, percent)) / 100) * length)
+  return '━'.repeat(full) + '─'.repeat(length - full)
+}
+
+/** One line that says where it stands, equal for two states that a reader of a log would not tell apart. */
+export function standing(operation: Operation): string {
+  if (operation.waiting) return waitingText(operation.waiting)
+  const step = operation.steps.find(({ name }) => name === operation.step)
+  return operation.status === 'running' && step ? step.title : operation.status
+}
+
+/** What went wrong and what to do, for a person who did not watch. */
+export function failureLines(operation: Operation): string[] {
+  const { error } = operation
+  if (!error) return [`The ${operation.kind} of ${operation.jail} ended ${operation.status}.`]
+  const step = operation.steps.find(({ name }) => name === error.step)
+  const where = error.step ? ` at step ${error.step}${step ? ` (${step.title})` : ''}` : ''
+  return [
+    `The ${operation.kind} of ${operation.jail} ${operation.status}${where}.`,
+    `  ${error.code}: ${error.message}`,
+    ...commandLines(error),
+    `  what to do: ${error.hint}`,
+    `  the whole log: provost log ${operation.id}`,
+    ...(operation.status === 'failed' ? [`  to try again: provost retry ${operation.id} --wait`] : []),
+  ]
+}
+
+function commandLines({ command, exitCode, logTail }: OperationError): string[] {
+  const output = logTail?.trimEnd()
+  return [
+    ...(command ? [`  command: ${command}`] : []),
+    ...(exitCode === undefined ? [] : [`  exit code: ${exitCode}`]),
+    ...(output ? ['  its last output:', ...output.split('\n').map((line) => `    | ${line}`)] : []),
+  ]
+}
+
+function stepLine(step: StepState, now: number): string {
+  const ms = step.startedAt ? (step.finishedAt ? Date.parse(step.finishedAt) : now) - Date.parse(step.startedAt) : undefined
+  const again = step.attempt > 1 ? `  (try ${step.attempt})` : ''
+  return `${marks[step.status]} ${step.title}${ms === undefined ? '' : `  ${formatDuration(ms)}`}${again}`
+}
+
+function noteLines({ status, waiting, eta }: Operation): string[] {
+  return [
+    ...(waiting ? [`  ${waitingText(waiting)}`] : []),
+    ...(eta && status === 'running'
+      ? [`  about ${formatDuration(eta.p50 * 1000)} more, rarely over ${formatDuration(eta.p90 * 1000)}`]
+      : []),
+  ]
+}
+
+function waitingText({ reason, position }: NonNullable<Operation['waiting']>): string {
+  return `waiting: ${reason}${position === undefined ? '' : ` (place ${position})`}`
+}
+
+function elapsedMs(operation: Operation, now: number): number {
+  const end = operation.finishedAt ? Date.parse(operation.finishedAt) : now
+  return end - Date.parse(operation.startedAt ?? operation.createdAt)
+}

@@ -1,0 +1,48 @@
+import type { Operation, OperationStatus } from '#shared/operation.ts'
+import { type CommandContext, Unsuccessful } from './command-context.ts'
+import { type Request, WithOperation } from './http/client.ts'
+import { followOperation } from './http/follow-operation.ts'
+import { showProgress } from './print/show-progress.ts'
+
+export type WaitOptions = { wait?: true; json?: true }
+
+/**
+ * Asks for an operation and, with `wait`, shows it until it has ended. Gives it when it ended as `wanted` and there is
+ * something more to say of it. @throws Refusal, Unreachable, Unsuccessful
+ */
+export async function requestOperation(
+  { client, print }: CommandContext,
+  request: Request,
+  { wait, json }: WaitOptions,
+  wanted: OperationStatus = 'succeeded',
+): Promise<Operation | undefined> {
+  if (json) {
+    const answer = await (wait ? client().sendAndWait(request) : client().send(request))
+    print(answer.text)
+    const { operation } = WithOperation.parse(answer.body)
+    if (wait && operation.status !== wanted) throw new Unsuccessful(operation)
+    return undefined
+  }
+  const asked = WithOperation.parse((await client().send(request)).body).operation
+  if (!wait) {
+    print(`The ${asked.kind} of ${asked.jail} is ${asked.status}: operation ${asked.id}`)
+    return undefined
+  }
+  const ended = await watchOperation(client(), asked.id)
+  if (ended.status !== wanted) throw new Unsuccessful(ended)
+  return ended
+}
+
+/** Shows an operation until it has ended; an interrupt says that the operation itself goes on. */
+export async function watchOperation(client: ReturnType<CommandContext['client']>, id: string): Promise<Operation> {
+  const onInterrupt = () => {
+    process.stderr.write(`\nThe operation goes on. To see it again: provost watch ${id}\n`)
+    process.exit(130)
+  }
+  process.once('SIGINT', onInterrupt)
+  try {
+    return await showProgress(followOperation(client, id))
+  } finally {
+    process.off('SIGINT', onInterrupt)
+  }
+}

@@ -1,0 +1,12 @@
+import type { Command } from 'commander'
+import { actOnJail } from './act-on-jail.ts'
+import type { CommandContext } from './command-context.ts'
+
+export function restartCommand(context: CommandContext): Command {
+  return actOnJail(context, {
+    verb: 'restart',
+    description: 'stop and start a jail',
+    method: 'POST',
+    path: (jail) => `${jail}/restart`,
+  })
+}

@@ -1,0 +1,14 @@
+import { Command } from 'commander'
+import type { CommandContext } from './command-context.ts'
+import { requestOperation, type WaitOptions } from './request-operation.ts'
+
+export function retryCommand(context: CommandContext): Command {
+  return new Command('retry')
+    .description('try a failed or cancelled operation again')
+    .argument('<operation>', 'its id')
+    .option('--wait', 'show the progress and end when the operation has ended')
+    .option('--json', 'print the body of the HTTP answer')
+    .action(async (id: string, options: WaitOptions) => {
+      await requestOperation(context, { method: 'POST', path: `/v1/operations/${encodeURIComponent(id)}/retry` }, options)
+    })
+}

@@ -1,0 +1,23 @@
+import { Command } from 'commander'
+import { Operation } from '#shared/operation.ts'
+import { type CommandContext, Unsuccessful } from './command-context.ts'
+import { followOperation } from './http/follow-operation.ts'
+import { watchOperation } from './request-operation.ts'
+
+export function watchCommand({ client, print }: CommandContext): Command {
+  return new Command('watch')
+    .description('show the progress of an operation until it has ended')
+    .argument('<operation>', 'its id')
+    .option('--json', 'print it as JSON when it has ended')
+    .action(async (id: string, { json }: { json?: true }) => {
+      const ended = json ? await awaitQuietly(id) : await watchOperation(client(), id)
+      if (ended.status !== 'succeeded') throw new Unsuccessful(ended)
+    })
+
+  async function awaitQuietly(id: string): Promise<Operation> {
+    for await (const _ of followOperation(client(), id));
+    const answer = await client().get(`/v1/operations/${encodeURIComponent(id)}`)
+    print(answer.text)
+    return Operation.parse(answer.body)
+  }
+}

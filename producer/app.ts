@@ -1,0 +1,104 @@
+import { fastifySSE } from '@fastify/sse'
+import fastifySwagger from '@fastify/swagger'
+import scalar from '@scalar/fastify-api-reference'
+import { fastify } from 'fastify'
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod'
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { RedisKeys } from '#shared/keys.ts'
+import { type Caller, makeAccess } from './access.ts'
+import type { EventFeed } from './event-feed.ts'
+import { answerError, answerNotFound } from './http-errors.ts'
+import type { Operate } from './operate.ts'
+import type { HostRegistry } from './placement/host-registry.ts'
+import type { Records } from './records.ts'
+import { eventRoutes } from './routes/events.ts'
+import { healthRoutes } from './routes/health.ts'
+import { hostRoutes } from './routes/hosts.ts'
+import { jailRoutes } from './routes/jails.ts'
+import { operationRoutes } from './routes/operations.ts'
+
+export type AppDeps = {
+  redis: Redis
+  keys: RedisKeys
+  records: Records
+  operate: Operate
+  hosts: HostRegistry
+  feed: EventFeed
+  apiKey: string
+  log: Logger
+  /** Says that a host changed. */
+  announceHost(id: string): void
+}
+
+export type App = ReturnType<typeof newApp>
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller
+  }
+}
+
+const bodyLimitBytes = 1024 * 1024
+const heartbeatMs = 15_000
+
+/** The HTTP service, with everything it needs given; opens nothing itself. */
+export async function buildApp(deps: AppDeps): Promise<App> {
+  const app = newApp(deps.log)
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler(answerNotFound)
+  // An empty body with a JSON content type is no body: many clients send it so on a POST without one.
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    if (body === '') return done(null, undefined)
+    try {
+      done(null, JSON.parse(String(body)))
+    } catch (error) {
+      done(Object.assign(new Error(`is not JSON: ${error instanceof Error ? error.message : error}`), { statusCode: 400 }))
+    }
+  })
+
+  await app.register(fastifySSE, { heartbeatInterval: heartbeatMs })
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Provost', version: '1', description: 'Provisions FreeBSD jails across a fleet of hosts, from a queue.' },
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+      security: [{ key: [] }],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  })
+  await app.register(scalar, { routePrefix: '/docs', configuration: { url: '/openapi.json' } })
+
+  await app.register(healthRoutes(deps))
+  await app.register(async (guarded) => {
+    const callerOf = makeAccess(deps.apiKey)
+    guarded.addHook('onRequest', async (request) => {
+      request.caller = callerOf(request)
+    })
+    await guarded.register(jailRoutes(deps))
+    await guarded.register(operationRoutes(deps))
+    await guarded.register(eventRoutes(deps))
+    await guarded.register(hostRoutes(deps))
+  })
+  return app
+}
+
+function newApp(log: Logger) {
+  const app = fastify({
+    loggerInstance: log,
+    bodyLimit: bodyLimitBytes,
+    disableRequestLogging: true,
+    forceCloseConnections: true,
+  })
+  return app.withTypeProvider<ZodTypeProvider>()
+}

@@ -1,0 +1,97 @@
+import type { RedisKeys } from '#shared/keys.ts'
+import { hasEnded } from '#shared/operation.ts'
+import type { JailReport, OperationReport } from '#shared/report.ts'
+import { promiseOf } from './admit.ts'
+import { type JailRecord, type OperationRecord, toFields } from './records.ts'
+import type { Change } from './scripts.ts'
+
+const keptSeconds = 30 * 24 * 3_600
+
+/**
+ * What a report of an operation changes. Pure. Undefined when it changes nothing: it is of an older epoch or attempt, was
+ * overtaken by a later one, or the operation has ended.
+ */
+export function applyOperationReport(
+  report: OperationReport,
+  operation: OperationRecord | undefined,
+  jail: JailRecord | undefined,
+  keys: RedisKeys,
+): Change | undefined {
+  if (!operation || hasEnded(operation.status)) return undefined
+  if (report.epoch !== operation.epoch || report.attempt !== operation.attempt) return undefined
+  if (report.host !== operation.host || report.sequence <= operation.sequence) return undefined
+
+  const key = keys.operation(operation.id)
+  const ended = hasEnded(report.status)
+  const change: Change = { unchanged: [[key, operation.revision]], commands: [], events: [['operation', operation.id, key]] }
+  change.commands.push(
+    [
+      'HSET',
+      key,
+      ...toFields({
+        status: report.status,
+        percent: report.status === 'succeeded' ? 100 : Math.max(operation.percent, Math.min(report.percent, 99)),
+        step: report.step,
+        steps: report.steps,
+        waiting: report.waiting,
+        error: report.error,
+        sequence: report.sequence,
+        startedAt: operation.startedAt ?? report.at,
+        finishedAt: ended ? report.at : null,
+      }),
+    ],
+    ...(report.waiting ? [] : [['HDEL', key, 'waiting']]),
+  )
+  if (report.status !== operation.status)
+    change.commands.push(
+      ['ZREM', keys.operations('status', operation.status), operation.id],
+      ['ZADD', keys.operations('status', report.status), '0', operation.id],
+    )
+  if (ended) change.commands.push(['EXPIRE', key, String(keptSeconds)], ['ZREM', keys.wakeups, operation.id])
+  // A later operation of the jail speaks for it now.
+  if (jail && jail.epoch === report.epoch) addJailChange(change, jail, report, keys)
+  return change
+}
+
+/** What a report of a jail without an operation changes: it was started again, or could not be. Pure. */
+export function applyJailReport(report: JailReport, jail: JailRecord | undefined, keys: RedisKeys): Change | undefined {
+  if (!jail || jail.host !== report.host || jail.epoch !== report.epoch) return undefined
+  const change: Change = { unchanged: [], commands: [], events: [] }
+  addJailChange(change, jail, report, keys)
+  return change
+}
+
+function addJailChange(change: Change, jail: JailRecord, report: OperationReport | JailReport, keys: RedisKeys): void {
+  const key = keys.jail(jail.name)
+  change.unchanged.push([key, jail.revision])
+  change.events.push(['jail', jail.name, key])
+  const { jailState } = report
+  if (jailState === 'gone') {
+    change.release = jail.leases.map(([address, , , returned]) => [address, returned, jail.name])
+    change.commands.push(
+      ['DEL', key],
+      ...[keys.jails(), keys.jails('client', jail.client), keys.jails('host', jail.host), keys.jails('state', jail.state)].map(
+        (index) => ['ZREM', index, jail.name],
+      ),
+      ...Object.entries(promiseOf(jail.limits)).map(([resource, amount]) => [
+        'HINCRBY',
+        keys.promised(jail.host),
+        resource,
+        String(-amount),
+      ]),
+    )
+    return
+  }
+  const state = jailState === 'unchanged' ? jail.state : jailState
+  const runs = state === 'running'
+  change.commands.push([
+    'HSET',
+    key,
+    ...toFields({ state, jid: runs ? report.jid : null, isolation: report.isolation, updatedAt: report.at }),
+  ])
+  if (state !== jail.state)
+    change.commands.push(
+      ['ZREM', keys.jails('state', jail.state), jail.name],
+      ['ZADD', keys.jails('state', state), '0', jail.name],
+    )
+}

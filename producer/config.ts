@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { PlainName } from '#shared/jail.ts'
+import { ConfigError, readConfig, readYaml } from '#shared/read-config.ts'
+
+const ProducerFile = z.strictObject({
+  /** The hosts that belong to the fleet; none named: every host that enrols does. */
+  hosts: z.array(PlainName).default([]),
+  /** Whether jails go to the emptiest host or fill one up after the other. */
+  placement: z.enum(['spread', 'pack']).default('spread'),
+})
+
+const Environment = z.object({
+  PROVOST_REDIS_URL: z.string().min(1).default('redis://127.0.0.1:6379'),
+  PROVOST_REDIS_PREFIX: z.string().min(1).default('{provost}'),
+  PROVOST_LISTEN: z
+    .string()
+    .regex(/^(\[[0-9a-fA-F:]+\]|[^:]+):\d{1,5}$/, 'must be ADDRESS:PORT, like 127.0.0.1:7070')
+    .default('127.0.0.1:7070'),
+  PROVOST_API_KEY: z
+    .string({ error: 'must be set: it is the key that requests carry, at least 16 characters' })
+    .min(16, 'must have at least 16 characters'),
+  PROVOST_PRODUCER_CONFIG: z.string().min(1).optional(),
+  PROVOST_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
+
+export type ProducerConfig = z.output<typeof ProducerFile> & {
+  redisUrl: string
+  redisPrefix: string
+  listen: { host: string; port: number }
+  apiKey: string
+  logLevel: string
+}
+
+/** @throws ConfigError naming every fault of the environment or of the file. */
+export function readProducerConfig(environment: NodeJS.ProcessEnv, file?: string): ProducerConfig {
+  const env = readConfig(Environment, environment, 'The environment')
+  const path = file ?? env.PROVOST_PRODUCER_CONFIG
+  const config = readConfig(ProducerFile, path ? readYaml(path) : {}, path ?? 'The configuration')
+  const at = env.PROVOST_LISTEN.lastIndexOf(':')
+  const port = Number(env.PROVOST_LISTEN.slice(at + 1))
+  if (port > 65_535) throw new ConfigError(`PROVOST_LISTEN: ${port} is no port.`)
+  return {
+    ...config,
+    redisUrl: env.PROVOST_REDIS_URL,
+    redisPrefix: env.PROVOST_REDIS_PREFIX,
+    listen: { host: env.PROVOST_LISTEN.slice(0, at).replace(/^\[|\]$/g, ''), port },
+    apiKey: env.PROVOST_API_KEY,
+    logLevel: env.PROVOST_LOG_LEVEL,
+  }
+}

@@ -1,0 +1,72 @@
+import { type FlowJob, FlowProducer } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { type Job, type JobName, planVersion } from '#shared/job.ts'
+import type { RedisKeys } from '#shared/keys.ts'
+import type { OperationKind } from '#shared/operation.ts'
+import { jobId, queueName, queueOf } from '#shared/queues.ts'
+import type { Accepted } from './admit.ts'
+import { toSpec } from './records.ts'
+
+/** The jobs of each kind of operation, in the order they run. */
+const jobsOf: Record<OperationKind, readonly [JobName, ...JobName[]]> = {
+  provision: ['build', 'start'],
+  start: ['start'],
+  stop: ['stop'],
+  restart: ['restart'],
+  destroy: ['destroy'],
+}
+
+export const firstJobOf = (kind: OperationKind): JobName => jobsOf[kind][0]
+export const lastJobOf = (kind: OperationKind): JobName => jobsOf[kind].at(-1) ?? firstJobOf(kind)
+
+export type Enqueue = ReturnType<typeof makeEnqueue>['enqueue']
+
+// Our record is the truth of an operation; what ended jobs tell is for people at a queue board.
+const keepJobs = { removeOnComplete: { count: 100 }, removeOnFail: { age: 30 * 24 * 3_600, count: 1_000 } }
+
+/** The jobs of an operation as its host's queues carry them. */
+export function toJob({ jail, operation }: Accepted): Job {
+  return {
+    version: 1,
+    operation: operation.id,
+    kind: operation.kind,
+    plan: planVersion,
+    host: operation.host,
+    epoch: operation.epoch,
+    attempt: operation.attempt,
+    jail: toSpec(jail),
+    issuedAt: new Date().toISOString(),
+  }
+}
+
+export function makeEnqueue(redis: Redis, keys: RedisKeys) {
+  const flows = new FlowProducer({ connection: redis, skipWaitingForReady: true })
+  flows.on('error', () => undefined)
+
+  return {
+    /**
+     * Puts an operation's jobs into its host's queues: one flow, in which each job waits for the one before it. Adding the
+     * same wake-up again changes nothing.
+     */
+    async enqueue(accepted: Accepted): Promise<void> {
+      const { operation } = accepted
+      const data = toJob(accepted)
+      const toNode = (name: JobName, children: FlowJob[]): FlowJob => ({
+        name,
+        queueName: queueName(operation.host, queueOf(name)),
+        prefix: keys.host(operation.host),
+        data,
+        opts: {
+          jobId: jobId(operation.id, operation.wakeup, name),
+          ...keepJobs,
+          ...(name === 'build' ? { failParentOnFailure: true } : {}),
+        },
+        ...(children.length > 0 ? { children } : {}),
+      })
+      const flow = jobsOf[operation.kind].reduce<FlowJob[]>((before, name) => [toNode(name, before)], [])[0]
+      if (flow) await flows.add(flow)
+      await redis.zrem(keys.wakeups, operation.id)
+    },
+    close: () => flows.close(),
+  }
+}

@@ -1,0 +1,75 @@
+import { EventEmitter } from 'node:events'
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { RedisKeys } from '#shared/keys.ts'
+
+/** A record changed. `sequence` rises over the whole fleet and is the record's revision. */
+export type FeedEvent = { sequence: number; kind: 'operation' | 'jail' | 'host' | 'batch'; id: string }
+
+type Deps = { /** A connection of its own: it blocks. */ reader: Redis; redis: Redis; keys: RedisKeys; log: Logger }
+type Entry = [id: string, fields: string[]]
+
+export type EventFeed = Awaited<ReturnType<typeof openEventFeed>>
+
+const blockMs = 2_000
+const pauseAfterErrorMs = 500
+const pageSize = 500
+
+/** Every change of a record in the fleet, whichever producer made it, as it happens. */
+export async function openEventFeed({ reader, redis, keys, log }: Deps) {
+  const emitter = new EventEmitter<{ event: [FeedEvent]; [operation: `operation:${string}`]: [FeedEvent] }>()
+  emitter.setMaxListeners(0)
+  let position = await lastId().catch(() => '$')
+  let stopped = false
+
+  async function lastId(): Promise<string> {
+    const [last] = (await redis.xrevrange(keys.events, '+', '-', 'COUNT', 1)) as Entry[]
+    return last?.[0] ?? '0-0'
+  }
+
+  async function follow(): Promise<void> {
+    while (!stopped) {
+      try {
+        const answer = await reader.xread('COUNT', pageSize, 'BLOCK', blockMs, 'STREAMS', keys.events, position)
+        for (const entry of answer?.[0]?.[1] ?? []) {
+          position = entry[0]
+          const event = parseEntry(entry)
+          emitter.emit('event', event)
+          if (event.kind === 'operation') emitter.emit(`operation:${event.id}`, event)
+        }
+      } catch (error) {
+        if (stopped) return
+        log.warn({ err: error instanceof Error ? error.message : error }, 'events wait')
+        await new Promise((resolve) => setTimeout(resolve, pauseAfterErrorMs))
+      }
+    }
+  }
+
+  const following = follow()
+  return {
+    /** Calls `listener` for every event, or for those of one operation. Gives what ends that. */
+    subscribe(listener: (event: FeedEvent) => void, operation?: string): () => void {
+      const name = operation === undefined ? 'event' : (`operation:${operation}` as const)
+      emitter.on(name, listener)
+      return () => emitter.off(name, listener)
+    },
+    /** The events after `sequence` that are still kept, oldest first. */
+    async since(sequence: number): Promise<FeedEvent[]> {
+      const entries = (await redis.xrange(keys.events, `(${sequence}-0`, '+', 'COUNT', 10_000)) as Entry[]
+      return entries.map(parseEntry)
+    },
+    async latest(): Promise<number> {
+      return Number((await lastId()).split('-')[0])
+    },
+    async stop(): Promise<void> {
+      stopped = true
+      reader.disconnect()
+      await following
+    },
+  }
+}
+
+function parseEntry([id, fields]: Entry): FeedEvent {
+  const field = (name: string) => fields[fields.indexOf(name) + 1] ?? ''
+  return { sequence: Number(id.split('-')[0]), kind: field('kind') as FeedEvent['kind'], id: field('id') }
+}

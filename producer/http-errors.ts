@@ -1,0 +1,106 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { ProvostError } from '#shared/errors.ts'
+
+/** RFC 9457. `code` is what programs read; `hint` says what to do. */
+export const Problem = z
+  .object({
+    type: z.literal('about:blank'),
+    title: z.string(),
+    status: z.int(),
+    code: z.string(),
+    detail: z.string(),
+    hint: z.string().optional(),
+    errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem' })
+export type Problem = z.infer<typeof Problem>
+
+/** What a route may answer beside its success, for its description. */
+export const problems = { '4xx': Problem, '5xx': Problem }
+
+const secondsUntilRetry = 2
+
+/** The one place where a thrown error becomes an answer. What is not ours is logged and told to nobody. */
+export function answerError(thrown: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const error = translate(thrown)
+  if (!error) {
+    request.log.error({ err: thrown }, 'unexpected')
+    return sendProblem(reply, {
+      type: 'about:blank',
+      title: titleOf('unexpected'),
+      status: 500,
+      code: 'unexpected',
+      detail: "Something went wrong that should not have; the producer's log has it.",
+    })
+  }
+  if (error.code === 'queue_unavailable') {
+    request.log.warn({ err: thrown.message }, 'queue unavailable')
+    reply.header('retry-after', error.facts.retryAfter ?? secondsUntilRetry)
+  }
+  return sendProblem(reply, {
+    type: 'about:blank',
+    title: titleOf(error.code),
+    status: error.status,
+    code: error.code,
+    detail: error.message,
+    hint: error.hint,
+    ...(error.facts.errors ? { errors: error.facts.errors } : {}),
+  })
+}
+
+export function answerNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return answerError(
+    new ProvostError('not_found', `There is no ${request.method} ${request.url.split('?')[0]}.`, {
+      hint: '/openapi.json lists every call.',
+    }) as never,
+    request,
+    reply,
+  )
+}
+
+function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  return reply.code(problem.status).header('content-type', 'application/problem+json').serializer(JSON.stringify).send(problem)
+}
+
+function translate(thrown: FastifyError): ProvostError | undefined {
+  if (thrown instanceof ProvostError) return thrown
+  if (hasZodFastifySchemaValidationErrors(thrown))
+    return invalid(thrown.validation.flatMap(({ params }) => fieldErrors(params.issue as z.core.$ZodIssue)))
+  if (thrown.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new ProvostError('too_large', 'The body is larger than 1 MiB.')
+  if (isRedisAway(thrown))
+    return new ProvostError('queue_unavailable', 'Redis, which holds the queue and the records, cannot be used now.')
+  if (thrown.statusCode !== undefined && thrown.statusCode >= 400 && thrown.statusCode < 500)
+    return invalid([{ field: 'body', message: thrown.message }])
+  return undefined
+}
+
+/** @returns the 400 that names each field at fault. */
+export function invalid(errors: { field: string; message: string }[]): ProvostError {
+  const detail = errors.map(({ field, message }) => `${field}: ${message}`).join('; ')
+  return new ProvostError('invalid_request', `The request is not right: ${detail}.`, { errors })
+}
+
+function fieldErrors(issue: z.core.$ZodIssue): { field: string; message: string }[] {
+  const path = issue.path.map(String)
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: 'is not known' }))
+  const inner = issue.code === 'invalid_union' ? issue.errors.flat().find(({ message }) => message) : undefined
+  const message = issue.code === 'invalid_union' && issue.message === 'Invalid input' ? inner?.message : issue.message
+  return [{ field: path.join('.') || 'body', message: message ?? issue.message }]
+}
+
+const redisFaults = /^(OOM|READONLY|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|CLUSTERDOWN|NOAUTH|NOPERM)\b/
+const connectionFaults =
+  /Connection is closed|Stream isn't writeable|Command timed out|ECONNREFUSED|ECONNRESET|EPIPE|max retries per request/i
+
+/** Whether the fault is that Redis is away, full, or not the one that may be written. */
+function isRedisAway(error: Error): boolean {
+  return redisFaults.test(error.message) || connectionFaults.test(error.message)
+}
+
+function titleOf(code: string): string {
+  const words = code.replaceAll('_', ' ')
+  return `${words[0]?.toUpperCase()}${words.slice(1)}`
+}

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto'
+import { ProvostError } from '#shared/errors.ts'
+import type { RedisKeys } from '#shared/keys.ts'
+import type { Idempotency } from './scripts.ts'
+
+export const keptSeconds = 30 * 24 * 3_600
+
+/**
+ * What a request's `Idempotency-Key` stands for: the same key with the same method, path and body is the same request.
+ * Undefined without the header. @throws ProvostError `invalid_request` for a key that is empty or too long.
+ */
+export function idempotencyOf(
+  request: { method: string; url: string; body: unknown; header: string | string[] | undefined },
+  scope: string,
+  keys: RedisKeys,
+): Idempotency | undefined {
+  const { header } = request
+  if (header === undefined) return undefined
+  if (typeof header !== 'string' || header.length === 0 || header.length > 255)
+    throw new ProvostError('invalid_request', 'Idempotency-Key must be one header of 1 to 255 characters.', {
+      errors: [{ field: 'Idempotency-Key', message: 'must have 1 to 255 characters' }],
+    })
+  const path = request.url.split('?')[0]
+  return {
+    key: keys.idempotency(scope, sha256(header)),
+    fingerprint: sha256(`${request.method} ${path}\n${JSON.stringify(sorted(request.body ?? null))}`),
+    ttl: keptSeconds,
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** The same value with every object's names in one order: how a client writes JSON does not matter. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, inner]) => [name, sorted(inner)]),
+  )
+}

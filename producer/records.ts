@@ -1,0 +1,126 @@
+import type { Redis } from 'ioredis'
+import { z } from 'zod'
+import { CreateJail, Isolation, Jail, Labels, Limits } from '#shared/jail.ts'
+import { JailSpec } from '#shared/job.ts'
+import type { RedisKeys } from '#shared/keys.ts'
+import { Operation, OperationError, StepState, Waiting } from '#shared/operation.ts'
+
+/** A JSON text in a hash's field. */
+const json = <S extends z.ZodType>(schema: S) =>
+  z
+    .string()
+    .transform((text) => JSON.parse(text))
+    .pipe(schema)
+const integer = z.coerce.number().int()
+const nullable = <S extends z.ZodType>(schema: S) => z.union([z.literal('').transform(() => null), schema])
+
+/** Address, prefix length, the pool's CIDR, and the list it goes back to. */
+export const Lease = z.tuple([z.string(), z.int(), z.string(), z.string()])
+export type Lease = z.infer<typeof Lease>
+
+const JailFields = z.object({
+  name: z.string(),
+  client: z.string(),
+  hostname: z.string(),
+  world: z.string(),
+  worldDigest: z.string(),
+  host: z.string(),
+  leases: json(z.array(Lease)),
+  limits: json(Limits),
+  command: json(z.array(z.string())).optional(),
+  labels: json(Labels),
+  state: Jail.shape.state,
+  jid: nullable(integer),
+  epoch: integer,
+  isolation: json(Isolation).optional(),
+  lastOperation: z.string(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+  revision: z.string(),
+})
+
+const OperationFields = z.object({
+  id: z.string(),
+  kind: Operation.shape.kind,
+  jail: z.string(),
+  status: Operation.shape.status,
+  percent: integer,
+  step: nullable(z.string()),
+  steps: json(z.array(StepState)),
+  attempt: integer,
+  waiting: json(Waiting).optional(),
+  error: json(OperationError).optional(),
+  createdAt: z.string(),
+  startedAt: nullable(z.string()),
+  finishedAt: nullable(z.string()),
+  host: z.string(),
+  epoch: integer,
+  /** The last report that was applied. */
+  sequence: integer,
+  /** How often its jobs were put into a queue. */
+  wakeup: integer,
+  cancelRequested: z.literal('1').optional(),
+  /** What a provision was asked for: it is admitted again from this after a cancel. */
+  request: json(CreateJail).optional(),
+  revision: z.string(),
+})
+
+/** A jail's record: what HTTP shows, and what only the producer needs. */
+export type JailRecord = z.infer<typeof JailFields>
+export type OperationRecord = z.infer<typeof OperationFields>
+
+export const jailFromFields = (fields: Record<string, string>): JailRecord => JailFields.parse(fields)
+export const operationFromFields = (fields: Record<string, string>): OperationRecord => OperationFields.parse(fields)
+
+/** A record's fields as they go into its hash: names and values in turn; what is undefined is left out. */
+export function toFields(record: Record<string, unknown>): string[] {
+  return Object.entries(record).flatMap(([name, value]) => {
+    if (value === undefined) return []
+    if (value === null) return [name, '']
+    return [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]
+  })
+}
+
+export function addressesOf({ leases }: Pick<JailRecord, 'leases'>): string[] {
+  return leases.map(([address, prefix]) => `${address}/${prefix}`)
+}
+
+export function toJail({ leases, worldDigest: _digest, revision: _revision, ...shown }: JailRecord): Jail {
+  return { ...shown, addresses: addressesOf({ leases }) } as Jail
+}
+
+export function toOperation(record: OperationRecord): Operation {
+  const { host: _h, epoch: _e, sequence: _s, wakeup: _w, cancelRequested: _c, request: _r, revision: _v, ...shown } = record
+  return shown as Operation
+}
+
+export function toSpec(jail: JailRecord): JailSpec {
+  return JailSpec.parse({ ...jail, addresses: addressesOf(jail) })
+}
+
+export type Records = ReturnType<typeof makeRecords>
+
+/** Reads records. Writing is the scripts' alone. */
+export function makeRecords(redis: Redis, keys: RedisKeys) {
+  async function readAll<T>(all: string[], parse: (fields: Record<string, string>) => T): Promise<T[]> {
+    if (all.length === 0) return []
+    const pipeline = redis.pipeline()
+    for (const key of all) pipeline.hgetall(key)
+    const answers = (await pipeline.exec()) ?? []
+    return answers.flatMap(([error, fields]) => {
+      if (error) throw error
+      return Object.keys(fields as object).length === 0 ? [] : [parse(fields as Record<string, string>)]
+    })
+  }
+
+  return {
+    async jail(name: string): Promise<JailRecord | undefined> {
+      return (await readAll([keys.jail(name)], jailFromFields))[0]
+    },
+    async operation(id: string): Promise<OperationRecord | undefined> {
+      return (await readAll([keys.operation(id)], operationFromFields))[0]
+    },
+    jails: (names: string[]) => readAll(names.map(keys.jail), jailFromFields),
+    operations: (ids: string[]) => readAll(ids.map(keys.operation), operationFromFields),
+  }
+}

@@ -1,0 +1,112 @@
+import type { FastifyReply } from 'fastify'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { ProvostError } from '#shared/errors.ts'
+import { hasEnded } from '#shared/operation.ts'
+import type { AppDeps } from '../app.ts'
+import type { FeedEvent } from '../event-feed.ts'
+import { toJail, toOperation } from '../records.ts'
+import { toHost } from './hosts.ts'
+
+const Params = z.object({ id: z.string().max(64) })
+
+/** Server-Sent Events. Each one's `data` is the whole record as it is now, so several changes may come as one. */
+export const eventRoutes =
+  (deps: AppDeps): FastifyPluginAsyncZod =>
+  async (app) => {
+    const { records, feed, hosts } = deps
+
+    app.get(
+      '/v1/operations/:id/events',
+      { sse: 'only', schema: { summary: 'Follow an operation until it has ended', params: Params } },
+      async ({ params: { id } }, reply) => {
+        const operation = await records.operation(id)
+        if (!operation) throw new ProvostError('not_found', `There is no operation ${id}.`)
+        let seen = lastSeen(reply)
+        if (hasEnded(operation.status) && Number(operation.revision) <= seen) return reply.code(204).send()
+
+        const { promise: closed, resolve: close } = Promise.withResolvers<void>()
+        const pump = makePump(async () => {
+          const now = await records.operation(id)
+          if (!now) return close()
+          if (Number(now.revision) > seen) {
+            seen = Number(now.revision)
+            await reply.sse.send({ id: now.revision, event: 'operation', data: toOperation(now) })
+          }
+          if (hasEnded(now.status)) close()
+        }, close)
+        const unsubscribe = feed.subscribe(pump, id)
+        reply.sse.onClose(close)
+        reply.sse.sendHeaders()
+        pump()
+        await closed
+        unsubscribe()
+      },
+    )
+
+    app.get('/v1/events', { sse: 'only', schema: { summary: 'Follow the whole fleet' } }, async (_request, reply) => {
+      const { promise: closed, resolve: close } = Promise.withResolvers<void>()
+      const waiting = new Map<string, FeedEvent>()
+      const keep = (event: FeedEvent) => {
+        const name = `${event.kind}/${event.id}`
+        waiting.delete(name)
+        waiting.set(name, event)
+      }
+      const pump = makePump(async () => {
+        for (const [name, event] of waiting) {
+          waiting.delete(name)
+          await reply.sse.send({ id: String(event.sequence), event: event.kind, data: await dataOf(event) })
+        }
+      }, close)
+      const unsubscribe = feed.subscribe((event) => {
+        keep(event)
+        pump()
+      })
+      reply.sse.onClose(close)
+      const seen = lastSeen(reply)
+      if (seen >= 0) for (const event of await feed.since(seen)) keep(event)
+      reply.sse.sendHeaders()
+      pump()
+      await closed
+      unsubscribe()
+    })
+
+    async function dataOf({ kind, id }: FeedEvent): Promise<object> {
+      if (kind === 'operation') {
+        const operation = await records.operation(id)
+        return operation ? toOperation(operation) : { id, removed: true }
+      }
+      if (kind === 'jail') {
+        const jail = await records.jail(id)
+        return jail ? toJail(jail) : { name: id, removed: true }
+      }
+      const host = hosts.get(id)
+      return host ? toHost(host) : { id, removed: true }
+    }
+  }
+
+function lastSeen(reply: FastifyReply): number {
+  const id = reply.sse.lastEventId
+  return id !== null && /^\d{1,15}$/.test(id) ? Number(id) : -1
+}
+
+/** Runs `work` once at a time; calls that come meanwhile make it run once more. */
+function makePump(work: () => Promise<void>, onFault: () => void): () => void {
+  let running = false
+  let again = false
+  return async function pump() {
+    again = true
+    if (running) return
+    running = true
+    try {
+      while (again) {
+        again = false
+        await work()
+      }
+    } catch {
+      onFault()
+    } finally {
+      running = false
+    }
+  }
+}

@@ -1,0 +1,47 @@
+--[[
+Changes records, if they still are as whoever decided the change has read them: all or nothing.
+
+Input:  KEYS   eventSequence, events, leases
+        ARGV   a JSON object:
+          idempotency  {key, fingerprint, ttl, operation} or absent
+          unchanged    [[key, revision or ''], …]: the revision each record must have; '' for none
+          release      [[address, returned list, jail], …]: leases to give back, if the jail has them
+          commands     [[name, argument, …], …]
+          events       [[kind, id, key], …]: records that changed; `key` may be gone
+Output: {'replayed', operation} | {'reused'} | {'changed'} | {'done', revision, …}: one for each event
+Events: those named, in `events`.
+]]
+local change = cjson.decode(ARGV[1])
+local eventSequence, events, leases = KEYS[1], KEYS[2], KEYS[3]
+
+local idempotency = change.idempotency
+if idempotency then
+  local known = redis.call('HMGET', idempotency.key, 'fingerprint', 'operation')
+  if known[1] then
+    if known[1] == idempotency.fingerprint then return { 'replayed', known[2] } end
+    return { 'reused' }
+  end
+end
+for _, record in ipairs(change.unchanged) do
+  if (redis.call('HGET', record[1], 'revision') or '') ~= record[2] then return { 'changed' } end
+end
+
+for _, lease in ipairs(change.release) do
+  if redis.call('HGET', leases, lease[1]) == lease[3] then
+    redis.call('HDEL', leases, lease[1])
+    redis.call('RPUSH', lease[2], lease[1])
+  end
+end
+for _, command in ipairs(change.commands) do redis.call(unpack(command)) end
+if idempotency then
+  redis.call('HSET', idempotency.key, 'fingerprint', idempotency.fingerprint, 'operation', idempotency.operation)
+  redis.call('EXPIRE', idempotency.key, idempotency.ttl)
+end
+local answer = { 'done' }
+for _, event in ipairs(change.events) do
+  local revision = redis.call('INCR', eventSequence)
+  if event[3] ~= '' and redis.call('EXISTS', event[3]) == 1 then redis.call('HSET', event[3], 'revision', revision) end
+  redis.call('XADD', events, 'MAXLEN', '~', 100000, revision .. '-0', 'kind', event[1], 'id', event[2])
+  table.insert(answer, revision)
+end
+return answer

@@ -1,0 +1,34 @@
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { expect, test } from 'vitest'
+import type { Operation } from '#shared/operation.ts'
+import { showProgress } from '../../../cli/print/show-progress.ts'
+import { makeOperation } from '../../support/operation.ts'
+
+async function* stream(operations: Operation[]) {
+  yield* operations
+}
+
+test('prints one plain line for each change of step when the output is no terminal', async () => {
+  const output = new PassThrough()
+  const ended = makeOperation({ status: 'succeeded', percent: 100, step: null, finishedAt: '2026-01-01T00:00:06.000Z' })
+  const last = await showProgress(
+    stream([
+      makeOperation({ status: 'queued', percent: 0, step: null }),
+      makeOperation({ step: 'fill-world', percent: 1, waiting: { reason: 'fill of debian-12' } }),
+      makeOperation({ step: 'fill-world', percent: 10 }),
+      makeOperation({ step: 'fill-world', percent: 20 }),
+      makeOperation({ percent: 45 }),
+      ended,
+    ]),
+    output as unknown as NodeJS.WriteStream,
+  )
+  output.end()
+  expect(last).toEqual(ended)
+  expect(await text(output)).toBe(`web1 provision 0%: queued
+web1 provision 1%: waiting: fill of debian-12
+web1 provision 10%: Making the world ready
+web1 provision 45%: Cloning the world
+web1 provision 100%: succeeded after 5.0 s
+`)
+})

@@ -1,0 +1,47 @@
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { HostRuntime, WorldId } from '../../worker/host/host-runtime.ts'
+
+type WorldHost = Pick<
+  HostRuntime,
+  'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'worldTree'
+>
+
+/** The part of a host that keeps worlds, on plain directories below a temporary one. `files` lists what is there. */
+export async function directoryHost(parent = tmpdir()) {
+  const root = await mkdtemp(join(parent, 'provost-worlds-'))
+  const stages = join(root, 'stages')
+  const worlds = join(root, 'worlds')
+  await mkdir(stages)
+  await mkdir(worlds)
+  const stage = (world: WorldId) => join(stages, world.name)
+  const host: WorldHost = {
+    platform: 'linux/x64',
+    async stageWorld(world) {
+      await host.discardStage(world)
+      await mkdir(join(stage(world), 'tree'), { recursive: true })
+      return join(stage(world), 'tree')
+    },
+    async commitWorld(world) {
+      await writeFile(join(stage(world), 'id'), JSON.stringify(world))
+      await rename(stage(world), join(worlds, world.name))
+    },
+    discardStage: (world) => rm(stage(world), { recursive: true, force: true }),
+    async discardStages() {
+      for (const name of await readdir(stages)) await rm(join(stages, name), { recursive: true })
+    },
+    async listWorlds() {
+      const names = await readdir(worlds)
+      return Promise.all(names.map(async (name) => JSON.parse(await readFile(join(worlds, name, 'id'), 'utf8'))))
+    },
+    worldTree: ({ name }) => join(worlds, name, 'tree'),
+  }
+  return {
+    host,
+    root,
+    stages: () => readdir(stages),
+    worlds: () => readdir(worlds),
+    remove: () => rm(root, { recursive: true, force: true }),
+  }
+}

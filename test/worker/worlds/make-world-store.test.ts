@@ -1,0 +1,137 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, vi } from 'vitest'
+import { asker, openStore, test } from './world-fixture.ts'
+
+const absent = { name: 'absent', method: 'tree', path: '/nowhere/at/all' }
+
+async function makeTree(scratch: string, name = 'source') {
+  const path = join(scratch, name)
+  await mkdir(join(path, 'etc'), { recursive: true })
+  await writeFile(join(path, 'etc/motd'), `${name}\n`)
+  await writeFile(join(path, 'etc/hostname'), 'the-host\n')
+  return { name, method: 'tree', path }
+}
+
+describe('a world store', () => {
+  test('fills a world once for ten who ask at once, and tells all ten of its commands', async ({ kept, scratch }) => {
+    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
+    const [id] = ids
+    if (!id) throw new Error('no world')
+    const askers = Array.from({ length: 10 }, (_, i) => asker(`operation-${i}`))
+    const fills = askers.map((each) => store.fill(id, each))
+    expect(store.states()[0]).toMatchObject({ name: 'source', state: 'filling', percent: 0 })
+    await Promise.all(fills.map((fill) => fill?.done))
+
+    expect(askers.map(({ records }) => records.map(({ command }) => command.split(' ')[0]))).toEqual(Array(10).fill(['cp']))
+    expect(store.isReady(id)).toBe(true)
+    expect(store.fill(id, asker('late'))).toBeUndefined()
+    expect(store.states()[0]).toMatchObject({ state: 'ready' })
+    expect(await readFile(join(kept.host.worldTree(id), 'etc/motd'), 'utf8')).toBe('source\n')
+    expect(await kept.stages()).toEqual([])
+  })
+
+  test('keeps a filled world for the next worker, and removes what a killed one left half filled', async ({ kept, scratch }) => {
+    const definition = await makeTree(scratch)
+    const first = await openStore(kept, [definition])
+    const id = first.ids[0]
+    if (!id) throw new Error('no world')
+    await first.store.fill(id, asker('one'))?.done
+    await kept.host.stageWorld({ name: 'half', digest: '0' })
+
+    const second = await openStore(kept, [definition])
+    expect(second.store.isReady(id)).toBe(true)
+    expect(await kept.stages()).toEqual([])
+  })
+
+  test('tells each who waited of a failure once, and starts anew for whoever asks then', async ({ kept, scratch }) => {
+    const path = join(scratch, 'later')
+    const { store, ids } = await openStore(kept, [{ name: 'later', method: 'tree', path }])
+    const [id] = ids
+    if (!id) throw new Error('no world')
+    const failure = { code: 'world_source_missing', message: `The directory ${path} of world later does not exist.` }
+    const waiting = [store.fill(id, asker('one')), store.fill(id, asker('two'))]
+    for (const fill of waiting) await expect(fill?.done).rejects.toMatchObject(failure)
+    expect(store.states()[0]).toMatchObject({ state: 'failed', error: `${failure.code}: ${failure.message}` })
+    expect(await kept.stages()).toEqual([])
+
+    expect(() => store.fill(id, asker('one'))).toThrow(failure.message)
+    await makeTree(scratch, 'later')
+    const anew = store.fill(id, asker('three'))
+    expect(anew).toBeDefined()
+    // Who has not come back yet still hears of its own fill's end.
+    expect(() => store.fill(id, asker('two'))).toThrow(failure.message)
+    await anew?.done
+    expect(store.fill(id, asker('two'))).toBeUndefined()
+    expect(store.states()[0]).toMatchObject({ state: 'ready' })
+  })
+
+  test('fills no more worlds at once than it has slots', async ({ kept, scratch }) => {
+    const { store, ids } = await openStore(kept, [await makeTree(scratch, 'one'), await makeTree(scratch, 'two')], { fills: 1 })
+    let running = 0
+    let most = 0
+    const stage = kept.host.stageWorld
+    vi.spyOn(kept.host, 'stageWorld').mockImplementation((world) => {
+      most = Math.max(most, ++running)
+      return stage(world)
+    })
+    const commit = kept.host.commitWorld
+    vi.spyOn(kept.host, 'commitWorld').mockImplementation((world) => {
+      running -= 1
+      return commit(world)
+    })
+    await Promise.all(ids.map((id) => store.fill(id, asker(id.name))?.done))
+    expect({ most, worlds: await kept.worlds() }).toEqual({ most: 1, worlds: ['one', 'two'] })
+  })
+
+  test('refuses a world that is not in the configuration, by name or by definition', async ({ kept }) => {
+    const { store, ids } = await openStore(kept, [absent])
+    expect(() => store.fill({ name: 'other', digest: ids[0]?.digest ?? '' }, asker('one'))).toThrow(/no world other/)
+    expect(() => store.fill({ name: 'absent', digest: '0'.repeat(64) }, asker('one'))).toThrow(/no world absent/)
+  })
+
+  test('reports progress that only rises and stays below 1 until the world is in its place', async ({ kept, scratch }) => {
+    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
+    const [id] = ids
+    if (!id) throw new Error('no world')
+    const fill = store.fill(id, asker('one'))
+    const seen: number[] = []
+    fill?.onProgress((fraction) => seen.push(fraction))
+    await fill?.done
+    expect(seen.length).toBeGreaterThan(0)
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b))
+    expect(seen.at(-1)).toBeLessThan(1)
+  })
+
+  test('prefills what is marked so, and nothing else', async ({ kept, scratch }) => {
+    const { store, ids } = await openStore(kept, [
+      { ...(await makeTree(scratch, 'wanted')), prefill: true },
+      await makeTree(scratch, 'unwanted'),
+    ])
+    store.prefill()
+    await vi.waitFor(() => expect(store.isReady(ids[0] ?? { name: '', digest: '' })).toBe(true))
+    expect(await kept.worlds()).toEqual(['wanted'])
+  })
+
+  test('ends a fill at close, and does not hold that against who waited', async ({ kept, scratch }) => {
+    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
+    const [id] = ids
+    if (!id) throw new Error('no world')
+    const fill = store.fill(id, asker('one'))
+    await store.close()
+    await expect(fill?.done).rejects.toMatchObject({ code: 'cancelled' })
+    expect(await kept.stages()).toEqual([])
+    expect(await kept.worlds()).toEqual([])
+    expect(store.states()[0]).toMatchObject({ state: 'absent' })
+  })
+
+  test('makes a Linux world neutral: its own resolv.conf, not the name of the host it came from', async ({ kept, scratch }) => {
+    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
+    const [id] = ids
+    if (!id) throw new Error('no world')
+    await store.fill(id, asker('one'))?.done
+    const tree = kept.host.worldTree(id)
+    expect(await readFile(join(tree, 'etc/hostname'), 'utf8')).toBe('localhost\n')
+    expect(await readFile(join(tree, 'etc/resolv.conf'), 'utf8')).toContain('nameserver')
+  })
+})

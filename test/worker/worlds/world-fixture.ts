@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test as base } from 'vitest'
+import { type CommandRecord, commandRunner } from '../../../worker/host/run-command.ts'
+import { makeWorldStore } from '../../../worker/worlds/make-world-store.ts'
+import { World, worldDigest } from '../../../worker/worlds/world.ts'
+import { directoryHost } from '../../support/directory-host.ts'
+
+const run = commandRunner({ commandPath: '/sbin:/bin:/usr/sbin:/usr/bin', worker: 'test' })
+const retry = { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 2, holdSlotMs: 0 }
+const log = { info() {}, warn() {} }
+
+type Fixtures = {
+  /** An empty directory for what a test needs beside the host. */
+  scratch: string
+  kept: Awaited<ReturnType<typeof directoryHost>>
+}
+
+export const test = base.extend<Fixtures>({
+  scratch: async ({ task: _ }, use) => {
+    const directory = await mkdtemp(join(tmpdir(), 'provost-scratch-'))
+    await use(directory)
+    await rm(directory, { recursive: true, force: true })
+  },
+  kept: async ({ task: _ }, use) => {
+    const kept = await directoryHost()
+    await use(kept)
+    await kept.remove()
+  },
+})
+
+type Definition = Record<string, unknown> & { name: string }
+
+/** A store on a host of plain directories, with the definitions' ids in the same order. */
+export async function openStore(kept: Fixtures['kept'], definitions: Definition[], { fills = 1 } = {}) {
+  const worlds = definitions.map((definition) => World.parse(definition))
+  const store = makeWorldStore({ worlds, host: kept.host, run, fills, log, retry })
+  await store.open()
+  return { store, ids: worlds.map((world) => ({ name: world.name, digest: worldDigest(world) })) }
+}
+
+/** Someone who asks for a world, with the commands that reach its log. */
+export function asker(operation: string) {
+  const records: CommandRecord[] = []
+  return { operation, records, record: (command: CommandRecord) => void records.push(command) }
+}

@@ -1,0 +1,71 @@
+import { existsSync, lstatSync } from 'node:fs'
+import { open, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import { readValue } from './cgroups.ts'
+import { killAllBut } from './end-jail.ts'
+import { findInit } from './jail.ts'
+import type { LinuxHost } from './linux-host.ts'
+
+const rc = ['/bin/sh', '/etc/rc']
+const tailBytes = 4_096
+
+/** Starts the jail's command once in a boot of the jail, beside its first process. */
+export async function startCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const first = findInit(host, jail.name)
+  if (first === undefined) throw new ProvostError('unexpected', `Jail ${jail.name} is not running.`)
+  const { root } = host.layout.jail(jail.name)
+  if (jail.command) return startBeside(host, jail, jail.command, signal)
+  if (hasRc(root)) return runRc(host, jail, first, signal)
+}
+
+async function startBeside(host: LinuxHost, jail: JailSpec, command: string[], signal: AbortSignal): Promise<void> {
+  if (wasStarted(host, jail)) return
+  await execute(host, jail, command, ['--detach'], signal)
+}
+
+async function runRc(host: LinuxHost, jail: JailSpec, first: number, signal: AbortSignal): Promise<void> {
+  const { commandDone } = host.layout.jail(jail.name)
+  if (existsSync(commandDone)) return
+  // A worker that was killed while it waited left the script half run; nothing else runs in the jail yet.
+  if (wasStarted(host, jail)) await killAllBut(host, jail, first, signal)
+  await execute(host, jail, rc, [], signal)
+  await writeFile(commandDone, '')
+}
+
+/** runc writes the file as soon as the command runs, so a worker that is killed meanwhile leaves no doubt. */
+function wasStarted({ layout }: LinuxHost, jail: JailSpec): boolean {
+  return /^\d+$/.test(readValue(layout.jail(jail.name).commandPid) ?? '')
+}
+
+async function execute(host: LinuxHost, jail: JailSpec, command: string[], flags: string[], signal: AbortSignal): Promise<void> {
+  const { console: outputFile, commandPid } = host.layout.jail(jail.name)
+  const before = await stat(outputFile).catch(() => ({ size: 0 }))
+  const args = ['--root', host.layout.runcRoot, 'exec', ...flags, '--pid-file', commandPid, jail.name, ...command]
+  await host.run('runc', args, { outputFile, signal }).catch(async (error) => {
+    if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
+    const logTail = await readFrom(outputFile, before.size)
+    const lastLine = logTail.trim().split('\n').at(-1)
+    const message = `${command.join(' ')} ended with exit code ${error.facts.exitCode}${lastLine ? `: ${lastLine}` : '.'}`
+    throw new ProvostError('command_failed', message, { ...error.facts, command: command.join(' '), logTail })
+  })
+}
+
+/** Looks from outside without following a link of the jail: `etc` itself must be a directory. */
+function hasRc(root: string): boolean {
+  const etc = lstatSync(join(root, 'etc'), { throwIfNoEntry: false })
+  return etc?.isDirectory() === true && lstatSync(join(root, 'etc/rc'), { throwIfNoEntry: false }) !== undefined
+}
+
+async function readFrom(path: string, start: number): Promise<string> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const from = Math.max(start, size - tailBytes)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(0, size - from)), { position: from })
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}

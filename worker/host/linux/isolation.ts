@@ -1,0 +1,86 @@
+import { statSync } from 'node:fs'
+import type { Isolation } from '#shared/jail.ts'
+import type { JailSpec } from '#shared/job.ts'
+import { isOnBridge } from './bridge.ts'
+import { processesIn } from './cgroups.ts'
+import { findInit } from './jail.ts'
+import { asHeld, readLimits } from './limits.ts'
+import type { LinuxHost } from './linux-host.ts'
+import { hasExactly } from './network.ts'
+import { type Namespace, namespaceOf } from './processes.ts'
+import { proveDevices } from './prove-devices.ts'
+import { provePrivileges } from './prove-privileges.ts'
+import { proveProcesses } from './prove-processes.ts'
+import { proveRoot } from './prove-root.ts'
+import { readNetwork } from './read-network.ts'
+
+/** A running jail to look at: `first` is its first process, `processes` all in its cgroup, by their ids on the host. */
+export type Subject = { host: LinuxHost; jail: JailSpec; first: number; processes: number[]; signal: AbortSignal }
+
+/** What a check found: the faults, and what to say when there is none. */
+export type Finding = { faults: string[]; fine: string }
+
+const loopback = ['127.0.0.1/8', '::1/128']
+
+const checks: Record<string, (subject: Subject) => Finding | Promise<Finding>> = {
+  hostname: proveHostname,
+  addresses: proveAddresses,
+  processes: proveProcesses,
+  root: proveRoot,
+  devices: proveDevices,
+  privileges: provePrivileges,
+  limits: proveLimits,
+}
+
+/** Looks at the jail from the host, through /proc and with programs of the host only; each check says what it saw. */
+export async function proveIsolation(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<Isolation> {
+  const first = findInit(host, jail.name)
+  const processes = processesIn(host.cgroups, host.layout.jail(jail.name).cgroup)
+  const results = Object.entries(checks).map(async ([name, check]) => {
+    if (first === undefined) return { name, ok: false, detail: 'the jail is not running' }
+    try {
+      const { faults, fine } = await check({ host, jail, first, processes, signal })
+      return { name, ok: faults.length === 0, detail: faults.length === 0 ? fine : faults.join('; ') }
+    } catch (error) {
+      signal.throwIfAborted()
+      return { name, ok: false, detail: `could not be looked at: ${error instanceof Error ? error.message : error}` }
+    }
+  })
+  return { checkedAt: new Date().toISOString(), checks: await Promise.all(results) }
+}
+
+/** A fault when a process shares a namespace with the host. */
+export function sharedWithHost(pid: number, namespace: Namespace): string[] {
+  return namespaceOf('self', namespace) === namespaceOf(pid, namespace) ? [`shares the host's ${namespace} namespace`] : []
+}
+
+async function proveHostname({ host, jail, first, signal }: Subject): Promise<Finding> {
+  const { stdout } = await host.run('nsenter', ['--target', `${first}`, '--uts', 'uname', '--nodename'], { signal })
+  const seen = stdout.trim()
+  const faults = sharedWithHost(first, 'uts')
+  if (seen !== jail.hostname) faults.push(`sees the host name ${seen} and not ${jail.hostname}`)
+  return { faults, fine: `sees ${seen}, in a namespace of its own` }
+}
+
+function proveAddresses({ host, jail, first }: Subject): Finding {
+  const { veth, network } = host.layout.jail(jail.name)
+  const faults = sharedWithHost(first, 'net')
+  if (namespaceOf(first, 'net') !== `net:[${statSync(network).ino}]`) faults.push('is not in the network namespace made for it')
+  const { interfaces, addresses } = readNetwork(first)
+  const foreign = interfaces.filter((name) => name !== 'lo' && name !== 'eth0')
+  if (foreign.length > 0) faults.push(`has the interfaces ${foreign.join(', ')}, which are not its own`)
+  const seen = addresses.filter((address) => !loopback.includes(address))
+  if (!hasExactly(seen, jail.addresses))
+    faults.push(`has ${seen.join(', ') || 'no address'} and not ${jail.addresses.join(', ')}`)
+  if (!isOnBridge(host, veth)) faults.push(`its link ${veth} is not on the bridge`)
+  return { faults, fine: `has ${seen.join(', ')} and no interface of the host` }
+}
+
+function proveLimits({ host, jail }: Subject): Finding {
+  const held = readLimits(host.cgroups, host.layout.jail(jail.name).cgroup)
+  const promised = asHeld(jail.limits)
+  const faults = (['memory', 'cpu', 'processes'] as const)
+    .filter((limit) => held[limit] !== promised[limit])
+    .map((limit) => `${limit} is ${held[limit] ?? 'without limit'} and not ${promised[limit]}`)
+  return { faults, fine: `at most ${held.memory} bytes of memory, ${held.cpu} cores, ${held.processes} processes` }
+}

@@ -1,0 +1,88 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import pLimit from 'p-limit'
+import { ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import type { WorkerConfig } from '../../config.ts'
+import type { HostRuntime } from '../host-runtime.ts'
+import type { RunCommand } from '../run-command.ts'
+import { type Cgroups, detectCgroups } from './cgroups.ts'
+import { checkHost } from './check.ts'
+import { startCommand } from './command.ts'
+import { removeJail } from './end-jail.ts'
+import { endPredecessor } from './end-predecessor.ts'
+import { proveIsolation } from './isolation.ts'
+import { ensureJail, findInit } from './jail.ts'
+import { layoutOf } from './layout.ts'
+import type { LinuxHost } from './linux-host.ts'
+import { lockFile } from './lock-file.ts'
+import { ensureNetwork, removeNetwork } from './network.ts'
+import type { OciSpec } from './oci-spec.ts'
+import { ensureRoot, removeRoot } from './root.ts'
+import { commitWorld, discardStage, discardStages, listWorlds, stageWorld, worldTree } from './worlds.ts'
+
+type Options = {
+  run: RunCommand
+  config: WorkerConfig
+  /** Changes a jail's OCI specification before it starts: how the tests break one. */
+  amend?(spec: OciSpec, jail: JailSpec): OciSpec
+}
+
+/** Jails by runc, overlayfs, network namespaces with veth and a bridge, and cgroups (v1, hybrid or v2). */
+export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): HostRuntime {
+  const lock = pLimit(1)
+  let cgroups: Cgroups | undefined
+  const host: LinuxHost = {
+    run,
+    config,
+    amend,
+    layout: layoutOf(config.root),
+    get cgroups() {
+      cgroups ??= detectCgroups()
+      return cgroups
+    },
+    bridgeLock: (work) => lock(work),
+    starting: { count: 0 },
+  }
+  return {
+    runtime: 'linux',
+    platform: `linux/${process.arch}`,
+    supports: { diskLimit: config.capacity.disk !== undefined },
+
+    check: () => checkHost(host),
+    open: () => openHost(host),
+
+    bootId: async () => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+    lockFile: (file) => lockFile(run, file),
+    endPredecessor: () => endPredecessor(config.root),
+
+    stageWorld: (world) => stageWorld(host, world),
+    commitWorld: (world) => commitWorld(host, world),
+    discardStage: (world) => discardStage(host, world),
+    discardStages: () => discardStages(host),
+    listWorlds: () => listWorlds(host),
+    worldTree: (world) => worldTree(host, world),
+
+    ensureRoot: (jail, signal) => ensureRoot(host, jail, signal),
+    removeRoot: (jail, signal) => removeRoot(host, jail, signal),
+    ensureNetwork: (jail, signal) => ensureNetwork(host, jail, signal),
+    removeNetwork: (jail, signal) => removeNetwork(host, jail, signal),
+    ensureJail: (jail, signal) => ensureJail(host, jail, signal),
+    removeJail: (jail, signal) => removeJail(host, jail, signal),
+    startCommand: (jail, signal) => startCommand(host, jail, signal),
+    findJail: async (jail) => {
+      const jid = findInit(host, jail.name)
+      return jid === undefined ? undefined : { jid }
+    },
+    proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
+  }
+}
+
+async function openHost(host: LinuxHost): Promise<void> {
+  const missing = (await checkHost(host)).filter(({ ok }) => !ok)
+  if (missing.length > 0) {
+    const list = missing.map(({ name, detail, remedy }) => `${name}: ${detail}${remedy ? ` ${remedy}` : ''}`)
+    throw new ProvostError('host_unfit', `This host cannot run jails. ${list.join(' ')}`)
+  }
+  await mkdir(host.layout.root, { recursive: true, mode: 0o700 })
+  await Promise.all([host.layout.worlds, host.layout.jails].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
+}

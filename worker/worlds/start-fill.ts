@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LimitFunction } from 'p-limit'
+import type { Logger } from 'pino'
+import { ProvostError, toProvostError } from '#shared/errors.ts'
+import { type RetryPolicy, retryDelayMs } from '../backoff.ts'
+import type { HostRuntime, WorldId } from '../host/host-runtime.ts'
+import { type CommandRecord, onBehalfOf, type RunCommand } from '../host/run-command.ts'
+import { fillDirectory } from './fill-directory.ts'
+import type { World } from './world.ts'
+import type { Asker, Fill } from './world-store.ts'
+
+export type FillDeps = {
+  host: Pick<HostRuntime, 'platform' | 'stageWorld' | 'commitWorld' | 'discardStage'>
+  run: RunCommand
+  log: Pick<Logger, 'info' | 'warn'>
+  /** One of these at a time for each slot. */
+  limit: LimitFunction
+  retry: RetryPolicy
+  signal: AbortSignal
+}
+
+export type RunningFill = Fill & {
+  /** Gives an asker the commands so far, and those to come. */
+  join(asker: Asker): void
+  operations(): string[]
+  fraction(): number
+}
+
+/** Starts to make a world: staged, filled, and put in its place in one rename; tried again when the fault may pass. */
+export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFill {
+  const askers = new Map<string, Asker>()
+  const records: CommandRecord[] = []
+  const listeners = new Set<(fraction: number) => void>()
+  let fraction = 0
+
+  const record = (command: CommandRecord) => {
+    records.push(command)
+    for (const asker of askers.values()) asker.record(command)
+  }
+  const progress = (done: number) => {
+    if (!(done > fraction)) return
+    // The rest is putting it in its place.
+    fraction = Math.min(done, 0.99)
+    for (const listener of listeners) listener(fraction)
+  }
+
+  const work = () => onBehalfOf(`fill-${world.name}`, record, () => fillWithRetries(world, id, progress, deps))
+  return {
+    done: deps.limit(work),
+    onProgress(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    join(asker) {
+      // An operation that asks once more, after its worker's restart or a retry, may have its log elsewhere.
+      if (!askers.has(asker.operation)) for (const command of records) asker.record(command)
+      askers.set(asker.operation, asker)
+    },
+    operations: () => [...askers.keys()],
+    fraction: () => fraction,
+  }
+}
+
+type Progress = (fraction: number) => void
+
+async function fillWithRetries(world: World, id: WorldId, progress: Progress, deps: FillDeps): Promise<void> {
+  const { signal, retry, log } = deps
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await fillOnce(world, id, progress, deps)
+    } catch (thrown) {
+      signal.throwIfAborted()
+      const error = toProvostError(thrown)
+      if (!error.retryable) throw error
+      // It has been tried again as often as it may: whoever asked is not to do so once more.
+      if (attempt >= retry.maxAttempts)
+        throw new ProvostError(error.code, `${error.message} (tried ${attempt} times)`, { ...error.facts, retryable: false })
+      const delayMs = retryDelayMs(attempt, retry)
+      log.warn({ world: world.name, attempt, delayMs, code: error.code, reason: error.message }, 'fill is tried again')
+      await sleep(delayMs, undefined, { signal })
+    }
+  }
+}
+
+async function fillOnce(world: World, id: WorldId, progress: Progress, { host, run, signal, log }: FillDeps): Promise<void> {
+  signal.throwIfAborted()
+  try {
+    const directory = await host.stageWorld(id)
+    await fillDirectory({ world, directory, platform: host.platform, run, signal, progress })
+    signal.throwIfAborted()
+    await host.commitWorld(id)
+  } catch (error) {
+    await host.discardStage(id).catch((failure) => {
+      log.warn({ err: failure, world: world.name }, 'a stage could not be removed; the next start of the worker tries again')
+    })
+    throw error
+  }
+}
