@@ -14,11 +14,11 @@ import { makeRecords } from './records.ts'
 import { makeScripts } from './scripts.ts'
 import { startSweeper } from './sweep.ts'
 
+const commandTimeoutMs = 5_000
+
 const { values } = parseArgs({ options: { config: { type: 'string' } } })
 const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'info' })
 await runService(() => startProducer(readProducerConfig(process.env, values.config), log), log)
-
-const commandTimeoutMs = 5_000
 
 /** Opens the connections, then the parts that read and write records, then the door. */
 async function startProducer(config: ProducerConfig, log: Logger): Promise<Service> {

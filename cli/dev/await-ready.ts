@@ -30,8 +30,8 @@ async function whyNotReady(url: string): Promise<string | undefined> {
 
 function reasonOf(text: string): string {
   try {
-    const { detail } = JSON.parse(text) as { detail?: unknown }
-    return typeof detail === 'string' ? detail : text
+    const { reasons } = JSON.parse(text) as { reasons?: unknown }
+    return Array.isArray(reasons) ? reasons.join('; ') : text
   } catch {
     return text
   }

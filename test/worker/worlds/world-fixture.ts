@@ -7,7 +7,7 @@ import { makeWorldStore } from '../../../worker/worlds/make-world-store.ts'
 import { World, worldDigest } from '../../../worker/worlds/world.ts'
 import { directoryHost } from '../../support/directory-host.ts'
 
-const run = commandRunner({ commandPath: '/sbin:/bin:/usr/sbin:/usr/bin', worker: 'test' })
+export const run = commandRunner({ commandPath: '/sbin:/bin:/usr/sbin:/usr/bin', worker: 'test' })
 const retry = { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 2, holdSlotMs: 0 }
 const log = { info() {}, warn() {} }
 

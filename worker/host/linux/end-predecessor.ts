@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { ProvostError } from '#shared/errors.ts'
-import { isAlive, killProcess, readOfProcess, readStatus } from './processes.ts'
+import { environmentOf, isAlive, killProcess, readStatus } from './processes.ts'
 import { waitUntil } from './wait-until.ts'
 
 const graceMs = 3_000
@@ -31,7 +31,7 @@ function processesOf(worker: string): number[] {
 }
 
 function isLeft(pid: number, worker: string): boolean {
-  if (!readOfProcess(pid, 'environ')?.split('\0').includes(`PROVOST_WORKER=${worker}`)) return false
+  if (!environmentOf(pid)?.split('\0').includes(`PROVOST_WORKER=${worker}`)) return false
   const status = readStatus(pid)
   return isAlive(status) && status?.get('PPid') !== `${process.pid}`
 }

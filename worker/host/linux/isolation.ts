@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { bareAddress } from '#shared/addresses.ts'
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { isOnBridge } from './bridge.ts'
@@ -20,7 +21,7 @@ export type Subject = { host: LinuxHost; jail: JailSpec; first: number; processe
 /** What a check found: the faults, and what to say when there is none. */
 export type Finding = { faults: string[]; fine: string }
 
-const loopback = ['127.0.0.1/8', '::1/128']
+const loopback = ['127.0.0.1', '::1']
 
 const checks: Record<string, (subject: Subject) => Finding | Promise<Finding>> = {
   hostname: proveHostname,
@@ -69,7 +70,7 @@ function proveAddresses({ host, jail, first }: Subject): Finding {
   const { interfaces, addresses } = readNetwork(first)
   const foreign = interfaces.filter((name) => name !== 'lo' && name !== 'eth0')
   if (foreign.length > 0) faults.push(`has the interfaces ${foreign.join(', ')}, which are not its own`)
-  const seen = addresses.filter((address) => !loopback.includes(address))
+  const seen = addresses.filter((address) => !loopback.includes(bareAddress(address)))
   if (!hasExactly(seen, jail.addresses))
     faults.push(`has ${seen.join(', ') || 'no address'} and not ${jail.addresses.join(', ')}`)
   if (!isOnBridge(host, veth)) faults.push(`its link ${veth} is not on the bridge`)

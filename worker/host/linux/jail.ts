@@ -65,8 +65,8 @@ async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): 
   })
   limitCpu(host, jail)
   // runc returns a moment before its init has become the jail's first process.
-  let first: number | undefined
-  await waitUntil(() => (first = findInit(host, jail.name)) !== undefined, becomeMs, signal)
+  await waitUntil(() => findInit(host, jail.name) !== undefined, becomeMs, signal)
+  const first = findInit(host, jail.name)
   if (first === undefined) throw new ProvostError('command_failed', `The first process of ${jail.name} ended at once.`)
   return first
 }

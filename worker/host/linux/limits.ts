@@ -17,19 +17,12 @@ export type HeldLimits = { memory: number | undefined; cpu: number | undefined; 
 export function limitCpu({ cgroups, layout }: LinuxHost, jail: JailSpec): void {
   const directory = cgroups.directory('cpu', layout.jail(jail.name).cgroup) ?? ''
   const quotaUs = cpuQuotaUs(jail.limits.cpu)
-  if (cgroups.version === 2) return setValue(join(directory, 'cpu.max'), `${quotaUs} ${periodUs}`)
-  setValue(join(directory, 'cpu.cfs_period_us'), `${periodUs}`)
-  setValue(join(directory, 'cpu.cfs_quota_us'), `${quotaUs}`)
-}
-
-/** Limits the jail's number of tasks: processes and their threads. */
-export async function limitProcesses(
-  { cgroups, layout }: LinuxHost,
-  jail: JailSpec,
-  count = jail.limits.processes,
-): Promise<void> {
-  const directory = cgroups.directory('pids', layout.jail(jail.name).cgroup) ?? ''
-  setValue(join(directory, 'pids.max'), `${count}`)
+  if (cgroups.version === 2) {
+    setValue(join(directory, 'cpu.max'), `${quotaUs} ${periodUs}`)
+  } else {
+    setValue(join(directory, 'cpu.cfs_period_us'), `${periodUs}`)
+    setValue(join(directory, 'cpu.cfs_quota_us'), `${quotaUs}`)
+  }
 }
 
 export function readLimits(cgroups: Cgroups, cgroup: string): HeldLimits {

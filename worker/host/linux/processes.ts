@@ -24,6 +24,16 @@ export function readOfProcess(pid: number, file: string): string | undefined {
   return undefinedWhenGone(() => readFileSync(`/proc/${pid}/${file}`, 'utf8'))
 }
 
+/** The environment a process started with; undefined also where even root may not look, as at a sandbox's own first process. */
+export function environmentOf(pid: number): string | undefined {
+  try {
+    return readOfProcess(pid, 'environ')
+  } catch (error) {
+    if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM') return undefined
+    throw error
+  }
+}
+
 export type Namespace = 'pid' | 'mnt' | 'net' | 'uts' | 'ipc' | 'cgroup'
 export const namespaces: Namespace[] = ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup']
 

@@ -56,11 +56,14 @@ function rulesOf({ cgroups, layout }: Subject['host'], name: string): string[] {
   return readValue(join(directory, 'devices.list'))?.split('\n').filter(Boolean) ?? ['anything: it has no devices cgroup']
 }
 
-/** `m` alone is mknod, which takes a capability that jails lack; 5:1, 5:2 and 136 to 143 are consoles and terminals. */
+/**
+ * `m` alone is mknod, which takes a capability that jails lack. runc allows these in every jail: 5:1, 5:2 and 136 to 143 are
+ * consoles and terminals; 10:200 makes network links, has no node in a jail and takes a capability that jails lack.
+ */
 function isHarmless(rule: string): boolean {
   const [type, device = '', access] = rule.split(' ')
   if (type === 'a') return false
   if (access === 'm') return true
-  const isTerminal = /^(5:[12]|(13[6-9]|14[0-3]):\*)$/.test(device)
-  return type === 'c' && (Object.values(allowed).includes(device) || isTerminal)
+  const isGivenByRunc = /^(5:[12]|(13[6-9]|14[0-3]):\*|10:200)$/.test(device)
+  return type === 'c' && (Object.values(allowed).includes(device) || isGivenByRunc)
 }
