@@ -67,7 +67,7 @@ function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
 function translate(thrown: FastifyError): ProvostError | undefined {
   if (thrown instanceof ProvostError) return thrown
   if (hasZodFastifySchemaValidationErrors(thrown))
-    return invalid(thrown.validation.flatMap(({ params }) => fieldErrors(params.issue as z.core.$ZodIssue)))
+    return invalid(thrown.validation.flatMap(fieldErrors))
   if (thrown.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new ProvostError('too_large', 'The body is larger than 1 MiB.')
   if (isRedisAway(thrown))
     return new ProvostError('queue_unavailable', 'Redis, which holds the queue and the records, cannot be used now.')
@@ -82,13 +82,13 @@ export function invalid(errors: { field: string; message: string }[]): ProvostEr
   return new ProvostError('invalid_request', `The request is not right: ${detail}.`, { errors })
 }
 
-function fieldErrors(issue: z.core.$ZodIssue): { field: string; message: string }[] {
-  const path = issue.path.map(String)
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: 'is not known' }))
-  const inner = issue.code === 'invalid_union' ? issue.errors.flat().find(({ message }) => message) : undefined
-  const message = issue.code === 'invalid_union' && issue.message === 'Invalid input' ? inner?.message : issue.message
-  return [{ field: path.join('.') || 'body', message: message ?? issue.message }]
+type Fault = { keyword: string; instancePath: string; message?: string | undefined; params: Record<string, unknown> }
+
+function fieldErrors({ keyword, instancePath, message = 'is not right', params }: Fault): { field: string; message: string }[] {
+  const path = instancePath.split('/').filter((part) => part !== '')
+  if (keyword === 'unrecognized_keys')
+    return (params['keys'] as string[]).map((key) => ({ field: [...path, key].join('.'), message: 'is not known' }))
+  return [{ field: path.join('.') || 'body', message: / received undefined$/.test(message) ? 'is required' : message }]
 }
 
 const redisFaults = /^(OOM|READONLY|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|CLUSTERDOWN|NOAUTH|NOPERM)\b/

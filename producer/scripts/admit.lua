@@ -104,8 +104,8 @@ local function leaseAll(candidate)
     end
     if not address then
       giveBack()
-      if from.address then return nil, 'address_taken', 'address ' .. from.address .. ' is taken' end
-      return nil, 'no_free_address', 'no address is free in pool ' .. from.cidr
+      if from.address then return nil, 'address_taken', 'has leased ' .. from.address .. ' to another jail' end
+      return nil, 'no_free_address', 'has no free address in pool ' .. from.cidr
     end
     taken[address] = true
     redis.call('HSET', leasesKey, address, input.name)
