@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 import { whyNoHostTests } from './test/support/host-fitness.ts'
 
 const unfit = whyNoHostTests()
-if (unfit) console.error(`\nNOT RUN HERE: tests that make real jails (contract, on-host, chaos): ${unfit}\n`)
+if (unfit) console.error(`\nNOT RUN HERE: what makes real jails (contract, on-host, chaos) ${unfit}\n`)
 
 const seconds = 1_000
 const rings = ['contract', 'flow', 'on-host', 'chaos', 'browser']

@@ -10,6 +10,8 @@ import { StartFailed, takeOver } from './dev/take-over.ts'
 type DevOptions = { port: number; state: string; key?: string; hosts: number; config?: string }
 
 const say = (line: string) => process.stdout.write(`${line}\n`)
+// Whoever read it may be gone; that must not end what it started.
+process.stdout.on('error', () => {})
 
 const program = new Command('provost dev')
   .description(

@@ -1,7 +1,7 @@
 import { fastifySSE } from '@fastify/sse'
 import fastifySwagger from '@fastify/swagger'
 import scalar from '@scalar/fastify-api-reference'
-import { fastify } from 'fastify'
+import { fastify, LogController } from 'fastify'
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -97,7 +97,7 @@ function newApp(log: Logger) {
   const app = fastify({
     loggerInstance: log,
     bodyLimit: bodyLimitBytes,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
   })
   return app.withTypeProvider<ZodTypeProvider>()

@@ -66,8 +66,7 @@ function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
 
 function translate(thrown: FastifyError): ProvostError | undefined {
   if (thrown instanceof ProvostError) return thrown
-  if (hasZodFastifySchemaValidationErrors(thrown))
-    return invalid(thrown.validation.flatMap(fieldErrors))
+  if (hasZodFastifySchemaValidationErrors(thrown)) return invalid(thrown.validation.flatMap(fieldErrors))
   if (thrown.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new ProvostError('too_large', 'The body is larger than 1 MiB.')
   if (isRedisAway(thrown))
     return new ProvostError('queue_unavailable', 'Redis, which holds the queue and the records, cannot be used now.')

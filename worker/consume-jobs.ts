@@ -32,19 +32,20 @@ const pausedForMs = 3_600_000
 /** Takes the jobs of this host's queues and runs them, each kind in its own slots. */
 export async function consumeJobs(deps: ConsumerDeps) {
   const { host, prefix, redis, log } = deps
-  const running = new Map<string, AbortController>()
+  const running = new Map<string, { name: JobName; controller: AbortController }>()
   const options = { connection: redis, prefix }
   const queues = queueKinds.map((kind) => new Queue(queueName(host, kind), options))
 
   /** Runs one job, or the end of an operation that has none here; a cancel of the operation ends it. */
   async function runJob(job: Job, name: JobName): Promise<Outcome> {
     const controller = new AbortController()
-    running.set(job.operation, controller)
+    const mine = { name, controller }
+    running.set(job.operation, mine)
     const operationLog = deps.operationLog(job.operation)
     try {
       return await onBehalfOf(job.operation, operationLog.record, () => deps.run(job, name, operationLog, controller.signal))
     } finally {
-      if (running.get(job.operation) === controller) running.delete(job.operation)
+      if (running.get(job.operation) === mine) running.delete(job.operation)
     }
   }
 
@@ -100,13 +101,14 @@ export async function consumeJobs(deps: ConsumerDeps) {
   return {
     /** Ends an operation that runs, or undoes one that waits here; its job finds it ended. */
     async cancel(job: Job, name: JobName): Promise<void> {
-      const controller = running.get(job.operation)
+      const controller = running.get(job.operation)?.controller
       if (controller) return controller.abort(new ProvostError('cancelled', 'The operation was cancelled.'))
       await runJob(job, name).catch((error) => log.error({ err: toProvostError(error), operation: job.operation }, 'cancel'))
       for (const queue of queues)
         for (const delayed of await queue.getDelayed()) if (delayed.data.operation === job.operation) await delayed.promote()
     },
-    runningOperations: () => [...running.keys()],
+    /** How many jobs of a name run now. */
+    running: (name: JobName) => [...running.values()].filter((job) => job.name === name).length,
     /** Takes no more jobs and waits for those that run, which go no further than their present step. */
     async stop(): Promise<void> {
       await Promise.all(workers.map((worker) => worker.close()))

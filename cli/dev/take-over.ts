@@ -3,7 +3,7 @@ import type { ProcessRecord } from './process-record.ts'
 import { endProcess, isRunning } from './process-record.ts'
 import type { StateDirectory } from './state-directory.ts'
 
-const patienceMs = 10_000
+const patienceMs = 5_000
 
 /** Why `provost dev` cannot start, in words for the person who started it. */
 export class StartFailed extends Error {

@@ -10,11 +10,11 @@ export function operationLines(operation: Operation, now: number): string[] {
   return [progressLine(operation, now), ...steps, ...noteLines(operation)]
 }
 
-/** The same in one line, for many at once. */
-export function progressLine(operation: Operation, now: number): string {
+/** The same in one line, for many at once, whose names are then of one width. */
+export function progressLine(operation: Operation, now: number, nameWidth = 0): string {
   const percent = String(operation.percent).padStart(3)
   const elapsed = formatDuration(elapsedMs(operation, now))
-  return `${operation.jail}  ${operation.kind}  ${bar(operation.percent)} ${percent}%  ${elapsed}  ${standing(operation)}`
+  return `${operation.jail.padEnd(nameWidth)}  ${operation.kind}  ${bar(operation.percent)} ${percent}%  ${elapsed}  ${standing(operation)}`
 }
 
 export function bar(percent: number, length = barLength): string {
@@ -36,7 +36,7 @@ export function failureLines(operation: Operation): string[] {
   const step = operation.steps.find(({ name }) => name === error.step)
   const where = error.step ? ` at step ${error.step}${step ? ` (${step.title})` : ''}` : ''
   return [
-    `The ${operation.kind} of ${operation.jail} ${operation.status}${where}.`,
+    `The ${operation.kind} of ${operation.jail} ${operation.status === 'cancelled' ? 'was cancelled' : 'failed'}${where}.`,
     `  ${error.code}: ${error.message}`,
     ...commandLines(error),
     `  what to do: ${error.hint}`,

@@ -10,7 +10,7 @@ export async function showProgress(
   operations: AsyncIterable<Operation>,
   output: NodeJS.WriteStream = process.stdout,
 ): Promise<Operation> {
-  const view = output.isTTY ? liveView(output) : plainView(output)
+  const view = canRedraw(output) ? liveView(output) : plainView(output)
   let last: Operation | undefined
   try {
     for await (const operation of operations) {
@@ -24,6 +24,11 @@ export async function showProgress(
   return last
 }
 
+/** A terminal whose size is known: one of no lines, as some programs make, would be shown nothing at all. */
+export function canRedraw(output: NodeJS.WriteStream): boolean {
+  return output.isTTY && output.columns > 0 && output.rows > 0
+}
+
 /** The line to print when `operation` stands elsewhere than `before` did. */
 export function changeLine(before: Operation | undefined, operation: Operation): string | undefined {
   const start = `${operation.jail} ${operation.kind} ${operation.percent}%:`
@@ -31,6 +36,8 @@ export function changeLine(before: Operation | undefined, operation: Operation):
     const ms = Date.parse(operation.finishedAt ?? operation.createdAt) - Date.parse(operation.startedAt ?? operation.createdAt)
     return `${start} ${operation.status} after ${formatDuration(ms)}`
   }
+  // Between two jobs of one operation no step runs, which is nothing to tell.
+  if (operation.status === 'running' && !operation.step && !operation.waiting) return undefined
   return before && standing(before) === standing(operation) ? undefined : `${start} ${standing(operation)}`
 }
 
@@ -41,8 +48,9 @@ function plainView(output: NodeJS.WritableStream): View {
   return {
     show: (operation) => {
       const line = changeLine(before, operation)
+      if (!line) return
       before = operation
-      if (line) output.write(`${line}\n`)
+      output.write(`${line}\n`)
     },
     end: () => {},
   }

@@ -15,12 +15,6 @@ const unfit = whyNoHostTests()
 const debian = { name: 'debian', method: 'debootstrap', suite: 'bookworm' }
 
 const test = base.extend<{ smallDisk: string }>({
-  // Not below /tmp, which may be mounted nodev: debootstrap makes device nodes.
-  kept: async ({ task: _ }, use) => {
-    const kept = await directoryHost('/var/tmp')
-    await use(kept)
-    await kept.remove()
-  },
   smallDisk: async ({ task: _ }, use) => {
     const directory = await mkdtemp('/var/tmp/provost-small-')
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m,mode=755', 'tmpfs', directory])
@@ -98,7 +92,7 @@ describe.skipIf(unfit)('worlds on a real host', () => {
     await expect(dead.ids[0] && dead.store.fill(dead.ids[0], log)?.done).rejects.toMatchObject({
       code: 'mirror_unavailable',
       retryable: false,
-      message: /Failed getting release file .*tried 3 times/,
+      message: expect.stringMatching(/Failed getting release file .*tried 3 times/),
     })
     expect(log.records.filter(({ command }) => command.includes('debootstrap ')).length).toBe(3)
 

@@ -1,5 +1,4 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { HostRuntime, WorldId } from '../../worker/host/host-runtime.ts'
 
@@ -8,8 +7,11 @@ type WorldHost = Pick<
   'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'worldTree'
 >
 
-/** The part of a host that keeps worlds, on plain directories below a temporary one. `files` lists what is there. */
-export async function directoryHost(parent = tmpdir()) {
+/**
+ * The part of a host that keeps worlds, on plain directories below a temporary one. Not in /tmp, which may be mounted
+ * nodev: debootstrap makes device nodes.
+ */
+export async function directoryHost(parent = '/var/tmp') {
   const root = await mkdtemp(join(parent, 'provost-worlds-'))
   const stages = join(root, 'stages')
   const worlds = join(root, 'worlds')

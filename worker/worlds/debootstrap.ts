@@ -1,17 +1,18 @@
-import { mkdir, open, readdir, rm, statfs, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import { followFile } from '../host/follow-file.ts'
 import type { CommandOptions, RunCommand } from '../host/run-command.ts'
 import { mirrorOf, wgetSettings } from './apt-settings.ts'
 import { debootstrapProgress, type Fault } from './debootstrap-progress.ts'
+import { freeBytes } from './free-bytes.ts'
 import type { DebootstrapWorld } from './world.ts'
 import type { WorldMethod } from './world-method.ts'
 
 const timeoutMs = 3_600_000
 /** wget's own: 900 seconds of silence, twenty times over. The world store tries the whole fill again. */
 const patience = ['timeout = 30', 'tries = 3']
-/** No package of a base system is larger. A download that fails with less left has filled the disk. */
+/** No package of a base system is larger: a download that fails with less left has filled the disk, and freed it again. */
 const roomForPackageBytes = 64 * 1024 ** 2
 /** debootstrap's names for a download that did not work. */
 const downloadFaults = /^(NOGETREL|NOGETRELSIG|COULDNTDL|COULDNTDLPKGS)$/
@@ -75,14 +76,11 @@ async function explain(error: ProvostError, fault: Fault | undefined, about: Cir
   if (error.code !== 'command_failed') return error
   const { suite } = about.world
   const message = fault ? `debootstrap: ${fault.message}` : error.message
-  const { bavail, bsize } = await statfs(about.directory)
-  const downloading = fault !== undefined && downloadFaults.test(fault.name)
-
-  if (bavail * bsize < (downloading ? roomForPackageBytes : 1024 ** 2))
-    return new ProvostError('disk_full', `The disk of the host is full: ${message}`, error.facts)
   if (fault?.name === 'NOSCRIPT')
     return new ProvostError('world_source_missing', `debootstrap does not know the suite ${suite}.`, error.facts)
-  if (!downloading) return new ProvostError('command_failed', message, error.facts)
+  if (!fault || !downloadFaults.test(fault.name)) return new ProvostError('command_failed', message, error.facts)
+  if ((await freeBytes(about.directory)) < roomForPackageBytes)
+    return new ProvostError('disk_full', `The disk of the host is full: ${message}`, error.facts)
   if (fault.name === 'NOGETREL' && (await hasNoSuite(about)))
     return new ProvostError('world_source_missing', `The mirror ${about.mirror} has no suite ${suite}.`, error.facts)
   return new ProvostError('mirror_unavailable', message, error.facts)

@@ -1,6 +1,8 @@
+import { ProvostError, toProvostError } from '#shared/errors.ts'
 import { archive } from './archive.ts'
 import { busybox } from './busybox.ts'
 import { debootstrap } from './debootstrap.ts'
+import { freeBytes } from './free-bytes.ts'
 import { makeNeutral } from './make-neutral.ts'
 import { tree } from './tree.ts'
 import type { World } from './world.ts'
@@ -8,7 +10,12 @@ import type { FillContext } from './world-method.ts'
 
 /** Makes a world in an empty directory by its method, then takes out what belongs to this host alone. */
 export async function fillDirectory(context: FillContext<World>): Promise<void> {
-  await fillByMethod(context)
+  try {
+    await fillByMethod(context)
+  } catch (thrown) {
+    context.signal.throwIfAborted()
+    throw await fullDiskOr(toProvostError(thrown), context.directory)
+  }
   context.signal.throwIfAborted()
   if (context.platform.startsWith('linux/')) await makeNeutral(context.directory)
 }
@@ -24,4 +31,10 @@ function fillByMethod({ world, ...rest }: FillContext<World>): Promise<void> {
     case 'busybox':
       return busybox({ world, ...rest })
   }
+}
+
+/** Not every program says so when the disk is full: tar(1) only says that it wrote less than it wanted. */
+async function fullDiskOr(error: ProvostError, directory: string): Promise<ProvostError> {
+  const full = error.code !== 'disk_full' && (await freeBytes(directory)) < 1024 ** 2
+  return full ? new ProvostError('disk_full', `The disk of the host is full: ${error.message}`, error.facts) : error
 }

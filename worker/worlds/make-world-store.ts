@@ -17,6 +17,8 @@ export type WorldStoreDeps = {
   fills: number
   log: Pick<Logger, 'info' | 'warn'>
   retry?: RetryPolicy
+  /** Called when a world has become ready or could not be filled. */
+  changed?(): void
 }
 
 const fillRetry: RetryPolicy = { maxAttempts: 3, firstDelayMs: 2_000, maxDelayMs: 30_000, holdSlotMs: Number.POSITIVE_INFINITY }
@@ -27,7 +29,7 @@ const prefillAgainMs = 60_000
 /** A world of the configuration, and how it stands. */
 type Entry = { world: World; id: WorldId; fill?: RunningFill; failure?: ProvostError }
 
-export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetry }: WorldStoreDeps): WorldStore {
+export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetry, changed }: WorldStoreDeps): WorldStore {
   const entries = worlds.map((world): Entry => ({ world, id: { name: world.name, digest: worldDigest(world) } }))
   const ready = new Set<string>()
   const limit = pLimit(fills)
@@ -59,7 +61,7 @@ export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetr
         throw error
       },
     )
-    done.catch(() => undefined)
+    done.catch(() => undefined).then(() => changed?.())
     entry.fill = { ...running, done }
     return entry.fill
   }

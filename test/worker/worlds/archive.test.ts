@@ -25,9 +25,9 @@ async function makeArchive(scratch: string, ...options: string[]) {
 }
 
 /** The failure of the one fill of `definition`; what it leaves behind is looked at, too. */
-async function failureOf(kept: Parameters<typeof openStore>[0], definition: Record<string, unknown>) {
+async function failureOf(kept: Parameters<typeof openStore>[0], definition: Record<string, unknown>, log = asker('one')) {
   const { store, ids } = await openStore(kept, [{ name: 'base', method: 'archive', ...definition }])
-  const fill = ids[0] && store.fill(ids[0], asker('one'))
+  const fill = ids[0] && store.fill(ids[0], log)
   const error = await fill?.done.catch((thrown) => thrown)
   expect({ stages: await kept.stages(), worlds: await kept.worlds() }).toEqual({ stages: [], worlds: [] })
   return error
@@ -71,6 +71,17 @@ describe('a world from an archive', () => {
     expect(fractions.at(-1)).toBe(1)
   })
 
+  test('shows progress that only rises, and stays below 1 until the world is in its place', async ({ kept, scratch }) => {
+    const { path, sha256 } = await makeArchive(scratch)
+    const { store, ids } = await openStore(kept, [{ name: 'base', method: 'archive', path, sha256 }])
+    const fill = ids[0] && store.fill(ids[0], asker('one'))
+    const seen: number[] = []
+    fill?.onProgress((fraction) => seen.push(fraction))
+    await fill?.done
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b))
+    expect(seen.at(-1)).toBe(0.99)
+  })
+
   test('is refused when its sha256 is another, before anything is unpacked', async ({ kept, scratch }) => {
     const { path } = await makeArchive(scratch)
     const wrong = '0'.repeat(64)
@@ -88,7 +99,7 @@ describe('a world from an archive', () => {
     await writeFile(manifest, `kernel.txz\t${sha256}\t6\tkernel\n`)
     expect(await failureOf(kept, { path, manifest })).toMatchObject({
       code: 'world_source_missing',
-      message: /no line for base.tar/,
+      message: expect.stringMatching(/no line for base.tar/),
     })
     expect(await failureOf(kept, { path, manifest: join(scratch, 'none') })).toMatchObject({ code: 'world_source_missing' })
   })
@@ -106,10 +117,12 @@ describe('a world from an archive', () => {
     const outside = join(scratch, 'outside')
     for (const transform of ['s,^\\./etc/motd,../../../outside,', `s,^\\./etc/motd,${outside},`]) {
       const { path, sha256 } = await makeArchive(scratch, '-P', `--transform=${transform}`)
-      expect(await failureOf(kept, { path, sha256 })).toMatchObject({
+      const log = asker('one')
+      expect(await failureOf(kept, { path, sha256 }, log)).toMatchObject({
         code: 'archive_invalid',
-        message: /leads out of the world/,
+        message: expect.stringMatching(/leads out of the world/),
       })
+      expect(log.records.map(({ command }) => command.slice(0, 6))).toEqual(['tar -t'])
       const manifest = join(scratch, 'MANIFEST')
       await writeFile(manifest, `base.tar\t${sha256}\t6\tbase\n`)
       expect(await failureOf(kept, { path, manifest })).toMatchObject({ code: 'archive_invalid' })

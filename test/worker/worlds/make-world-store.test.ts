@@ -57,7 +57,7 @@ describe('a world store', () => {
 
     expect(() => store.fill(id, asker('one'))).toThrow(failure.message)
     await makeTree(scratch, 'later')
-    const anew = store.fill(id, asker('three'))
+    const anew = store.fill(id, asker('one'))
     expect(anew).toBeDefined()
     // Who has not come back yet still hears of its own fill's end.
     expect(() => store.fill(id, asker('two'))).toThrow(failure.message)
@@ -90,19 +90,6 @@ describe('a world store', () => {
     expect(() => store.fill({ name: 'absent', digest: '0'.repeat(64) }, asker('one'))).toThrow(/no world absent/)
   })
 
-  test('reports progress that only rises and stays below 1 until the world is in its place', async ({ kept, scratch }) => {
-    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
-    const [id] = ids
-    if (!id) throw new Error('no world')
-    const fill = store.fill(id, asker('one'))
-    const seen: number[] = []
-    fill?.onProgress((fraction) => seen.push(fraction))
-    await fill?.done
-    expect(seen.length).toBeGreaterThan(0)
-    expect(seen).toEqual(seen.toSorted((a, b) => a - b))
-    expect(seen.at(-1)).toBeLessThan(1)
-  })
-
   test('prefills what is marked so, and nothing else', async ({ kept, scratch }) => {
     const { store, ids } = await openStore(kept, [
       { ...(await makeTree(scratch, 'wanted')), prefill: true },
@@ -132,6 +119,6 @@ describe('a world store', () => {
     await store.fill(id, asker('one'))?.done
     const tree = kept.host.worldTree(id)
     expect(await readFile(join(tree, 'etc/hostname'), 'utf8')).toBe('localhost\n')
-    expect(await readFile(join(tree, 'etc/resolv.conf'), 'utf8')).toContain('nameserver')
+    expect(await readFile(join(tree, 'etc/resolv.conf'), 'utf8')).not.toContain('the-host')
   })
 })

@@ -1,11 +1,12 @@
 import { existsSync, lstatSync } from 'node:fs'
-import { open, stat, writeFile } from 'node:fs/promises'
+import { open, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { readValue } from './cgroups.ts'
 import { killAllBut } from './end-jail.ts'
 import { findInit } from './jail.ts'
+import { withTasksForRunc } from './limits.ts'
 import type { LinuxHost } from './linux-host.ts'
 
 const rc = ['/bin/sh', '/etc/rc']
@@ -43,10 +44,16 @@ async function execute(host: LinuxHost, jail: JailSpec, command: string[], flags
   const { console: outputFile, commandPid } = host.layout.jail(jail.name)
   const before = await stat(outputFile).catch(() => ({ size: 0 }))
   const args = ['--root', host.layout.runcRoot, 'exec', ...flags, '--pid-file', commandPid, jail.name, ...command]
-  await host.run('runc', args, { outputFile, signal }).catch(async (error) => {
+  const enter = () => host.run('runc', args, { outputFile, signal })
+  await rm(commandPid, { force: true })
+  await withTasksForRunc(host, jail, () => wasStarted(host, jail), enter).catch(async (error) => {
     if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
     const logTail = await readFrom(outputFile, before.size)
-    const lastLine = logTail.trim().split('\n').at(-1)
+    const lastLine = logTail
+      .trim()
+      .split('\n')
+      .at(-1)
+      ?.replace(/^time=.* msg="(.*)"$/, '$1')
     const message = `${command.join(' ')} ended with exit code ${error.facts.exitCode}${lastLine ? `: ${lastLine}` : '.'}`
     throw new ProvostError('command_failed', message, { ...error.facts, command: command.join(' '), logTail })
   })

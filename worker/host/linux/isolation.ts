@@ -8,7 +8,7 @@ import { findInit } from './jail.ts'
 import { asHeld, readLimits } from './limits.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { hasExactly } from './network.ts'
-import { type Namespace, namespaceOf } from './processes.ts'
+import { isAlive, type Namespace, namespaceOf, readStatus } from './processes.ts'
 import { proveDevices } from './prove-devices.ts'
 import { provePrivileges } from './prove-privileges.ts'
 import { proveProcesses } from './prove-processes.ts'
@@ -36,7 +36,7 @@ const checks: Record<string, (subject: Subject) => Finding | Promise<Finding>> =
 /** Looks at the jail from the host, through /proc and with programs of the host only; each check says what it saw. */
 export async function proveIsolation(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<Isolation> {
   const first = findInit(host, jail.name)
-  const processes = processesIn(host.cgroups, host.layout.jail(jail.name).cgroup)
+  const processes = processesIn(host.cgroups, host.layout.jail(jail.name).cgroup).filter((pid) => isAlive(readStatus(pid)))
   const results = Object.entries(checks).map(async ([name, check]) => {
     if (first === undefined) return { name, ok: false, detail: 'the jail is not running' }
     try {

@@ -1,11 +1,12 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, statSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { findProgram } from '../run-command.ts'
 import { cgroupExists, readValue } from './cgroups.ts'
 import { endJail } from './end-jail.ts'
-import { limitCpu } from './limits.ts'
+import { applyLimits } from './limits.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { ociSpec } from './oci-spec.ts'
 import { isAlive, namespaceOf, ownId, readOfProcess, readStatus } from './processes.ts'
@@ -20,11 +21,12 @@ export async function ensureJail(host: LinuxHost, jail: JailSpec, signal: AbortS
   try {
     const found = findInit(host, jail.name)
     if (found !== undefined && isWhole(host, jail, found)) {
-      limitCpu(host, jail)
+      applyLimits(host, jail)
       return found
     }
     if (found !== undefined || hasRemains(host, jail)) await endJail(host, jail, signal)
     if (!isRootMounted(host, jail)) throw new ProvostError('not_built', `The root of ${jail.name} is not mounted.`)
+    requireOwnDirectories(host, jail)
     return await startJail(host, jail, signal)
   } finally {
     host.starting.count--
@@ -63,12 +65,26 @@ async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): 
   await host.run('runc', args, { outputFile: '/dev/null', signal }).catch(async (error) => {
     throw await withRuncLog(error, runcLog)
   })
-  limitCpu(host, jail)
+  applyLimits(host, jail)
   // runc returns a moment before its init has become the jail's first process.
   await waitUntil(() => findInit(host, jail.name) !== undefined, becomeMs, signal)
   const first = findInit(host, jail.name)
   if (first === undefined) throw new ProvostError('command_failed', `The first process of ${jail.name} ended at once.`)
   return first
+}
+
+/**
+ * runc 1.1 makes links in /dev by a path from outside: where the jail's own /dev is a link, they land where it leads on the
+ * host. @throws ProvostError `isolation_unproven`
+ */
+function requireOwnDirectories({ layout }: LinuxHost, jail: JailSpec): void {
+  for (const name of ['dev', 'proc']) {
+    const found = lstatSync(join(layout.jail(jail.name).root, name), { throwIfNoEntry: false })
+    if (found && !found.isDirectory())
+      throw new ProvostError('isolation_unproven', `/${name} of ${jail.name} is no directory, so nothing is mounted there.`, {
+        hint: `Make /${name} of the jail's world or content a directory, then retry.`,
+      })
+  }
 }
 
 /** Whether runc knows the running jail and it is on the network that was made for it. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import type { JailSpec } from '#shared/job.ts'
 import type { Cgroups } from './cgroups.ts'
 import type { JailLayout } from './layout.ts'
+import { tasksForRunc } from './limits.ts'
 import { seccomp } from './seccomp.ts'
 
 type SpecMount = { destination: string; type: string; source: string; options: string[] }
@@ -56,7 +57,7 @@ export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, in
       args: [initPath, '-P'],
       env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'TERM=dumb'],
       cwd: '/',
-      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      capabilities: { bounding: [...capabilities], effective: [...capabilities], permitted: [...capabilities] },
       noNewPrivileges: true,
     },
     root: { path: layout.root },
@@ -84,7 +85,7 @@ export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, in
       resources: {
         devices: [{ allow: false, access: 'rwm' }],
         memory: { limit: jail.limits.memory, ...(canLimitSwap(cgroups) ? { swap: jail.limits.memory } : {}) },
-        pids: { limit: jail.limits.processes },
+        pids: { limit: Math.max(jail.limits.processes, tasksForRunc) },
       },
       seccomp,
       maskedPaths: [

@@ -3,9 +3,9 @@ import { errnoOf } from '#shared/errors.ts'
 
 // Files of /proc are memory of the kernel: reading one at once takes microseconds, a trip through Node's threads ten times that.
 
-/** Fields of /proc/PID/status, proc_pid_status(5); undefined when the process is gone. */
-export function readStatus(pid: number): Map<string, string> | undefined {
-  const text = readOfProcess(pid, 'status')
+/** Fields of /proc/PID/status, proc_pid_status(5); undefined when the process is gone. `proc` may be another /proc than the host's. */
+export function readStatus(pid: number, proc = '/proc'): Map<string, string> | undefined {
+  const text = readOfProcess(pid, 'status', proc)
   if (text === undefined) return undefined
   return new Map(text.split('\n').map((line) => line.split(/:\s*/, 2) as [string, string]))
 }
@@ -20,8 +20,8 @@ export function isAlive(status: Map<string, string> | undefined): boolean {
   return status !== undefined && !/^[ZX]/.test(status.get('State') ?? 'X')
 }
 
-export function readOfProcess(pid: number, file: string): string | undefined {
-  return undefinedWhenGone(() => readFileSync(`/proc/${pid}/${file}`, 'utf8'))
+export function readOfProcess(pid: number, file: string, proc = '/proc'): string | undefined {
+  return undefinedWhenGone(() => readFileSync(`${proc}/${pid}/${file}`, 'utf8'))
 }
 
 /** The environment a process started with; undefined also where even root may not look, as at a sandbox's own first process. */

@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { processesIn } from './cgroups.ts'
 import { type Finding, type Subject, sharedWithHost } from './isolation.ts'
-import { type Namespace, namespaceOf, ownId, readStatus } from './processes.ts'
+import { isAlive, type Namespace, namespaceOf, ownId, readStatus } from './processes.ts'
 
 const looks = 5
 const own: Namespace[] = ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup']
@@ -33,15 +33,19 @@ function firstSeenBy(pid: number): string | undefined {
   }
 }
 
-/** Ids in the jail's /proc that are of none in its cgroup. Processes come and go, so only one seen at every look counts. */
+/**
+ * Ids in the jail's /proc that are of none in its cgroup. Processes come and go, so only one seen at every look counts. One
+ * that has ended and waits for its parent is in no cgroup any more; a command's parent is on the host.
+ */
 function foreignIn({ host, jail, first }: Subject): number[] {
+  const proc = `/proc/${first}/root/proc`
   let foreign: number[] | undefined
   for (let look = 0; look < looks && foreign?.length !== 0; look++) {
-    const shown = readdirSync(`/proc/${first}/root/proc`)
+    const shown = readdirSync(proc)
       .filter((name) => /^\d+$/.test(name))
       .map(Number)
     const ids = new Set(processesIn(host.cgroups, host.layout.jail(jail.name).cgroup).map((pid) => ownId(readStatus(pid))))
-    const now = shown.filter((id) => !ids.has(id))
+    const now = shown.filter((id) => !ids.has(id) && isAlive(readStatus(id, proc)))
     foreign = foreign?.filter((id) => now.includes(id)) ?? now
   }
   return foreign ?? []

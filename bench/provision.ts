@@ -1,0 +1,134 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import { Jail } from '#shared/jail.ts'
+import { spawnDev } from '../cli/dev/spawn-dev.ts'
+import { httpClient, WithOperation } from '../cli/http/client.ts'
+import { tableLines } from '../cli/print/table.ts'
+import { type ByHand, prepareByHand } from './by-hand.ts'
+import { median, spread, timed } from './figures.ts'
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '15' },
+    many: { type: 'string', default: '100' },
+    pairs: { type: 'string', default: '3' },
+  },
+})
+const [rounds, many, pairs] = [Number(values.rounds), Number(values.many), Number(values.pairs)]
+const treeFiles = 3_000
+
+const directory = mkdtempSync(join(tmpdir(), 'provost-bench-'))
+const say = (...lines: string[]) => process.stdout.write(`${lines.join('\n')}\n`)
+const Provisioned = WithOperation.extend({ jail: Jail })
+
+writeFileSync(join(directory, 'over.yaml'), stringify({ worlds: freshWorlds() }))
+const dev = await spawnDev(join(directory, 'state'), ['--port', '0', '--config', join(directory, 'over.yaml')])
+const client = httpClient(dev)
+let byHand: ByHand | undefined
+try {
+  // One jail stays, so that our bridge stays too, as that of the floor does.
+  await provision('resident', 'busybox')
+  const root = join(directory, 'state/hosts/dev-1/root')
+  const config = join(root, 'jails/resident/bundle/config.json')
+  byHand = await prepareByHand(join(directory, 'by-hand'), lowerOf(join(root, 'jails/resident/root')), config)
+  await compareOne(byHand)
+  await compareMany(byHand)
+  await compareFills()
+} finally {
+  await byHand?.close()
+  await destroy('resident')
+  await dev.stop()
+  rmSync(directory, { recursive: true, force: true })
+}
+
+/** One jail of a ready world, asked to running and proven, against one by hand, in turns. */
+async function compareOne(floor: ByHand): Promise<void> {
+  const [ours, theirs]: [number[], number[]] = [[], []]
+  for (let round = -2; round < rounds; round += 1) {
+    const name = `b${round + 2}`
+    const ourMs = await timed(() => provision(name, 'busybox'))
+    await destroy(name)
+    const theirMs = await timed(() => floor.up(name))
+    await floor.down(name)
+    // The first two warm up.
+    if (round < 0) continue
+    ours.push(ourMs)
+    theirs.push(theirMs)
+  }
+  const ratio = median(ours) / median(theirs)
+  say(`A jail from a ready world, asked to running and isolation proven, ${rounds} rounds in turns:`)
+  say(
+    ...tableLines(
+      ['', 'MEDIAN (RANGE)'],
+      [
+        ['by hand', spread(theirs)],
+        ['provost', spread(ours)],
+      ],
+    ),
+  )
+  say(`  ratio ${ratio.toFixed(2)} (goal: at most 2)`, '')
+}
+
+async function compareMany(floor: ByHand): Promise<void> {
+  const names = Array.from({ length: many }, (_, i) => `m${i}`)
+  const parallel = availableParallelism()
+  const theirs = await timed(() => floor.upMany(names, parallel))
+  for (const name of names) await floor.down(name)
+  const ours = await timed(() => Promise.all(names.map((name) => provision(name, 'busybox'))))
+  await Promise.all(names.map(destroy))
+  say(`${many} jails at once: by hand under xargs -P ${parallel} ${theirs.toFixed(0)} ms, provost ${ours.toFixed(0)} ms`)
+  say(`  ratio ${(ours / theirs).toFixed(2)} (goal: at most 1.5)`, '')
+}
+
+/** Ten jails of a world that is not filled yet, against one of another such world: the fill is paid once. */
+async function compareFills(): Promise<void> {
+  const [one, ten]: [number[], number[]] = [[], []]
+  for (let i = 0; i < pairs; i += 1) {
+    one.push(await timed(() => provision(`one${i}`, `fresh-one-${i}`)))
+    const names = Array.from({ length: 10 }, (_, n) => `ten${i}_${n}`)
+    ten.push(await timed(() => Promise.all(names.map((name) => provision(name, `fresh-ten-${i}`)))))
+    await Promise.all([`one${i}`, ...names].map(destroy))
+  }
+  const log = readFileSync(dev.state.logFile('dev-1'), 'utf8').split('\n')
+  const fills = log.filter((line) => line.includes('"world":"fresh-ten-') && line.includes('world is ready')).length
+  say(`A new world of ${treeFiles} files: one jail ${spread(one)}, ten at once ${spread(ten)}`)
+  say(`  fills for ten jails: ${fills / pairs} (goal: 1)`)
+}
+
+async function provision(name: string, world: string): Promise<void> {
+  const { jail } = Provisioned.parse(
+    (await client.sendAndWait({ method: 'POST', path: '/v1/jails', body: { name, client: 'bench', world } })).body,
+  )
+  if (jail.state !== 'running' || !jail.isolation || jail.isolation.checks.some(({ ok }) => !ok))
+    throw new Error(`${name} is ${jail.state}: ${JSON.stringify(jail.isolation)}`)
+}
+
+async function destroy(name: string): Promise<void> {
+  const { body } = await client.sendAndWait({ method: 'DELETE', path: `/v1/jails/${name}` })
+  const { operation } = z.object({ operation: z.object({ status: z.string() }) }).parse(body)
+  if (operation.status !== 'succeeded') throw new Error(`${name} could not be destroyed.`)
+}
+
+/** Worlds that are all copies of one tree; the names differ, so each is filled anew. */
+function freshWorlds(): object[] {
+  const path = join(directory, 'tree')
+  for (const name of ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp', 'usr']) mkdirSync(join(path, name), { recursive: true })
+  for (let i = 0; i < treeFiles; i += 1) writeFileSync(join(path, 'usr', `file-${i}`), 'x'.repeat(4_096))
+  return Array.from({ length: pairs }, (_, i) => [`fresh-one-${i}`, `fresh-ten-${i}`])
+    .flat()
+    .map((name) => ({ name, method: 'tree', path }))
+}
+
+/** The tree below an overlay, by the kernel's word. */
+function lowerOf(mountPoint: string): string {
+  const line = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .find((text) => text.split(' ')[4] === mountPoint)
+  const lower = /lowerdir=([^,]+)/.exec(line ?? '')?.[1]
+  if (!lower) throw new Error(`${mountPoint} is no overlay.`)
+  return lower
+}

@@ -1,0 +1,116 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { createLogUpdate } from 'log-update'
+import { z } from 'zod'
+import { hasEnded, type Operation } from '#shared/operation.ts'
+import type { Client } from '../http/client.ts'
+import { followOperation } from '../http/follow-operation.ts'
+import { formatDuration } from '../print/amounts.ts'
+import { bar, progressLine } from '../print/operation-lines.ts'
+import { canRedraw, changeLine } from '../print/show-progress.ts'
+
+const Worlds = z.object({
+  items: z.array(z.object({ name: z.string(), hosts: z.array(z.object({ state: z.string(), percent: z.number().optional() })) })),
+})
+
+const redrawMs = 100
+const worldPollMs = 500
+const worldStep = 10
+
+/** Shows several operations at once until all have ended, and the fill of `world` above them while it goes on. */
+export async function showBoard(
+  client: Client,
+  ids: string[],
+  { world, output = process.stdout }: { world?: string; output?: NodeJS.WriteStream } = {},
+): Promise<Operation[]> {
+  const operations = new Map<string, Operation>()
+  const ending = new AbortController()
+  const view = canRedraw(output) ? liveBoard(output, operations, ids) : plainBoard(output)
+  const filling = world ? followWorld(client, world, view.fill, ending.signal) : undefined
+  try {
+    await Promise.all(
+      ids.map(async (id) => {
+        for await (const operation of followOperation(client, id)) {
+          operations.set(id, operation)
+          view.show(operation)
+        }
+      }),
+    )
+  } finally {
+    ending.abort()
+    await filling
+    view.end()
+  }
+  return ids.flatMap((id) => operations.get(id) ?? [])
+}
+
+/** The state of a world on the first host that offers it. */
+export async function worldState(client: Client, name: string): Promise<{ state: string; percent?: number | undefined }> {
+  const { items } = Worlds.parse((await client.get('/v1/worlds')).body)
+  return items.find((world) => world.name === name)?.hosts[0] ?? { state: 'absent' }
+}
+
+async function followWorld(client: Client, name: string, show: (line: FillLine) => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const { state, percent = 0 } = await worldState(client, name)
+    if (state === 'ready' || state === 'failed') return show({ name, state, percent: state === 'ready' ? 100 : percent })
+    show({ name, state, percent })
+    await pause(worldPollMs, undefined, { signal }).catch(() => {})
+  }
+}
+
+type FillLine = { name: string; state: string; percent: number }
+type Board = { show(operation: Operation): void; fill(line: FillLine): void; end(): void }
+
+function liveBoard(output: NodeJS.WriteStream, operations: Map<string, Operation>, ids: string[]): Board {
+  const update = createLogUpdate(output)
+  const started = Date.now()
+  let fill: FillLine | undefined
+  let filledAt: number | undefined
+  const draw = () => {
+    const now = Date.now()
+    const shown = ids.flatMap((id) => operations.get(id) ?? [])
+    const width = Math.max(fill?.name.length ?? 0, ...shown.map(({ jail }) => jail.length))
+    const lines = shown.map((operation) => progressLine(operation, now, width))
+    if (fill) lines.unshift(fillLine(fill, (filledAt ?? now) - started, width))
+    update(lines.join('\n'))
+  }
+  const timer = setInterval(draw, redrawMs)
+  return {
+    show: draw,
+    fill: (line) => {
+      fill = line
+      if (line.state === 'ready') filledAt ??= Date.now()
+      draw()
+    },
+    end: () => {
+      clearInterval(timer)
+      draw()
+      update.done()
+    },
+  }
+}
+
+function fillLine({ name, state, percent }: FillLine, ms: number, width: number): string {
+  return `${name.padEnd(width)}  world      ${bar(percent)} ${String(percent).padStart(3)}%  ${formatDuration(ms)}  ${state}`
+}
+
+function plainBoard(output: NodeJS.WritableStream): Board {
+  const before = new Map<string, Operation>()
+  let told = ''
+  return {
+    show: (operation) => {
+      const last = before.get(operation.id)
+      const line = last && hasEnded(last.status) ? undefined : changeLine(last, operation)
+      if (!line) return
+      before.set(operation.id, operation)
+      output.write(`${line}\n`)
+    },
+    fill: ({ name, state, percent }) => {
+      const line = `world ${name} ${Math.floor(percent / worldStep) * worldStep}%: ${state}`
+      if (line === told) return
+      told = line
+      output.write(`${line}\n`)
+    },
+    end: () => {},
+  }
+}

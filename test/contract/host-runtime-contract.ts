@@ -1,0 +1,257 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { JailSpec } from '#shared/job.ts'
+import type { HostRuntime } from '../../worker/host/host-runtime.ts'
+import { waitUntil } from '../support/wait-until.ts'
+
+/** A host to try a runtime on, and the places where the suite looks at what the runtime did. */
+export type ContractHost = {
+  host: HostRuntime
+  jail(overrides?: Partial<JailSpec>): JailSpec
+  /** Where a jail's root is mounted. */
+  rootOf(jail: JailSpec): string
+  /** What the jail's command printed. */
+  consoleOf(jail: JailSpec): string
+  /** Everything of this host that a jail could leave, to be compared. */
+  snapshot(): unknown
+  /** Ways in which a killed worker can leave a jail, besides those that the suite makes of the interface alone. */
+  halfMade: Record<string, (jail: JailSpec) => Promise<unknown>>
+  close(): Promise<void>
+}
+
+/** Files that the world of a `ContractHost` has. */
+export const contractScripts = {
+  'data/hello': 'echo started >> /data/starts\nexec sleep 100000\n',
+  'data/stubborn': "trap '' TERM\necho ready > /data/ready\nwhile :; do sleep 1; done\n",
+}
+
+const { signal } = new AbortController()
+
+/** What every runtime must do. `names` are those of its half-made states, which must be known before the host is. */
+export function hostRuntimeContract(names: string[], open: () => Promise<ContractHost>): void {
+  let trial: ContractHost
+  let host: HostRuntime
+  let empty: unknown
+
+  beforeAll(async () => {
+    trial = await open()
+    host = trial.host
+    empty = trial.snapshot()
+  })
+  afterAll(() => trial.close())
+
+  const provision = async (jail: JailSpec) => {
+    await host.ensureRoot(jail, signal)
+    await host.ensureNetwork(jail, signal)
+    const jid = await host.ensureJail(jail, signal)
+    await host.startCommand(jail, signal)
+    return jid
+  }
+  const destroy = async (jail: JailSpec) => {
+    await host.removeJail(jail, signal)
+    await host.removeNetwork(jail, signal)
+    await host.removeRoot(jail, signal)
+  }
+  const faultsOf = async (jail: JailSpec) => (await host.proveIsolation(jail, signal)).checks.filter(({ ok }) => !ok)
+
+  describe('worlds', () => {
+    const world = { name: 'other', digest: 'b2'.repeat(32) }
+    afterEach(() => host.discardStage(world))
+
+    it('lists a world once it is committed, not while it is filled', async () => {
+      const before = await host.listWorlds()
+      await writeFile(join(await host.stageWorld(world), 'file'), 'content')
+      expect(await host.listWorlds()).toEqual(before)
+      await host.commitWorld(world)
+      await host.commitWorld(world)
+      expect(await host.listWorlds()).toEqual(expect.arrayContaining([...before, world]))
+      expect(await readFile(join(host.worldTree(world), 'file'), 'utf8')).toBe('content')
+    })
+
+    it('stages an empty directory, whatever a killed fill left', async () => {
+      await writeFile(join(await host.stageWorld(world), 'left'), '')
+      expect(existsSync(join(await host.stageWorld(world), 'left'))).toBe(false)
+    })
+
+    it('discards stages, also when there is none', async () => {
+      const stage = await host.stageWorld(world)
+      await host.discardStages()
+      await host.discardStages()
+      await host.discardStage(world)
+      expect(existsSync(stage)).toBe(false)
+    })
+  })
+
+  describe('a jail', () => {
+    let jail: JailSpec
+    afterEach(() => destroy(jail))
+
+    it('runs with its isolation proven, and leaves nothing', async () => {
+      jail = trial.jail()
+      expect(await host.findJail(jail)).toBeUndefined()
+      const jid = await provision(jail)
+      expect(await host.findJail(jail)).toEqual({ jid })
+      expect(await faultsOf(jail)).toEqual([])
+      await destroy(jail)
+      expect(await host.findJail(jail)).toBeUndefined()
+      expect(trial.snapshot()).toEqual(empty)
+    })
+
+    it('is the same jail when every step is repeated', async () => {
+      jail = trial.jail({ command: ['/bin/sh', '/data/hello'] })
+      const jid = await provision(jail)
+      await waitUntil(() => existsSync(join(trial.rootOf(jail), 'data/starts')))
+      expect(await provision(jail)).toBe(jid)
+      expect(await readFile(join(trial.rootOf(jail), 'data/starts'), 'utf8')).toBe('started\n')
+      expect(await faultsOf(jail)).toEqual([])
+    })
+
+    it('is removed twice, and before it was ever made', async () => {
+      jail = trial.jail()
+      await destroy(jail)
+      await provision(jail)
+      await destroy(jail)
+      await destroy(jail)
+      expect(trial.snapshot()).toEqual(empty)
+    })
+
+    it('keeps its files and its addresses over a stop and a start', async () => {
+      jail = trial.jail()
+      const first = await provision(jail)
+      await writeFile(join(trial.rootOf(jail), 'data/kept'), 'kept')
+      await host.removeJail(jail, signal)
+      await host.removeNetwork(jail, signal)
+      const second = await provision(jail)
+      expect(second).not.toBe(first)
+      expect(await readFile(join(trial.rootOf(jail), 'data/kept'), 'utf8')).toBe('kept')
+      expect(await faultsOf(jail)).toEqual([])
+    })
+
+    it('outlives its command, which is started once in a boot', async () => {
+      jail = trial.jail({ command: ['/bin/echo', 'hello'] })
+      const jid = await provision(jail)
+      await host.startCommand(jail, signal)
+      await waitUntil(() => trial.consoleOf(jail) === 'hello\n')
+      expect(await faultsOf(jail)).toEqual([])
+      expect(await host.findJail(jail)).toEqual({ jid })
+    })
+
+    it('waits for /etc/rc and says how it failed', async () => {
+      jail = trial.jail()
+      await host.ensureRoot(jail, signal)
+      await writeFile(join(trial.rootOf(jail), 'etc/rc'), 'echo mounting nothing\necho out of luck >&2\nexit 3\n')
+      await expect(provision(jail)).rejects.toMatchObject({
+        code: 'command_failed',
+        message: '/bin/sh /etc/rc ended with exit code 3: out of luck',
+        facts: { command: '/bin/sh /etc/rc', exitCode: 3, logTail: 'mounting nothing\nout of luck\n' },
+      })
+    })
+
+    it('runs /etc/rc once in a boot', async () => {
+      jail = trial.jail()
+      await host.ensureRoot(jail, signal)
+      await writeFile(join(trial.rootOf(jail), 'etc/rc'), 'echo booted\n')
+      await provision(jail)
+      await host.startCommand(jail, signal)
+      expect(trial.consoleOf(jail)).toBe('booted\n')
+    })
+
+    it('does not take a link out of its root for its /etc/rc', async () => {
+      jail = trial.jail()
+      await host.ensureRoot(jail, signal)
+      const outside = `${trial.rootOf(jail)}.outside`
+      await mkdir(outside)
+      await writeFile(join(outside, 'rc'), 'exit 1\n')
+      await host.ensureNetwork(jail, signal)
+      await host.ensureJail(jail, signal)
+      await replaceByLink(join(trial.rootOf(jail), 'etc'), outside)
+      await host.startCommand(jail, signal)
+      expect(trial.consoleOf(jail)).toBe('')
+    })
+
+    it('says why a command cannot be started', async () => {
+      jail = trial.jail({ command: ['/bin/nowhere'] })
+      await expect(provision(jail)).rejects.toMatchObject({
+        code: 'command_failed',
+        message: expect.stringContaining('/bin/nowhere'),
+      })
+    })
+
+    it('is ended even when its command ignores the first signal', async () => {
+      jail = trial.jail({ command: ['/bin/sh', '/data/stubborn'] })
+      await provision(jail)
+      await waitUntil(() => existsSync(join(trial.rootOf(jail), 'data/ready')))
+      await destroy(jail)
+      expect(trial.snapshot()).toEqual(empty)
+    })
+
+    it('does not start without its root', async () => {
+      jail = trial.jail()
+      await host.ensureNetwork(jail, signal)
+      await expect(host.ensureJail(jail, signal)).rejects.toMatchObject({ code: 'not_built' })
+    })
+
+    it('keeps its root while it runs', async () => {
+      jail = trial.jail()
+      const jid = await provision(jail)
+      await expect(host.removeRoot(jail, signal)).rejects.toMatchObject({ code: 'resource_busy', retryable: true })
+      expect(await host.findJail(jail)).toEqual({ jid })
+      expect(await faultsOf(jail)).toEqual([])
+    })
+
+    it('takes no file of the host with it, wherever its links lead', async () => {
+      jail = trial.jail()
+      await provision(jail)
+      const outside = `${host.worldTree({ name: jail.world, digest: jail.worldDigest })}/data`
+      await symlink(outside, join(trial.rootOf(jail), 'data/link'))
+      await destroy(jail)
+      expect(existsSync(join(outside, 'hello'))).toBe(true)
+    })
+
+    it('fails every check when it does not run', async () => {
+      jail = trial.jail()
+      const { checks } = await host.proveIsolation(jail, signal)
+      expect(checks.every(({ ok }) => !ok)).toBe(true)
+      expect(checks.map(({ name }) => name)).toEqual(
+        expect.arrayContaining(['hostname', 'addresses', 'processes', 'root', 'devices', 'privileges']),
+      )
+    })
+
+    const cuts: Record<string, (jail: JailSpec) => Promise<unknown>> = {
+      'has only its root': (jail) => host.ensureRoot(jail, signal),
+      'has only its network': (jail) => host.ensureNetwork(jail, signal),
+      'has only its root and its network': async (jail) => {
+        await host.ensureRoot(jail, signal)
+        await host.ensureNetwork(jail, signal)
+      },
+      'runs without its command': async (jail) => {
+        await host.ensureRoot(jail, signal)
+        await host.ensureNetwork(jail, signal)
+        await host.ensureJail(jail, signal)
+      },
+    }
+    const states = [...Object.keys(cuts), ...names]
+    const make = (state: string) => (cuts[state] ?? trial.halfMade[state])?.(jail)
+
+    it.each(states)('is completed when it %s', async (state) => {
+      jail = trial.jail({ command: ['/bin/sh', '/data/hello'] })
+      await make(state)
+      await provision(jail)
+      expect(await faultsOf(jail)).toEqual([])
+    })
+
+    it.each(states)('leaves nothing when it %s', async (state) => {
+      jail = trial.jail({ command: ['/bin/sh', '/data/hello'] })
+      await make(state)
+      await destroy(jail)
+      expect(trial.snapshot()).toEqual(empty)
+    })
+  })
+}
+
+async function replaceByLink(path: string, target: string): Promise<void> {
+  await rm(path, { recursive: true })
+  await symlink(target, path)
+}

@@ -1,0 +1,99 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe } from 'vitest'
+import type { JailSpec } from '#shared/job.ts'
+import { whyNoHostTests } from '../support/host-fitness.ts'
+import { hostSnapshot } from '../support/host-snapshot.ts'
+import { endless, provision, type TrialHost, trialHost } from '../support/trial-host.ts'
+import { type ContractHost, contractScripts, hostRuntimeContract } from './host-runtime-contract.ts'
+
+const whyNot = process.platform === 'linux' ? whyNoHostTests() : 'this is not Linux.'
+if (whyNot) console.warn(`NOT RUN HERE: the contract of the Linux runtime: ${whyNot}`)
+
+const { signal } = new AbortController()
+
+/** What a worker that is killed between two of its commands, or a command that is, leaves behind. */
+const halfMade: Record<string, (trial: TrialHost, jail: JailSpec) => Promise<unknown>> = {
+  'has a directory that nothing is mounted in': ({ layout }, jail) =>
+    mkdir(join(layout.jail(jail.name).root), { recursive: true }),
+  'has a namespace file that nothing is bound to': async ({ layout }, jail) => {
+    await mkdir(layout.networks, { recursive: true })
+    await writeFile(layout.jail(jail.name).network, '')
+  },
+  'has a namespace without a link': async (trial, jail) => {
+    await halfMade['has a namespace file that nothing is bound to']?.(trial, jail)
+    await trial.run('unshare', [`--net=${trial.layout.jail(jail.name).network}`, 'true'])
+  },
+  'has a link without its addresses': async ({ host, run, layout }, jail) => {
+    await host.ensureNetwork(jail, signal)
+    await run('nsenter', [`--net=${layout.jail(jail.name).network}`, 'ip', 'address', 'flush', 'dev', 'eth0'])
+  },
+  'has a link that is not on the bridge': async ({ host, run, layout }, jail) => {
+    await host.ensureNetwork(jail, signal)
+    await run('ip', ['link', 'set', 'dev', layout.jail(jail.name).veth, 'nomaster'])
+  },
+  'has lost its link': async ({ host, run, layout }, jail) => {
+    await host.ensureNetwork(jail, signal)
+    await run('ip', ['link', 'delete', 'dev', layout.jail(jail.name).veth])
+  },
+  'is on another network than the one made for it': async (trial, jail) => {
+    await provision(trial.host, jail)
+    await trial.host.removeNetwork(jail, signal)
+  },
+  'was made by runc and not started': async (trial, jail) => {
+    const { bundle } = trial.layout.jail(jail.name)
+    await provision(trial.host, { ...jail, command: endless })
+    await copyFile(`${bundle}/config.json`, `${bundle}.config`)
+    await trial.host.removeJail(jail, signal)
+    await mkdir(bundle)
+    await rename(`${bundle}.config`, `${bundle}/config.json`)
+    const args = ['create', '--bundle', bundle, '--pid-file', `${bundle}/pid`, jail.name]
+    await trial.run('runc', ['--root', trial.layout.runcRoot, ...args], { outputFile: '/dev/null' })
+  },
+  'has ended by itself': async ({ host }, jail) => {
+    process.kill(await provision(host, jail), 'SIGKILL')
+  },
+  'has processes that runc does not know': async ({ host, layout }, jail) => {
+    await provision(host, jail)
+    await rm(layout.jail(jail.name).runcState, { recursive: true })
+  },
+  'has a state that runc cannot read': async ({ host, layout }, jail) => {
+    process.kill(await provision(host, jail), 'SIGKILL')
+    await writeFile(`${layout.jail(jail.name).runcState}/state.json`, '{"id":')
+  },
+  'has lost its network and its process id': async (trial, jail) => {
+    await provision(trial.host, jail)
+    await rm(trial.layout.jail(jail.name).pidFile)
+  },
+  'is half removed': async ({ layout }, jail) => {
+    await mkdir(join(layout.jail(jail.name).removing, 'upper/data'), { recursive: true })
+  },
+}
+
+async function open(): Promise<ContractHost> {
+  const trial = await trialHost(contractScripts)
+  const { layout, config } = trial
+  const links = new Set<string>()
+  const parts = () => [layout.root, layout.runDirectory, layout.cgroupParent, config.network.bridge ?? '', ...links]
+  return {
+    host: trial.host,
+    jail: (overrides) => {
+      const jail = trial.jail(overrides)
+      links.add(layout.jail(jail.name).veth)
+      return jail
+    },
+    rootOf: (jail) => layout.jail(jail.name).root,
+    consoleOf: (jail) => {
+      const path = layout.jail(jail.name).console
+      return existsSync(path) ? readFileSync(path, 'utf8') : ''
+    },
+    snapshot: () => hostSnapshot([layout.jails], (line) => parts().some((part) => line.includes(part))),
+    halfMade: Object.fromEntries(Object.entries(halfMade).map(([name, make]) => [name, (jail) => make(trial, jail)])),
+    close: trial.close,
+  }
+}
+
+describe.skipIf(whyNot)('the Linux runtime', () => {
+  hostRuntimeContract(Object.keys(halfMade), open)
+})

@@ -1,0 +1,126 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import type { Jail } from '#shared/jail.ts'
+import { hasEnded, type Operation } from '#shared/operation.ts'
+import type { Service } from '#shared/run-service.ts'
+import { startProducer } from '../../producer/start-producer.ts'
+import type { WorkerConfig } from '../../worker/config.ts'
+import { commandRunner } from '../../worker/host/run-command.ts'
+import { startWorker } from '../../worker/start-worker.ts'
+import { type SimulatedHost, simulatedHost } from './simulated-host.ts'
+import { until } from './until.ts'
+
+const apiKey = 'a-key-for-tests-only'
+const commandPath = '/sbin:/bin:/usr/sbin:/usr/bin'
+
+export type Answer = { status: number; headers: Headers; body: any; text: string }
+type Settings = { hosts?: string[]; pool?: string; capacity?: Partial<WorkerConfig['capacity']>; worlds?: WorkerConfig['worlds'] }
+
+export type Fleet = Awaited<ReturnType<typeof startFleet>>
+
+/** A producer and workers in this process, on a real Redis; the hosts are simulated, one world is ready: `tiny`. */
+export async function startFleet(redis: { url: string; prefix: string }, settings: Settings = {}) {
+  const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'silent' })
+  const names = settings.hosts ?? ['host1']
+  const hosts = new Map<string, SimulatedHost>()
+  const workers = new Map<string, Service>()
+
+  const producer = await startProducer(
+    {
+      hosts: [],
+      placement: 'spread',
+      redisUrl: redis.url,
+      redisPrefix: redis.prefix,
+      listen: { host: '127.0.0.1', port: 0 },
+      apiKey,
+      logLevel: 'silent',
+    },
+    log,
+  )
+
+  async function startHost(name: string): Promise<void> {
+    const simulated = hosts.get(name) ?? (await simulatedHost())
+    hosts.set(name, simulated)
+    const tree = join(simulated.root, 'source')
+    await mkdir(join(tree, 'etc'), { recursive: true })
+    await writeFile(join(tree, 'etc', 'motd'), 'a world\n')
+    const index = names.indexOf(name)
+    const config: WorkerConfig = {
+      host: name,
+      runtime: 'linux',
+      root: join(simulated.root, 'host'),
+      commandPath,
+      etcDir: '/nonexistent',
+      network: {
+        mode: 'vnet',
+        bridge: 'unused',
+        pools: [
+          {
+            name: 'main',
+            cidr: settings.pool ?? `10.99.${index}.0/24`,
+            gateway: (settings.pool ?? `10.99.${index}.0/24`).replace(/0\/\d+$/, '1'),
+            exclude: [],
+          },
+        ],
+      },
+      capacity: { jails: 1_000, memory: 2 ** 40, cpu: 1_000, fills: 1, builds: 2, starts: 2, ...settings.capacity },
+      defaults: { memory: 2 ** 26, cpu: 0.1, processes: 100 },
+      worlds: [{ name: 'tiny', method: 'tree', path: tree, prefill: true }, ...(settings.worlds ?? [])],
+      labels: {},
+      redisUrl: redis.url,
+      redisPrefix: redis.prefix,
+      logLevel: 'silent',
+    }
+    const run = commandRunner({ commandPath, worker: config.root })
+    workers.set(name, await startWorker(config, { host: simulated.host, run, log }))
+  }
+
+  async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const response = await fetch(`${producer.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${apiKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    const isJson = response.headers.get('content-type')?.includes('json')
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : undefined, text }
+  }
+
+  for (const name of names) await startHost(name)
+  const fleet = {
+    url: producer.url,
+    apiKey,
+    call,
+    startHost,
+    host: (name = names[0] ?? '') => hosts.get(name) as SimulatedHost,
+    stopHost: async (name = names[0] ?? '') => workers.get(name)?.stop(),
+    ask: (name: string, more: object = {}, headers: Record<string, string> = {}) =>
+      call('POST', '/v1/jails', { name, client: 'acme', world: 'tiny', ...more }, headers),
+    jail: async (name: string): Promise<Jail | undefined> => (await call('GET', `/v1/jails/${name}`)).body,
+    operation: async (id: string): Promise<Operation> => (await call('GET', `/v1/operations/${id}`)).body,
+    /** The operation of an answer, once it has ended. */
+    async end(answer: Answer): Promise<Operation> {
+      if (!answer.body?.operation) throw new Error(`no operation: ${answer.status} ${answer.text}`)
+      return until(`operation ${answer.body.operation.kind} to end`, async () => {
+        const operation = await fleet.operation(answer.body.operation.id)
+        return hasEnded(operation.status) ? operation : undefined
+      })
+    },
+    async stop(): Promise<void> {
+      await Promise.all([...workers.values()].map((worker) => worker.stop()))
+      await producer.stop()
+      for (const host of hosts.values()) await host.remove()
+    },
+  }
+  await until('all hosts to be up', async () => {
+    const { items } = (await call('GET', '/v1/hosts')).body
+    const ready = items.filter((host: any) => host.state === 'up' && host.worlds[0].state === 'ready')
+    return ready.length === names.length || undefined
+  })
+  return fleet
+}

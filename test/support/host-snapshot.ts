@@ -1,0 +1,86 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** All that a jail could leave on a Linux host, as lines to compare. */
+export type HostSnapshot = {
+  mounts: string[]
+  links: string[]
+  namespaces: string[]
+  cgroups: string[]
+  directories: string[]
+  processes: string[]
+}
+
+/**
+ * What is on this machine now. Other work may go on beside a test, so `isOurs` says which lines count: by a part that only
+ * this test's host can have in it (its root, its tag, its bridge), or all of them.
+ */
+export function hostSnapshot(directories: string[], isOurs: (line: string) => boolean = () => true): HostSnapshot {
+  const only = (lines: string[]) => lines.filter(isOurs).sort()
+  return {
+    mounts: only(linesOf('/proc/self/mountinfo').map((line) => line.split(' ').slice(3).join(' '))),
+    links: only(readdirSync('/sys/class/net').map((name) => `${name} ${masterOf(name)}`)),
+    namespaces: only(['/run/netns', ...below('/run', 'provost-')].flatMap((directory) => treeOf(directory))),
+    cgroups: only([...new Set(cgroupPoints().flatMap((point) => treeOf(point, 3)))]),
+    directories: only(directories.flatMap((directory) => treeOf(directory, 3))),
+    processes: only(
+      readdirSync('/proc')
+        .filter((name) => /^\d+$/.test(name))
+        .flatMap(describe),
+    ),
+  }
+}
+
+function cgroupPoints(): string[] {
+  return linesOf('/proc/self/mountinfo')
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => line.split(' ')[4] ?? '')
+}
+
+/** Directories below one, and files too where it is none of the kernel's own. */
+function treeOf(directory: string, depth = 4): string[] {
+  const isKernels = directory.startsWith('/sys/')
+  const entries = quietly(() => readdirSync(directory, { withFileTypes: true }), [])
+  return entries
+    .filter((entry) => entry.isDirectory() || !isKernels)
+    .flatMap((entry) => {
+      const path = join(directory, entry.name)
+      return [path, ...(entry.isDirectory() && depth > 1 ? treeOf(path, depth - 1) : [])]
+    })
+}
+
+function below(directory: string, prefix: string): string[] {
+  return quietly(() => readdirSync(directory), [])
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => join(directory, name))
+}
+
+/** A process with what tells whose it is: its cgroups and the mark that the worker's commands carry. Kernel threads do not count. */
+function describe(pid: string): string[] {
+  const read = (file: string) => quietly(() => readFileSync(`/proc/${pid}/${file}`, 'utf8'), '')
+  if (read('cmdline') === '') return []
+  const mark =
+    read('environ')
+      .split('\0')
+      .find((entry) => entry.startsWith('PROVOST_WORKER=')) ?? ''
+  return [
+    `${pid} ${read('cmdline').replaceAll('\0', ' ').trim()} ${[...new Set(read('cgroup').match(/\/\S*/g))].join(' ')} ${mark}`,
+  ]
+}
+
+function masterOf(link: string): string {
+  return quietly(() => readlinkSync(`/sys/class/net/${link}/master`).split('/').at(-1) ?? '', '')
+}
+
+function linesOf(path: string): string[] {
+  return readFileSync(path, 'utf8').split('\n').filter(Boolean)
+}
+
+// Processes and cgroups go away while they are being read.
+function quietly<T>(look: () => T, otherwise: T): T {
+  try {
+    return look()
+  } catch {
+    return otherwise
+  }
+}

@@ -1,0 +1,111 @@
+import { mkdir } from 'node:fs/promises'
+import { loadavg } from 'node:os'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { redisKeys } from '#shared/keys.ts'
+import { connectRedis, waitForEver } from '#shared/redis.ts'
+import type { Report } from '#shared/report.ts'
+import type { Service } from '#shared/run-service.ts'
+import { stepRetry } from './backoff.ts'
+import { bindOperation, isCancelled, unbindOperation } from './binding.ts'
+import type { WorkerConfig } from './config.ts'
+import { consumeJobs } from './consume-jobs.ts'
+import { followCancels } from './follow-cancels.ts'
+import type { HostRuntime } from './host/host-runtime.ts'
+import type { RunCommand } from './host/run-command.ts'
+import { lockHost } from './host-lock.ts'
+import { makeJailLocks } from './jail-locks.ts'
+import { openJournal } from './journal.ts'
+import { makeOperationLog } from './operation-log.ts'
+import { reportHost } from './report-host.ts'
+import { reviveJails } from './revive-jails.ts'
+import { runPlan } from './run-plan.ts'
+import { makeWorldStore } from './worlds/make-world-store.ts'
+
+type Parts = { host: HostRuntime; run: RunCommand; log: Logger }
+
+/** Makes this process the worker of its host: finds what is there, goes on with it, then takes jobs. */
+export async function startWorker(config: WorkerConfig, { host, run, log }: Parts): Promise<Service> {
+  await mkdir(config.root, { recursive: true, mode: 0o711 })
+  await host.open()
+  await lockHost(host, config.root)
+  await host.endPredecessor()
+
+  let reporting: Awaited<ReturnType<typeof reportHost>> | undefined
+  const worlds = makeWorldStore({
+    worlds: config.worlds,
+    host,
+    run,
+    fills: config.capacity.fills,
+    log,
+    changed: () => reporting?.changed(),
+  })
+  await worlds.open()
+  const journal = await openJournal(join(config.root, 'journal'))
+
+  const keys = redisKeys(config.redisPrefix)
+  const redis = connectRedis(config.redisUrl, waitForEver)
+  const subscriber = connectRedis(config.redisUrl, waitForEver)
+  for (const connection of [redis, subscriber]) connection.on('error', (error) => log.warn({ err: error.message }, 'redis'))
+  const send = async (report: Report) => {
+    await redis.xadd(keys.reports, '*', 'report', JSON.stringify(report))
+  }
+
+  const stopping = new AbortController()
+  const withJail = makeJailLocks()
+  const { builds, starts } = config.capacity
+  const consumer = await consumeJobs({
+    host: config.host,
+    prefix: keys.host(config.host),
+    slots: { build: builds, start: starts, stop: Math.max(2, starts) },
+    redis,
+    log,
+    operationLog: (operation) => makeOperationLog(redis, keys.log(config.host, operation)),
+    run: async (job, name, operationLog, cancel) => {
+      const outcome = await runPlan(job, name, operationLog, cancel, {
+        host,
+        worlds,
+        journal,
+        withJail,
+        send,
+        isCancelled: (operation) => isCancelled(redis, keys, operation),
+        bind: (bound) => bindOperation(redis, keys, bound),
+        stopping: stopping.signal,
+        retry: stepRetry,
+      })
+      if (outcome.type === 'ended') await unbindOperation(redis, keys, job)
+      return outcome
+    },
+  })
+  await followCancels(subscriber, keys.cancels(config.host), consumer, log)
+  reporting = await reportHost({
+    config,
+    host,
+    worlds,
+    redis,
+    keys,
+    log,
+    send,
+    load: () => ({
+      fills: worlds.states().filter(({ state }) => state === 'filling').length,
+      builds: consumer.running('build'),
+      starts: consumer.running('start'),
+      jails: journal.jails().length,
+      loadAverage: loadavg()[0] ?? 0,
+    }),
+  })
+  worlds.prefill()
+  void reviveJails({ hostId: config.host, host, worlds, journal, log, withJail, send })
+  log.info({ host: config.host, pid: process.pid }, 'worker is up')
+
+  return {
+    async stop() {
+      stopping.abort()
+      await worlds.close()
+      await consumer.stop()
+      await reporting?.stop()
+      redis.disconnect()
+      subscriber.disconnect()
+    },
+  }
+}

@@ -1,0 +1,7 @@
+import { statfs } from 'node:fs/promises'
+
+/** How much can still be written where `path` is. */
+export async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path)
+  return bavail * bsize
+}
