@@ -1,9 +1,10 @@
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import type { Isolation } from '#shared/jail.ts'
+import type { JailSpec } from '#shared/job.ts'
 import type { JailReport } from '#shared/report.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
-import type { Journal, JournaledJail } from './journal.ts'
+import type { Journal } from './journal.ts'
 import { start } from './plans.ts'
 import type { StepContext } from './step.ts'
 import type { WorldStore } from './worlds/world-store.ts'
@@ -24,23 +25,29 @@ const atOnce = 2
  * After a reboot or a killed worker: jails that are to run are started again, and each one's isolation is proven. What an
  * operation was in the middle of is left to that operation, whose job comes again; what an undo had left is tried again.
  */
-export async function reviveJails(deps: Deps): Promise<void> {
+export async function reviveJails(found: SettledJail[], deps: Deps): Promise<void> {
   const slots = pLimit(atOnce)
-  await Promise.all(deps.journal.jails().map((jail) => slots(() => reviveJail(jail, deps))))
+  await Promise.all(found.map((jail) => slots(() => reviveJail(jail, deps))))
 }
 
-async function reviveJail({ spec }: JournaledJail, deps: Deps): Promise<void> {
+export type SettledJail = { spec: JailSpec; epoch: number }
+
+/** The jails that no operation was at work on: to be looked up before any job is taken. */
+export function settledJails(journal: Journal): SettledJail[] {
+  return journal.jails().flatMap(({ spec, settled, current }) => (settled && !current ? [{ spec, epoch: settled.epoch }] : []))
+}
+
+async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<void> {
   await deps.withJail(spec.name, async () => {
     const jail = deps.journal.jail(spec.name)
-    if (!jail?.settled || jail.current) return
-    if (jail.settled.wanted === 'gone') return removeLeftovers(jail, deps)
-    if (jail.settled.wanted === 'stopped') return
-    const report = await bringUp(jail, jail.settled.epoch, deps)
-    await deps.send(report)
+    // An operation that came first has seen to the jail.
+    if (jail?.settled?.epoch !== epoch || jail.current) return
+    if (jail.settled.wanted === 'gone') await removeLeftovers(spec, deps)
+    if (jail.settled.wanted === 'running') await deps.send(await bringUp(spec, epoch, deps))
   })
 }
 
-async function bringUp({ spec }: JournaledJail, epoch: number, deps: Deps): Promise<JailReport> {
+async function bringUp(spec: JailSpec, epoch: number, deps: Deps): Promise<JailReport> {
   const facts: { jid?: number | null; isolation?: Isolation } = {}
   const report = { type: 'jail', host: deps.hostId, jail: spec.name, epoch } as const
   try {
@@ -54,7 +61,7 @@ async function bringUp({ spec }: JournaledJail, epoch: number, deps: Deps): Prom
   }
 }
 
-async function removeLeftovers({ spec }: JournaledJail, deps: Deps): Promise<void> {
+async function removeLeftovers(spec: JailSpec, deps: Deps): Promise<void> {
   try {
     await deps.host.removeJail(spec, AbortSignal.timeout(60_000))
     await deps.host.removeNetwork(spec, AbortSignal.timeout(60_000))
@@ -66,7 +73,7 @@ async function removeLeftovers({ spec }: JournaledJail, deps: Deps): Promise<voi
   }
 }
 
-function contextOf(jail: JournaledJail['spec'], timeoutMs: number, facts: object, deps: Deps): StepContext {
+function contextOf(jail: JailSpec, timeoutMs: number, facts: object, deps: Deps): StepContext {
   return {
     host: deps.host,
     worlds: deps.worlds,

@@ -72,7 +72,10 @@ export function runPlan(job: Job, name: JobName, log: OperationLog, cancel: Abor
     try {
       await runParts(run, name)
     } catch (thrown) {
-      if (thrown instanceof Interrupted) return { type: 'interrupted' }
+      if (thrown instanceof Interrupted) {
+        await flushMarks(run)
+        return { type: 'interrupted' }
+      }
       if (thrown instanceof Pause) {
         run.reporter.tell({ waiting: { reason: thrown.reason } })
         return { type: 'paused', pause: thrown, reporter: run.reporter }

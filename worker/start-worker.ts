@@ -18,7 +18,7 @@ import { makeJailLocks } from './jail-locks.ts'
 import { openJournal } from './journal.ts'
 import { makeOperationLog } from './operation-log.ts'
 import { reportHost } from './report-host.ts'
-import { reviveJails } from './revive-jails.ts'
+import { reviveJails, settledJails } from './revive-jails.ts'
 import { runPlan } from './run-plan.ts'
 import { makeWorldStore } from './worlds/make-world-store.ts'
 
@@ -54,6 +54,7 @@ export async function startWorker(config: WorkerConfig, { host, run, log }: Part
   const stopping = new AbortController()
   const withJail = makeJailLocks()
   const { builds, starts } = config.capacity
+  const found = settledJails(journal)
   const consumer = await consumeJobs({
     host: config.host,
     prefix: keys.host(config.host),
@@ -95,7 +96,7 @@ export async function startWorker(config: WorkerConfig, { host, run, log }: Part
     }),
   })
   worlds.prefill()
-  void reviveJails({ hostId: config.host, host, worlds, journal, log, withJail, send })
+  void reviveJails(found, { hostId: config.host, host, worlds, journal, log, withJail, send })
   log.info({ host: config.host, pid: process.pid }, 'worker is up')
 
   return {

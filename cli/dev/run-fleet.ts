@@ -55,7 +55,12 @@ export function runFleet({ state, port, key, redisPort, hosts, over, say }: Flee
     writeWhole(state.producerFile, stringify({ hosts: hosts.map(({ id }) => id) }))
     for (const host of hosts) writeWhole(state.workerFile(host.id), stringify(workerFile(host, state.hostRoot(host.id), over)))
     add(startRedis(redisPort, state.redisDirectory(), state.logFile('redis')), redisUrl)
-    await unlessEnded(redisAnswers(redisUrl))
+    await unlessEnded(
+      redisAnswers(
+        redisUrl,
+        hosts.map(({ id }) => id),
+      ),
+    )
     const service = (name: string, kind: string, logName: string, env: Record<string, string>) =>
       startProcess({
         name,

@@ -1,8 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { redisKeys } from '#shared/keys.ts'
 import { connectRedis } from '#shared/redis.ts'
 import { type Started, startProcess } from './start-process.ts'
 
 const pollMs = 20
+const defaultPrefix = '{provost}'
 
 /** What "accepted is never lost" asks of Redis, and nothing of it in memory only. */
 export function startRedis(port: number, directory: string, logFile: string): Started {
@@ -20,14 +22,18 @@ export function startRedis(port: number, directory: string, logFile: string): St
   return startProcess({ name: 'redis', program: 'redis-server', args, logFile })
 }
 
-/** Settles when Redis answers: it reads its whole file first. */
-export async function redisAnswers(url: string): Promise<void> {
+/**
+ * Settles when Redis answers: it reads its whole file first. What it still knows of heartbeats is of workers that have
+ * ended, and would make their hosts look up before the new ones are.
+ */
+export async function redisAnswers(url: string, hosts: string[]): Promise<void> {
   const redis = connectRedis(url, { lazyConnect: true, retryStrategy: () => null, enableOfflineQueue: false })
   redis.on('error', () => {})
   for (;;) {
     try {
       await redis.connect()
       await redis.ping()
+      if (hosts.length > 0) await redis.del(...hosts.map(redisKeys(defaultPrefix).hostAlive))
       redis.disconnect()
       return
     } catch {

@@ -89,7 +89,7 @@ const brokenAtStart: [check: string, how: string, amend: (spec: OciSpec) => void
   ['limits', 'no limit of memory', (spec) => delete spec.linux.resources.memory],
 ]
 
-/** What root in a jail must not manage to do. */
+/** What root in a jail must not manage to do. None would do harm if it did. */
 const tries = [
   'mount -t tmpfs tmpfs /data',
   'mount -t proc proc /data',
@@ -98,17 +98,15 @@ const tries = [
   'unshare -n true',
   'mknod /tmp/disk b 254 0',
   'hostname other',
-  'echo 1 > /proc/sys/kernel/panic',
-  'echo b > /proc/sysrq-trigger',
+  'echo 0 > /proc/sys/kernel/panic',
+  'echo h > /proc/sysrq-trigger',
   'ip address add 10.1.2.3/24 dev eth0',
   'ip link set eth0 down',
   'ping -c 1 127.0.0.1',
   'kill -0 2',
   'echo > /dev/.init',
-  'date -s 2001-01-01',
-  'swapoff -a && swapon /data/escape',
 ]
-const escape =
+const escapeScript =
   `${tries.map((attempt, i) => `busybox ${attempt} && echo ${i} done >> /tmp/v || echo ${i} refused >> /tmp/v`).join('\n')}
 echo end >> /tmp/v; busybox mv /tmp/v /tmp/verdicts
 `.replaceAll('busybox echo', 'echo')
@@ -150,7 +148,7 @@ describe.skipIf(whyNot)('isolation on Linux', () => {
   let jail: JailSpec
 
   beforeAll(async () => {
-    trial = await trialHost({ 'data/escape': escape })
+    trial = await trialHost({ 'data/escape': escapeScript })
   })
   afterEach(async () => {
     trial.breakNextBy(() => {})

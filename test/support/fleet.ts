@@ -15,7 +15,12 @@ const apiKey = 'a-key-for-tests-only'
 const commandPath = '/sbin:/bin:/usr/sbin:/usr/bin'
 
 export type Answer = { status: number; headers: Headers; body: any; text: string }
-type Settings = { hosts?: string[]; pool?: string; capacity?: Partial<WorkerConfig['capacity']>; worlds?: WorkerConfig['worlds'] }
+type Settings = {
+  hosts?: string[]
+  pools?: WorkerConfig['network']['pools']
+  capacity?: Partial<WorkerConfig['capacity']>
+  worlds?: WorkerConfig['worlds']
+}
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>
 
@@ -55,14 +60,7 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       network: {
         mode: 'vnet',
         bridge: 'unused',
-        pools: [
-          {
-            name: 'main',
-            cidr: settings.pool ?? `10.99.${index}.0/24`,
-            gateway: (settings.pool ?? `10.99.${index}.0/24`).replace(/0\/\d+$/, '1'),
-            exclude: [],
-          },
-        ],
+        pools: settings.pools ?? [{ name: 'main', cidr: `10.99.${index}.0/24`, gateway: `10.99.${index}.1`, exclude: [] }],
       },
       capacity: { jails: 1_000, memory: 2 ** 40, cpu: 1_000, fills: 1, builds: 2, starts: 2, ...settings.capacity },
       defaults: { memory: 2 ** 26, cpu: 0.1, processes: 100 },
@@ -98,7 +96,11 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
     call,
     startHost,
     host: (name = names[0] ?? '') => hosts.get(name) as SimulatedHost,
-    stopHost: async (name = names[0] ?? '') => workers.get(name)?.stop(),
+    async stopHost(name = names[0] ?? ''): Promise<void> {
+      const worker = workers.get(name)
+      workers.delete(name)
+      await worker?.stop()
+    },
     ask: (name: string, more: object = {}, headers: Record<string, string> = {}) =>
       call('POST', '/v1/jails', { name, client: 'acme', world: 'tiny', ...more }, headers),
     jail: async (name: string): Promise<Jail | undefined> => (await call('GET', `/v1/jails/${name}`)).body,

@@ -1,0 +1,79 @@
+import { pino } from 'pino'
+import { describe, expect } from 'vitest'
+import { redisKeys } from '#shared/keys.ts'
+import { connectRedis } from '#shared/redis.ts'
+import { makeOperate } from '../../producer/operate.ts'
+import { openHostRegistry } from '../../producer/placement/host-registry.ts'
+import { makeRecords } from '../../producer/records.ts'
+import { makeScripts } from '../../producer/scripts.ts'
+import { startFleet } from '../support/fleet.ts'
+import { test } from '../support/fleet-test.ts'
+import { test as withRedis } from '../support/redis.ts'
+import { until } from '../support/until.ts'
+
+const log = pino({ level: 'silent' })
+
+describe('what was accepted', () => {
+  test('is done although the producer died before it put the job into the queue', async ({ fleet, redis }) => {
+    // Another producer of the fleet, which dies between the two: its jobs never reach a queue.
+    const connection = connectRedis(redis.url)
+    const keys = redisKeys(redis.prefix)
+    const hosts = await openHostRegistry({ redis: connection, keys, log, members: [], onChange: () => undefined })
+    const dying = makeOperate({
+      redis: connection,
+      keys,
+      scripts: makeScripts(connection, keys),
+      records: makeRecords(connection, keys),
+      log,
+      hosts: hosts.all,
+      placement: 'spread',
+      enqueue: () => Promise.reject(new Error('killed')),
+    })
+    const { operation } = await dying.create({ name: 'web1', client: 'acme', world: 'tiny' })
+    hosts.close()
+    connection.disconnect()
+    await until('the sweeper to have done it', async () => (await fleet.operation(operation.id)).status === 'succeeded')
+    expect(await fleet.jail('web1')).toMatchObject({ state: 'running' })
+  })
+
+  withRedis('goes on from the step where its worker stopped, and no step that was done is done again', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    fleet.host().before('ensureNetwork', () => held)
+    const asked = await fleet.ask('web1')
+    await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web1'))
+    const stopped = fleet.stopHost()
+    release()
+    await stopped
+    expect((await fleet.operation(asked.body.operation.id)).status).toBe('running')
+    await fleet.startHost('host1')
+    expect((await fleet.end(asked)).status).toBe('succeeded')
+    expect(fleet.host().deeds).toEqual([
+      'ensureRoot web1',
+      'ensureNetwork web1',
+      'ensureJail web1',
+      'startCommand web1',
+      'proveIsolation web1',
+    ])
+    await fleet.stop()
+  })
+
+  withRedis('is brought up again after its host was rebooted, and reported with its new jid', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.end(await fleet.ask('web1'))
+    await fleet.end(await fleet.ask('web2'))
+    await fleet.end(await fleet.call('POST', '/v1/jails/web2/stop'))
+    const before = await fleet.jail('web1')
+    await fleet.stopHost()
+    fleet.host().reboot()
+    await fleet.startHost('host1')
+    const after = await until('its new jid', async () => {
+      const jail = await fleet.jail('web1')
+      return jail?.jid !== before?.jid && jail
+    })
+    expect(after).toMatchObject({ state: 'running', epoch: before?.epoch })
+    expect(fleet.host().state()).toEqual({ roots: ['web1', 'web2'], networks: ['web1'], jails: ['web1'] })
+    expect(await fleet.jail('web2')).toMatchObject({ state: 'stopped' })
+    await fleet.stop()
+  })
+})
