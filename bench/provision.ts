@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { Jail } from '#shared/jail.ts'
+import type { Operation } from '#shared/operation.ts'
 import { spawnDev } from '../cli/dev/spawn-dev.ts'
 import { httpClient, WithOperation } from '../cli/http/client.ts'
 import { tableLines } from '../cli/print/table.ts'
@@ -48,9 +49,13 @@ try {
 /** One jail of a ready world, asked to running and proven, against one by hand, in turns. */
 async function compareOne(floor: ByHand): Promise<void> {
   const [ours, theirs]: [number[], number[]] = [[], []]
+  const spans = new Map<string, number[]>()
   for (let round = -2; round < rounds; round += 1) {
     const name = `b${round + 2}`
-    const ourMs = await timed(() => provision(name, 'busybox'))
+    let operation: Operation | undefined
+    const ourMs = await timed(async () => {
+      operation = await provision(name, 'busybox')
+    })
     await destroy(name)
     const theirMs = await timed(() => floor.up(name))
     await floor.down(name)
@@ -58,6 +63,7 @@ async function compareOne(floor: ByHand): Promise<void> {
     if (round < 0) continue
     ours.push(ourMs)
     theirs.push(theirMs)
+    if (operation) noteSpans(spans, operation)
   }
   const ratio = median(ours) / median(theirs)
   say(`A jail from a ready world, asked to running and isolation proven, ${rounds} rounds in turns:`)
@@ -70,7 +76,8 @@ async function compareOne(floor: ByHand): Promise<void> {
       ],
     ),
   )
-  say(`  ratio ${ratio.toFixed(2)} (goal: at most 2)`, '')
+  say(`  ratio ${ratio.toFixed(2)} (goal: at most 2)`)
+  say(`  of it: ${[...spans].map(([name, all]) => `${name} ${median(all).toFixed(0)}`).join(', ')} ms`, '')
 }
 
 async function compareMany(floor: ByHand): Promise<void> {
@@ -99,12 +106,29 @@ async function compareFills(): Promise<void> {
   say(`  fills for ten jails: ${fills / pairs} (goal: 1)`)
 }
 
-async function provision(name: string, world: string): Promise<void> {
-  const { jail } = Provisioned.parse(
+/** How long each step took, and how long it was between two of them, by the operation's own times. */
+function noteSpans(spans: Map<string, number[]>, { createdAt, startedAt, finishedAt, steps }: Operation): void {
+  const note = (name: string, from: string | null | undefined, to: string | null | undefined) => {
+    if (!from || !to) return
+    spans.set(name, [...(spans.get(name) ?? []), Date.parse(to) - Date.parse(from)])
+  }
+  note('202 to first step', createdAt, startedAt)
+  for (const step of steps) note(step.name, step.startedAt, step.finishedAt)
+  note(
+    'build to start',
+    steps.find(({ name }) => name === 'clone-root')?.finishedAt,
+    steps.find(({ name }) => name === 'attach-network')?.startedAt,
+  )
+  note('last step to end', steps.at(-1)?.finishedAt, finishedAt)
+}
+
+async function provision(name: string, world: string): Promise<Operation> {
+  const { jail, operation } = Provisioned.parse(
     (await client.sendAndWait({ method: 'POST', path: '/v1/jails', body: { name, client: 'bench', world } })).body,
   )
   if (jail.state !== 'running' || !jail.isolation || jail.isolation.checks.some(({ ok }) => !ok))
     throw new Error(`${name} is ${jail.state}: ${JSON.stringify(jail.isolation)}`)
+  return operation
 }
 
 async function destroy(name: string): Promise<void> {

@@ -78,6 +78,8 @@ function endBySignals(fleet: Fleet): { count: number } {
     process.exit(1)
   }
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, onSignal)
+  // Signal handlers alone keep no process alive, and it must outlive its last child: what was started by hand is its to end.
+  setInterval(() => {}, 2 ** 30)
   return signals
 }
 

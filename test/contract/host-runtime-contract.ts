@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, open as openFile, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
 import type { HostRuntime } from '../../worker/host/host-runtime.ts'
@@ -55,6 +55,23 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
     await host.removeRoot(jail, signal)
   }
   const faultsOf = async (jail: JailSpec) => (await host.proveIsolation(jail, signal)).checks.filter(({ ok }) => !ok)
+
+  it('gives the lock on a file to one opener only, until that closes it', async () => {
+    const path = `${host.worldTree({ name: 'lock', digest: 'd4'.repeat(32) })}.lock`
+    await mkdir(dirname(path), { recursive: true })
+    const [first, second] = [await openFile(path, 'a'), await openFile(path, 'a')]
+    expect(await host.lockFile(first)).toBe(true)
+    expect(await host.lockFile(second)).toBe(false)
+    await first.close()
+    expect(await host.lockFile(second)).toBe(true)
+    await second.close()
+    await rm(dirname(path), { recursive: true })
+  })
+
+  it('knows a boot by one identity', async () => {
+    expect(await host.bootId()).toMatch(/\S/)
+    expect(await host.bootId()).toBe(await host.bootId())
+  })
 
   describe('worlds', () => {
     const world = { name: 'other', digest: 'b2'.repeat(32) }

@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
+import { isAlive, readStatus } from '../../worker/host/linux/processes.ts'
 import { whyNoHostTests } from '../support/host-fitness.ts'
 import { hostSnapshot } from '../support/host-snapshot.ts'
 import { endless, provision, type TrialHost, trialHost } from '../support/trial-host.ts'
@@ -96,4 +98,32 @@ async function open(): Promise<ContractHost> {
 
 describe.skipIf(whyNot)('the Linux runtime', () => {
   hostRuntimeContract(Object.keys(halfMade), open)
+
+  it('ends what an earlier worker left running, and nothing else', async () => {
+    const trial = await trialHost()
+    const jail = trial.jail({ command: endless })
+    const jid = await provision(trial.host, jail)
+    // Its parent ends at once, as a killed worker does.
+    const orphan = async (worker: string) => {
+      const file = join(trial.layout.root, 'orphan')
+      const env = { ...process.env, PROVOST_WORKER: worker }
+      spawnSync('sh', ['-c', `trap '' TERM; sleep 100000 & echo $! > ${file}`], { env, stdio: 'ignore' })
+      return Number(readFileSync(file, 'utf8'))
+    }
+    const [left, others] = [await orphan(trial.config.root), await orphan('/another/host')]
+    await trial.host.endPredecessor()
+    expect(isAlive(readStatus(left))).toBe(false)
+    expect(isAlive(readStatus(others))).toBe(true)
+    expect(await trial.host.findJail(jail)).toEqual({ jid })
+    process.kill(others, 'SIGKILL')
+    await trial.close()
+  })
+
+  it('does not take a jail that runc made and did not start for a running one', async () => {
+    const trial = await trialHost()
+    const jail = trial.jail()
+    await halfMade['was made by runc and not started']?.(trial, jail)
+    expect(await trial.host.findJail(jail)).toBeUndefined()
+    await trial.close()
+  })
 })

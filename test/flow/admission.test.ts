@@ -13,7 +13,7 @@ describe('a request with an Idempotency-Key', () => {
     expect([first.status, second.status]).toEqual([202, 202])
     expect(second.body.operation.id).toBe(first.body.operation.id)
     expect([first.headers.get('idempotency-replayed'), second.headers.get('idempotency-replayed')]).toEqual([null, 'true'])
-    await fleet.end(first)
+    await fleet.ended(first)
     const third = await fleet.ask('web1', {}, { ...headers, prefer: 'wait=10' })
     expect([third.status, third.body.operation.status, third.headers.get('idempotency-replayed')]).toEqual([
       200,
@@ -24,7 +24,7 @@ describe('a request with an Idempotency-Key', () => {
 
   test('is refused when the key stood for another request, whatever differs', async ({ fleet }) => {
     const headers = { 'idempotency-key': 'order-17' }
-    await fleet.end(await fleet.ask('web1', {}, headers))
+    await fleet.ended(await fleet.ask('web1', {}, headers))
     const others = [
       await fleet.ask('web1', { hostname: 'other' }, headers),
       await fleet.ask('web2', {}, headers),
@@ -41,7 +41,7 @@ describe('a request with an Idempotency-Key', () => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]))
     expect(new Set(answers.map(({ body }) => body.operation.id)).size).toBe(1)
     expect(answers.filter(({ headers }) => headers.get('idempotency-replayed') === 'true')).toHaveLength(19)
-    await fleet.end(answers[0] as never)
+    await fleet.ended(answers[0] as never)
     expect((await fleet.call('GET', '/v1/operations')).body.items).toHaveLength(1)
   })
 
@@ -52,15 +52,15 @@ describe('a request with an Idempotency-Key', () => {
   })
 
   test('counts for every verb', async ({ fleet }) => {
-    await fleet.end(await fleet.ask('web1'))
+    await fleet.ended(await fleet.ask('web1'))
     const headers = { 'idempotency-key': 'stop-1' }
     const first = await fleet.call('POST', '/v1/jails/web1/stop', undefined, headers)
     const second = await fleet.call('POST', '/v1/jails/web1/stop', undefined, headers)
     expect([second.status, second.body.operation.id]).toEqual([202, first.body.operation.id])
-    await fleet.end(first)
+    await fleet.ended(first)
     const destroy = { 'idempotency-key': 'destroy-1' }
     const gone = await fleet.call('DELETE', '/v1/jails/web1', undefined, destroy)
-    await fleet.end(gone)
+    await fleet.ended(gone)
     const again = await fleet.call('DELETE', '/v1/jails/web1', undefined, destroy)
     expect([again.status, again.body.operation.id, again.body.jail]).toEqual([202, gone.body.operation.id, null])
   })
@@ -78,13 +78,13 @@ describe('addresses', () => {
     const refused = answers.filter(({ status }) => status !== 202)
     expect(accepted).toHaveLength(64)
     expect(new Set(refused.map(({ status, body }) => `${status} ${body.code}`))).toEqual(new Set(['409 no_free_address']))
-    const operations = await Promise.all(accepted.map((answer) => fleet.end(answer)))
+    const operations = await Promise.all(accepted.map((answer) => fleet.ended(answer)))
     expect(new Set(operations.map(({ status }) => status))).toEqual(new Set(['succeeded']))
     const wanted = Array.from({ length: 64 }, (_, i) => `10.98.0.${i + 2}/24`).sort()
     expect(accepted.flatMap(({ body }) => body.jail.addresses).sort()).toEqual(wanted)
     expect(fleet.host().addresses().sort()).toEqual(wanted)
 
-    await Promise.all(accepted.map(async ({ body }) => fleet.end(await fleet.call('DELETE', `/v1/jails/${body.jail.name}`))))
+    await Promise.all(accepted.map(async ({ body }) => fleet.ended(await fleet.call('DELETE', `/v1/jails/${body.jail.name}`))))
     const connection = connectRedis(redis.url)
     expect(await connection.hgetall(`${redis.prefix}:leases`)).toEqual({})
     expect(await connection.hgetall(`${redis.prefix}:promised:host1`)).toEqual({ jails: '0', memory: '0', cpu: '0' })

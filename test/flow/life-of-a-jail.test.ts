@@ -14,7 +14,7 @@ describe('a jail', () => {
     expect(asked.headers.get('location')).toBe(`/v1/operations/${asked.body.operation.id}`)
     expect(asked.body.jail).toMatchObject({ name: 'web1', state: 'queued', host: 'host1', addresses: ['10.99.0.2/24'] })
 
-    const operation = await fleet.end(asked)
+    const operation = await fleet.ended(asked)
     expect(operation).toMatchObject({
       kind: 'provision',
       jail: 'web1',
@@ -56,18 +56,18 @@ describe('a jail', () => {
   })
 
   test('stops, starts, restarts and is destroyed, each as an operation of its own', async ({ fleet }) => {
-    await fleet.end(await fleet.ask('web1'))
+    await fleet.ended(await fleet.ask('web1'))
     fleet.host().deeds.length = 0
     for (const [verb, state] of [
       ['stop', 'stopped'],
       ['start', 'running'],
       ['restart', 'running'],
     ] as const) {
-      const operation = await fleet.end(await fleet.call('POST', `/v1/jails/web1/${verb}`))
+      const operation = await fleet.ended(await fleet.call('POST', `/v1/jails/web1/${verb}`))
       expect(operation).toMatchObject({ kind: verb, status: 'succeeded', percent: 100 })
       expect((await fleet.jail('web1'))?.state).toBe(state)
     }
-    const destroyed = await fleet.end(await fleet.call('DELETE', '/v1/jails/web1'))
+    const destroyed = await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
     expect(destroyed).toMatchObject({ kind: 'destroy', status: 'succeeded' })
     expect((await fleet.call('GET', '/v1/jails/web1')).status).toBe(404)
     expect(fleet.host().state()).toEqual({ roots: [], networks: [], jails: [] })
@@ -86,17 +86,17 @@ describe('a jail', () => {
   })
 
   test('that runs needs no start, and one that is stopped no stop: done at once, without steps', async ({ fleet }) => {
-    await fleet.end(await fleet.ask('web1'))
+    await fleet.ended(await fleet.ask('web1'))
     const started = await fleet.call('POST', '/v1/jails/web1/start')
     expect([started.status, started.body.operation.status, started.body.operation.steps]).toEqual([202, 'succeeded', []])
-    await fleet.end(await fleet.call('POST', '/v1/jails/web1/stop'))
+    await fleet.ended(await fleet.call('POST', '/v1/jails/web1/stop'))
     const stopped = await fleet.call('POST', '/v1/jails/web1/stop')
     expect([stopped.status, stopped.body.operation.status, stopped.body.operation.steps]).toEqual([202, 'succeeded', []])
   })
 
   test('takes one operation at a time, and says which one is at work', async ({ fleet }) => {
     const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    await fleet.end(await fleet.ask('web1'))
+    await fleet.ended(await fleet.ask('web1'))
     fleet.host().before('removeJail', () => held)
     const first = await fleet.call('POST', '/v1/jails/web1/restart')
     for (const verb of ['start', 'stop', 'restart']) {
@@ -105,7 +105,7 @@ describe('a jail', () => {
       expect(second.body.detail).toContain(first.body.operation.id)
     }
     release()
-    expect((await fleet.end(first)).status).toBe('succeeded')
+    expect((await fleet.ended(first)).status).toBe('succeeded')
   })
 
   test('is left with nothing on its host when its provision fails, keeps its name and leases, and can be retried', async ({
@@ -119,7 +119,7 @@ describe('a jail', () => {
       })
     })
     const asked = await fleet.ask('web1')
-    const failed = await fleet.end(asked)
+    const failed = await fleet.ended(asked)
     expect(failed.error).toEqual({
       code: 'command_failed',
       message: 'runc ended with exit code 1: no.',
@@ -141,7 +141,7 @@ describe('a jail', () => {
     fleet.host().clear('ensureJail')
     const retried = await fleet.call('POST', `/v1/operations/${failed.id}/retry`)
     expect([retried.status, retried.body.operation.id, retried.body.operation.attempt]).toEqual([202, failed.id, 2])
-    const succeeded = await fleet.end(retried)
+    const succeeded = await fleet.ended(retried)
     expect(succeeded).toMatchObject({ id: failed.id, status: 'succeeded', attempt: 2 })
     expect(succeeded.error).toBeUndefined()
     expect(await fleet.jail('web1')).toMatchObject({ state: 'running', addresses: ['10.99.0.2/24'] })
@@ -154,22 +154,22 @@ describe('a jail', () => {
     fleet.host().before('ensureNetwork', () => {
       throw new ProvostError('command_failed', 'no')
     })
-    await fleet.end(await fleet.ask('web1'))
-    expect((await fleet.end(await fleet.call('DELETE', '/v1/jails/web1'))).status).toBe('succeeded')
+    await fleet.ended(await fleet.ask('web1'))
+    expect((await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))).status).toBe('succeeded')
     expect((await fleet.call('GET', '/v1/jails/web1')).status).toBe(404)
   })
 
   test('whose start fails is stopped, not lost', async ({ fleet }) => {
-    await fleet.end(await fleet.ask('web1'))
+    await fleet.ended(await fleet.ask('web1'))
     fleet.host().before('proveIsolation', () => {
       throw new ProvostError('isolation_unproven', 'it sees the host')
     })
-    const restarted = await fleet.end(await fleet.call('POST', '/v1/jails/web1/restart'))
+    const restarted = await fleet.ended(await fleet.call('POST', '/v1/jails/web1/restart'))
     expect([restarted.status, restarted.error?.code]).toEqual(['failed', 'isolation_unproven'])
     expect(await fleet.jail('web1')).toMatchObject({ state: 'stopped', jid: null })
     expect(fleet.host().state()).toEqual({ roots: ['web1'], networks: [], jails: [] })
     fleet.host().clear('proveIsolation')
-    expect((await fleet.end(await fleet.call('POST', '/v1/jails/web1/start'))).status).toBe('succeeded')
+    expect((await fleet.ended(await fleet.call('POST', '/v1/jails/web1/start'))).status).toBe('succeeded')
   })
 
   test('gets over a transient fault by trying the step again', async ({ fleet }) => {
@@ -177,7 +177,7 @@ describe('a jail', () => {
     fleet.host().before('ensureRoot', () => {
       if (faults-- > 0) throw new ProvostError('resource_busy', 'still mounted')
     })
-    const operation = await fleet.end(await fleet.ask('web1'))
+    const operation = await fleet.ended(await fleet.ask('web1'))
     expect(operation).toMatchObject({ status: 'succeeded', attempt: 1 })
     expect(operation.steps.find(({ name }) => name === 'clone-root')?.attempt).toBe(2)
   })
@@ -189,11 +189,11 @@ describe('a jail', () => {
     fleet.host().before('removeRoot', () => {
       throw new ProvostError('command_failed', 'the root is in use')
     })
-    const failed = await fleet.end(await fleet.ask('web1'))
+    const failed = await fleet.ended(await fleet.ask('web1'))
     expect(failed.error?.message).toContain('clone-root: the root is in use')
     expect(fleet.host().state()).toEqual({ roots: ['web1'], networks: [], jails: [] })
     fleet.host().clear('removeRoot')
-    expect((await fleet.end(await fleet.call('DELETE', '/v1/jails/web1'))).status).toBe('succeeded')
+    expect((await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))).status).toBe('succeeded')
     expect(fleet.host().state()).toEqual({ roots: [], networks: [], jails: [] })
   })
 })

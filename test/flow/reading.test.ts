@@ -53,13 +53,13 @@ describe('events of an operation', () => {
 describe('events of the fleet', () => {
   test('tell of operations, jails and hosts, and go on where a reader stopped', async ({ fleet }) => {
     const stream = await follow(fleet, '/v1/events')
-    await fleet.end(await fleet.ask('web1'))
+    await fleet.ended(await fleet.ask('web1'))
     await until('both kinds', async () => new Set(stream.events.map(({ event }) => event)).size >= 2)
     const running = await until('the running jail', async () =>
       stream.events.find(({ event, data }) => event === 'jail' && JSON.parse(data).state === 'running'),
     )
     stream.close()
-    await fleet.end(await fleet.call('DELETE', '/v1/jails/web1'))
+    await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
     const resumed = await follow(fleet, '/v1/events', { 'last-event-id': running.id ?? '' })
     await until('the end of the jail', async () =>
       resumed.events.some(({ event, data }) => event === 'jail' && JSON.parse(data).removed && JSON.parse(data).name === 'web1'),
@@ -74,8 +74,8 @@ describe('events of the fleet', () => {
 describe('lists', () => {
   test('come in pages, complete and in order, by each filter', async ({ fleet }) => {
     const names = Array.from({ length: 7 }, (_, i) => `web${i}`)
-    for (const [i, name] of names.entries()) await fleet.end(await fleet.ask(name, { client: i % 2 === 0 ? 'even' : 'odd' }))
-    await fleet.end(await fleet.call('POST', '/v1/jails/web2/stop'))
+    for (const [i, name] of names.entries()) await fleet.ended(await fleet.ask(name, { client: i % 2 === 0 ? 'even' : 'odd' }))
+    await fleet.ended(await fleet.call('POST', '/v1/jails/web2/stop'))
 
     const all = async (path: string, field: string) => {
       const found: string[] = []
@@ -117,6 +117,6 @@ describe('Prefer: wait', () => {
     const asked = await fleet.ask('web1', {}, { prefer: 'wait=1' })
     expect([asked.status, asked.body.operation.status]).toEqual([202, 'running'])
     release()
-    await fleet.end(asked)
+    await fleet.ended(asked)
   })
 })

@@ -47,7 +47,7 @@ describe('what was accepted', () => {
     await stopped
     expect((await fleet.operation(asked.body.operation.id)).status).toBe('running')
     await fleet.startHost('host1')
-    expect((await fleet.end(asked)).status).toBe('succeeded')
+    expect((await fleet.ended(asked)).status).toBe('succeeded')
     expect(fleet.host().deeds).toEqual([
       'ensureRoot web1',
       'ensureNetwork web1',
@@ -60,9 +60,9 @@ describe('what was accepted', () => {
 
   withRedis('is brought up again after its host was rebooted, and reported with its new jid', async ({ redis }) => {
     const fleet = await startFleet(redis)
-    await fleet.end(await fleet.ask('web1'))
-    await fleet.end(await fleet.ask('web2'))
-    await fleet.end(await fleet.call('POST', '/v1/jails/web2/stop'))
+    await fleet.ended(await fleet.ask('web1'))
+    await fleet.ended(await fleet.ask('web2'))
+    await fleet.ended(await fleet.call('POST', '/v1/jails/web2/stop'))
     const before = await fleet.jail('web1')
     await fleet.stopHost()
     fleet.host().reboot()

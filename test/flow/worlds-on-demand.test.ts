@@ -35,10 +35,10 @@ describe('jails of a world that is not there yet', () => {
         return why?.reason === 'fill of world remote' && step === 'fill-world' && status === 'running'
       })
     // Two build slots, ten that wait: a jail of a ready world passes them all.
-    expect((await fleet.end(await fleet.ask('quick'))).status).toBe('succeeded')
+    expect((await fleet.ended(await fleet.ask('quick'))).status).toBe('succeeded')
 
     mirror.open()
-    const ended = await Promise.all(waiting.map((answer) => fleet.end(answer)))
+    const ended = await Promise.all(waiting.map((answer) => fleet.ended(answer)))
     expect(new Set(ended.map(({ status, error }) => `${status} ${error?.code} ${error?.step}`))).toEqual(
       new Set(['failed checksum_mismatch fill-world']),
     )
@@ -60,7 +60,7 @@ describe('jails of a world that is not there yet', () => {
     const asked = await fleet.ask('slow', { world: 'remote' })
     await until('it to wait', async () => (await fleet.operation(asked.body.operation.id)).waiting)
     await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
-    expect((await fleet.end(asked)).status).toBe('cancelled')
+    expect((await fleet.ended(asked)).status).toBe('cancelled')
     mirror.open()
     mirror.close()
     await fleet.stop()

@@ -129,6 +129,17 @@ describe.skipIf(whyNoHostTests())('provost dev', () => {
     await endProcess(record, 0)
   })
 
+  test('stays when all that it started was killed, until it is told to stop', async () => {
+    const dev = await start()
+    const all = dev.state.processes().filter(({ name }) => name !== 'dev')
+    for (const record of all) signal(record, 'SIGKILL')
+    await waitUntil(() => dev.printed.filter((line) => line.includes('was ended by SIGKILL')).length === all.length, 5_000)
+    expect(isRunning(dev.record)).toBe(true)
+    signal(dev.record, 'SIGTERM')
+    await waitUntil(() => !isRunning(dev.record), 5_000)
+    expect(dev.state.processes()).toEqual([])
+  })
+
   test('runs twice at once, each on networks of its own', async () => {
     const [one, two] = [await start('one'), await start('two', ['--hosts', '2'])]
     const jails = await Promise.all([create(one, 'web1'), create(two, 'web1'), create(two, 'web2', 'dev-2')])

@@ -1,20 +1,18 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import type { Jail } from '#shared/jail.ts'
-import { hasEnded, type Operation } from '#shared/operation.ts'
 import type { Service } from '#shared/run-service.ts'
 import { startProducer } from '../../producer/start-producer.ts'
 import type { WorkerConfig } from '../../worker/config.ts'
 import { commandRunner } from '../../worker/host/run-command.ts'
 import { startWorker } from '../../worker/start-worker.ts'
+import { makeClient } from './client.ts'
 import { type SimulatedHost, simulatedHost } from './simulated-host.ts'
 import { until } from './until.ts'
 
 const apiKey = 'a-key-for-tests-only'
 const commandPath = '/sbin:/bin:/usr/sbin:/usr/bin'
 
-export type Answer = { status: number; headers: Headers; body: any; text: string }
 type Settings = {
   hosts?: string[]
   pools?: WorkerConfig['network']['pools']
@@ -74,44 +72,16 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
     workers.set(name, await startWorker(config, { host: simulated.host, run, log }))
   }
 
-  async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-    const response = await fetch(`${producer.url}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${apiKey}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    const isJson = response.headers.get('content-type')?.includes('json')
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : undefined, text }
-  }
-
   for (const name of names) await startHost(name)
+  const client = makeClient(producer.url, apiKey)
   const fleet = {
-    url: producer.url,
-    apiKey,
-    call,
+    ...client,
     startHost,
     host: (name = names[0] ?? '') => hosts.get(name) as SimulatedHost,
     async stopHost(name = names[0] ?? ''): Promise<void> {
       const worker = workers.get(name)
       workers.delete(name)
       await worker?.stop()
-    },
-    ask: (name: string, more: object = {}, headers: Record<string, string> = {}) =>
-      call('POST', '/v1/jails', { name, client: 'acme', world: 'tiny', ...more }, headers),
-    jail: async (name: string): Promise<Jail | undefined> => (await call('GET', `/v1/jails/${name}`)).body,
-    operation: async (id: string): Promise<Operation> => (await call('GET', `/v1/operations/${id}`)).body,
-    /** The operation of an answer, once it has ended. */
-    async end(answer: Answer): Promise<Operation> {
-      if (!answer.body?.operation) throw new Error(`no operation: ${answer.status} ${answer.text}`)
-      return until(`operation ${answer.body.operation.kind} to end`, async () => {
-        const operation = await fleet.operation(answer.body.operation.id)
-        return hasEnded(operation.status) ? operation : undefined
-      })
     },
     async stop(): Promise<void> {
       await Promise.all([...workers.values()].map((worker) => worker.stop()))
@@ -120,7 +90,7 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
     },
   }
   await until('all hosts to be up', async () => {
-    const { items } = (await call('GET', '/v1/hosts')).body
+    const { items } = (await client.call('GET', '/v1/hosts')).body
     const ready = items.filter((host: any) => host.state === 'up' && host.worlds[0].state === 'ready')
     return ready.length === names.length || undefined
   })

@@ -1,13 +1,11 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readlinkSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { networkInterfaces } from 'node:os'
 import { dirname, join } from 'node:path'
-import { contains, excludedOffsets, networkOf, parseBlock } from '#shared/addresses.ts'
-import type { Pool } from '#shared/host.ts'
 import type { Check } from '../host-runtime.ts'
 import { findProgram } from '../run-command.ts'
-import { bridgeName } from './bridge.ts'
 import type { Controller } from './cgroups.ts'
+import { checkMode, checkPools } from './check-network.ts'
+import { fault, fine, type Result } from './check-result.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { namespaces } from './processes.ts'
 import { isStaticProgram } from './static-program.ts'
@@ -28,10 +26,6 @@ const programs: Record<string, string> = {
   uname: 'coreutils',
 }
 
-type Result = Omit<Check, 'name'>
-const fine = (detail: string): Result => ({ ok: true, detail })
-const fault = (detail: string, remedy: string): Result => ({ ok: false, detail, remedy })
-
 /** All that a worker on Linux needs of its host. */
 export async function checkHost(host: LinuxHost): Promise<Check[]> {
   const wanted = { ...programs, ...(host.config.capacity.disk === undefined ? {} : { 'mkfs.ext4': 'e2fsprogs' }) }
@@ -42,6 +36,7 @@ export async function checkHost(host: LinuxHost): Promise<Check[]> {
       () => checkProgram(host, program, debian),
     ]),
     ['static catatonit', () => checkStatic(host)],
+    ['process 1', checkFirstProcess],
     ['namespaces', checkNamespaces],
     ['cgroups', () => checkCgroups(host)],
     ['network mode', () => checkMode(host)],
@@ -78,6 +73,24 @@ async function checkStatic({ config }: LinuxHost): Promise<Result> {
   return fault(`${path} needs libraries, which a jail's world may lack.`, 'Install the catatonit of Debian, which is static.')
 }
 
+/** The parent of a jail's command is process 1 of the host; until that takes note of its end, the jail cannot be removed. */
+function checkFirstProcess(): Result {
+  if (!isNode(1)) return fine('It takes note of the end of processes that have no other parent.')
+  return fault(
+    'It is Node, which takes no note of the end of processes that it did not start.',
+    'Start the container with an init (docker run --init).',
+  )
+}
+
+function isNode(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) === readlinkSync('/proc/self/exe')
+  } catch {
+    // Only root may look, and not everywhere; that is said by other checks.
+    return false
+  }
+}
+
 function checkNamespaces(): Result {
   const missing = namespaces.filter((namespace) => !existsSync(`/proc/self/ns/${namespace}`))
   if (missing.length === 0) return fine(`The kernel has ${namespaces.join(', ')}.`)
@@ -101,37 +114,6 @@ async function checkCgroups({ cgroups }: LinuxHost): Promise<Result> {
 async function controllersOfV2(point: string): Promise<(controller: Controller) => boolean> {
   const names = (await readFile(join(point, 'cgroup.controllers'), 'utf8')).trim().split(' ')
   return (controller) => names.includes(controller)
-}
-
-function checkMode({ config }: LinuxHost): Result {
-  const { mode, bridge } = config.network
-  if (mode !== 'vnet')
-    return fault(`network.mode is ${mode}.`, 'Set it to vnet, and name a bridge: on Linux each jail has its own link.')
-  if (existsSync(`/sys/class/net/${bridge}`) && !existsSync(`/sys/class/net/${bridge}/bridge`))
-    return fault(`${bridge} is there and is no bridge.`, 'Choose another name for network.bridge.')
-  return fine(`Each jail has its own link on ${bridge}.`)
-}
-
-/** An address that the host itself has must never be given to a jail. */
-function checkPools(host: LinuxHost): Result {
-  const own = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
-    (list ?? []).map(({ address }) => ({ name, address })),
-  )
-  const bridge = bridgeName(host)
-  const taken = host.config.network.pools.flatMap((pool) =>
-    own
-      .filter(({ name, address }) => isGivenOut(pool, address) || (address === pool.gateway && name !== bridge))
-      .map(({ name, address }) => `${address} on ${name} is inside pool ${pool.name}`),
-  )
-  if (taken.length === 0) return fine('No pool holds an address of this host.')
-  return fault(`${taken.join(', ')}.`, 'Put the address into exclude of the pool, or choose another pool.')
-}
-
-function isGivenOut(pool: Pool, address: string): boolean {
-  const [block, own] = [parseBlock(pool.cidr), parseBlock(address)]
-  if (!contains(block, own)) return false
-  const offset = own.value - networkOf(block)
-  return !excludedOffsets(pool).some(([first, last]) => first <= offset && offset <= last)
 }
 
 function checkDisk({ config }: LinuxHost): Result {

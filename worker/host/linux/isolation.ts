@@ -8,18 +8,13 @@ import { findInit } from './jail.ts'
 import { asHeld, readLimits } from './limits.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { hasExactly } from './network.ts'
-import { isAlive, type Namespace, namespaceOf, readStatus } from './processes.ts'
+import { isAlive, namespaceOf, readStatus } from './processes.ts'
 import { proveDevices } from './prove-devices.ts'
 import { provePrivileges } from './prove-privileges.ts'
 import { proveProcesses } from './prove-processes.ts'
 import { proveRoot } from './prove-root.ts'
 import { readNetwork } from './read-network.ts'
-
-/** A running jail to look at: `first` is its first process, `processes` all in its cgroup, by their ids on the host. */
-export type Subject = { host: LinuxHost; jail: JailSpec; first: number; processes: number[]; signal: AbortSignal }
-
-/** What a check found: the faults, and what to say when there is none. */
-export type Finding = { faults: string[]; fine: string }
+import { type Finding, type Subject, sharedWithHost } from './subject.ts'
 
 const loopback = ['127.0.0.1', '::1']
 
@@ -48,11 +43,6 @@ export async function proveIsolation(host: LinuxHost, jail: JailSpec, signal: Ab
     }
   })
   return { checkedAt: new Date().toISOString(), checks: await Promise.all(results) }
-}
-
-/** A fault when a process shares a namespace with the host. */
-export function sharedWithHost(pid: number, namespace: Namespace): string[] {
-  return namespaceOf('self', namespace) === namespaceOf(pid, namespace) ? [`shares the host's ${namespace} namespace`] : []
 }
 
 async function proveHostname({ host, jail, first, signal }: Subject): Promise<Finding> {

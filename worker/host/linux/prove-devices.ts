@@ -2,8 +2,8 @@ import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { readValue } from './cgroups.ts'
 import { deviceNumber } from './device-number.ts'
-import type { Finding, Subject } from './isolation.ts'
 import { readMounts } from './mounts.ts'
+import type { Finding, Subject } from './subject.ts'
 
 /** Device nodes of a jail: character devices by MAJOR:MINOR. */
 const allowed: Record<string, string> = {

@@ -1,5 +1,5 @@
-import type { Finding, Subject } from './isolation.ts'
 import { readStatus } from './processes.ts'
+import type { Finding, Subject } from './subject.ts'
 
 /** Bits of <linux/capability.h> for the names in the specification of a jail. */
 const bits = {

@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { processesIn } from './cgroups.ts'
-import { type Finding, type Subject, sharedWithHost } from './isolation.ts'
 import { isAlive, type Namespace, namespaceOf, ownId, readStatus } from './processes.ts'
+import { type Finding, type Subject, sharedWithHost } from './subject.ts'
 
 const looks = 5
 const own: Namespace[] = ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup']

@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs'
 import { deviceNumber } from './device-number.ts'
-import { type Finding, type Subject, sharedWithHost } from './isolation.ts'
 import { type Mount, readMounts } from './mounts.ts'
 import { initPath } from './oci-spec.ts'
+import { type Finding, type Subject, sharedWithHost } from './subject.ts'
 import { worldTree } from './worlds.ts'
 
 /** What may be mounted in a jail, by file system; below /proc runc masks and write-protects with mounts. */
