@@ -76,7 +76,7 @@ async function demo(once: boolean): Promise<number> {
     fail(error)
   }
   await dev.stop()
-  say(`Stopped. The filled world stays in ${state}, so that the next demo is fast.`)
+  say(`Stopped. A world that is filled stays in ${state}, so that the next demo is fast.`)
   return status
 }
 

@@ -1,4 +1,4 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { open, readFile, rename, truncate } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 
@@ -33,14 +33,18 @@ export async function flushDirectory(path: string): Promise<void> {
   await directory.sync().finally(() => directory.close())
 }
 
-/** The entries of a file, none when it is not there. A last line that a crash cut short did not happen. */
-export async function readEntries(path: string): Promise<unknown[]> {
+/**
+ * The entries of a file, none when it is not there. A last line that a crash cut short did not happen: it is cut off, so
+ * that the next entry starts on a line of its own.
+ */
+export async function recoverEntries(path: string): Promise<unknown[]> {
   const text = await readFile(path, 'utf8').catch((error) => {
     if (errnoOf(error) === 'ENOENT') return ''
     throw error
   })
-  return text
-    .slice(0, text.lastIndexOf('\n') + 1)
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+  if (whole.length < text.length) await truncate(path, Buffer.byteLength(whole))
+  return whole
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))

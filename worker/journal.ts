@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { JailSpec, type Job } from '#shared/job.ts'
 import { OperationKind } from '#shared/operation.ts'
 import { OperationReport } from '#shared/report.ts'
-import { appendEntries, flushDirectory, readEntries, replaceEntries } from './journal-file.ts'
+import { appendEntries, flushDirectory, recoverEntries, replaceEntries } from './journal-file.ts'
 
 const StepEntry = z.object({
   type: z.literal('step'),
@@ -107,14 +107,14 @@ export async function openJournal(directory: string) {
   }
 
   await mkdir(jailDirectory, { recursive: true, mode: 0o700 })
-  const reports = (await readEntries(endedFile)).map((entry) => OperationReport.parse(entry))
+  const reports = (await recoverEntries(endedFile)).map((entry) => OperationReport.parse(entry))
   const kept = reports.filter((report) => Date.now() - Date.parse(report.at) < keptMs)
   for (const report of kept) remember(report)
   if (kept.length < reports.length) await replaceEntries(endedFile, kept)
 
   for (const file of await readdir(jailDirectory)) {
     if (!file.endsWith('.ndjson')) continue
-    const entries = (await readEntries(join(jailDirectory, file))).map((entry) => Entry.parse(entry))
+    const entries = (await recoverEntries(join(jailDirectory, file))).map((entry) => Entry.parse(entry))
     const jail = replay(entries)
     if (!jail) continue
     jails.set(jail.spec.name, jail)

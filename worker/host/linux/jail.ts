@@ -1,5 +1,5 @@
-import { existsSync, lstatSync, statSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { existsSync, lstatSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
@@ -54,10 +54,10 @@ async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): 
   const init = findProgram('catatonit', host.config.commandPath)
   if (!init) throw new ProvostError('program_missing', `The program catatonit is not in ${host.config.commandPath}.`)
   // A new bundle is a new boot: what the last one noted of its command goes with it.
-  await rm(bundle, { recursive: true, force: true })
-  await mkdir(bundle, { recursive: true, mode: 0o700 })
+  rmSync(bundle, { recursive: true, force: true })
+  mkdirSync(bundle, { recursive: true, mode: 0o700 })
   const spec = host.amend(ociSpec(jail, host.layout.jail(jail.name), host.cgroups, init), jail)
-  await writeFile(`${bundle}/config.json`, JSON.stringify(spec), { mode: 0o600 })
+  writeFileSync(`${bundle}/config.json`, JSON.stringify(spec), { mode: 0o600 })
 
   const { runcRoot } = host.layout
   const args = ['--root', runcRoot, '--log', runcLog, 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, jail.name]

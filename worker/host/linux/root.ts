@@ -1,5 +1,5 @@
-import { existsSync, statSync } from 'node:fs'
-import { chmod, mkdir, rename } from 'node:fs/promises'
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
@@ -17,12 +17,13 @@ export async function ensureRoot(host: LinuxHost, jail: JailSpec, signal: AbortS
   if (isMountPoint(paths.root)) return requireLower(paths.root, lower)
   if (!existsSync(lower)) throw new ProvostError('not_built', `World ${jail.world} is not filled on this host.`)
 
-  await mkdir(paths.root, { recursive: true, mode: 0o700 })
+  // At once and not through Node's threads: a trip there takes longer than making a directory.
+  mkdirSync(paths.root, { recursive: true, mode: 0o700 })
   const writable = jail.limits.disk === undefined ? paths.directory : await ensureDisk(host, jail, jail.limits.disk, signal)
   const [upper, work] = [join(writable, 'upper'), join(writable, 'work')]
-  await Promise.all([mkdir(upper, { recursive: true }), mkdir(work, { recursive: true })])
+  for (const path of [upper, work]) mkdirSync(path, { recursive: true })
   // Its mode is the mode of the jail's `/`; mkdir's is cut by the umask.
-  await chmod(upper, 0o755)
+  chmodSync(upper, 0o755)
   // nosuid and nodev guard the host from a file in the jail's tree; in the jail neither works anyway.
   const options = `nodev,nosuid,lowerdir=${lower},upperdir=${upper},workdir=${work}`
   await host.run('mount', ['-i', '-t', 'overlay', '-o', options, 'overlay', paths.root], { signal })

@@ -1,0 +1,126 @@
+import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Job } from '#shared/job.ts'
+import type { OperationReport } from '#shared/report.ts'
+import { openJournal } from '../../worker/journal.ts'
+
+const job: Job = {
+  version: 1,
+  operation: '01936c3e-0000-7000-8000-000000000001',
+  kind: 'provision',
+  plan: 1,
+  host: 'host1',
+  epoch: 5,
+  attempt: 1,
+  jail: {
+    name: 'web1',
+    client: 'acme',
+    hostname: 'web1',
+    world: 'tiny',
+    worldDigest: 'a'.repeat(64),
+    addresses: ['10.0.0.2/24'],
+    limits: { memory: 64, cpu: 0.1, processes: 10 },
+  },
+  issuedAt: '2026-01-01T00:00:00Z',
+}
+
+function report(jailState: OperationReport['jailState'], more: Partial<OperationReport> = {}): OperationReport {
+  return {
+    type: 'operation',
+    host: 'host1',
+    operation: job.operation,
+    jail: 'web1',
+    epoch: 5,
+    attempt: 1,
+    sequence: 1,
+    at: new Date().toISOString(),
+    status: 'succeeded',
+    percent: 100,
+    step: null,
+    steps: [],
+    jailState,
+    jid: null,
+    ...more,
+  }
+}
+
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'provost-journal-'))
+})
+afterEach(() => rm(directory, { recursive: true }))
+const files = () => readdir(join(directory, 'jails'))
+
+describe('the journal', () => {
+  test('gives back what was noted, after a crash', async () => {
+    const journal = await openJournal(directory)
+    const operation = await journal.beginRun(job, 'boot-1')
+    await journal.mark(operation, [
+      { step: 'fill-world', mark: 'started', attempt: 1 },
+      { step: 'fill-world', mark: 'succeeded', attempt: 1 },
+      { step: 'clone-root', mark: 'started', attempt: 2 },
+    ])
+    const again = (await openJournal(directory)).jail('web1')?.current
+    expect(again).toEqual(operation)
+    expect(again?.steps.get('clone-root')).toMatchObject({ mark: 'started', attempt: 2, bootId: 'boot-1', finishedAt: null })
+  })
+
+  test('counts its runs, and an entry that a crash cut short did not happen', async () => {
+    const journal = await openJournal(directory)
+    await journal.beginRun(job, 'boot-1')
+    await appendFile(join(directory, 'jails/web1.ndjson'), '{"type":"step","step":"fill-wo')
+    const again = await openJournal(directory)
+    expect(again.jail('web1')?.current?.steps.size).toBe(0)
+    expect((await again.beginRun(job, 'boot-2')).run).toBe(2)
+  })
+
+  test('goes on writing after an entry that was cut short', async () => {
+    const journal = await openJournal(directory)
+    await journal.beginRun(job, 'boot-1')
+    await appendFile(join(directory, 'jails/web1.ndjson'), '{"type":"step","step":"fill-wo')
+    const again = await openJournal(directory)
+    const operation = await again.beginRun(job, 'boot-1')
+    await again.mark(operation, [{ step: 'fill-world', mark: 'started', attempt: 1 }])
+    expect((await openJournal(directory)).jail('web1')?.current?.steps.get('fill-world')?.mark).toBe('started')
+  })
+
+  test('keeps a jail that runs, forgets one that is gone, and remembers both ends', async () => {
+    const journal = await openJournal(directory)
+    await journal.beginRun(job, 'boot-1')
+    await journal.end(report('running'))
+    expect((await openJournal(directory)).jail('web1')).toEqual({
+      spec: job.jail,
+      settled: { epoch: 5, wanted: 'running', leftovers: [] },
+    })
+    const destroy = { ...job, operation: '01936c3e-0000-7000-8000-000000000002', kind: 'destroy' as const, epoch: 6 }
+    await journal.beginRun(destroy, 'boot-1')
+    await journal.end(report('gone', { operation: destroy.operation, epoch: 6 }))
+    expect(await files()).toEqual([])
+    const again = await openJournal(directory)
+    expect(again.jails()).toEqual([])
+    expect(again.epochOf('web1')).toBe(6)
+    expect(again.endedReport(job)?.jailState).toBe('running')
+    expect(again.endedReport(destroy)?.jailState).toBe('gone')
+  })
+
+  test('settles a jail whose end was noted just before the crash', async () => {
+    const journal = await openJournal(directory)
+    await journal.beginRun(job, 'boot-1')
+    await appendFile(join(directory, 'ended.ndjson'), `${JSON.stringify(report('failed', { status: 'failed' }))}\n`)
+    expect((await openJournal(directory)).jails()).toEqual([])
+    expect(await files()).toEqual([])
+  })
+
+  test('keeps a failed jail as long as an undo of it has failed', async () => {
+    const journal = await openJournal(directory)
+    const operation = await journal.beginRun(job, 'boot-1')
+    await journal.mark(operation, [{ step: 'clone-root', mark: 'undo-failed', attempt: 1 }])
+    await journal.end(report('failed', { status: 'failed' }))
+    const again = await openJournal(directory)
+    expect(again.jail('web1')?.settled).toEqual({ epoch: 5, wanted: 'gone', leftovers: ['clone-root'] })
+    await again.forget('web1')
+    expect(await files()).toEqual([])
+  })
+})
