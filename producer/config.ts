@@ -17,8 +17,8 @@ const Environment = z.object({
     .regex(/^(\[[0-9a-fA-F:]+\]|[^:]+):\d{1,5}$/, 'must be ADDRESS:PORT, like 127.0.0.1:7070')
     .default('127.0.0.1:7070'),
   PROVOST_API_KEY: z
-    .string({ error: 'must be set: it is the key that requests carry, at least 16 characters' })
-    .min(16, 'must have at least 16 characters'),
+    .string({ error: 'must be set: it is the key that requests carry' })
+    .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII characters, without spaces'),
   PROVOST_PRODUCER_CONFIG: z.string().min(1).optional(),
   PROVOST_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })

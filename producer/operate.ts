@@ -19,6 +19,7 @@ export type Deps = {
   log: Logger
   enqueue(accepted: Accepted): Promise<void>
   hosts(): PlacementHost[]
+  notePromise(host: string, limits: JailRecord['limits']): void
   placement: 'spread' | 'pack'
 }
 
@@ -33,6 +34,15 @@ const decideTries = 20
 /** All that callers may ask for: accepted atomically, recorded, then put into the queues. */
 export function makeOperate(deps: Deps) {
   const { redis, keys, scripts, records, log } = deps
+
+  async function admit(ask: CreateJail, idempotency?: Idempotency, again?: OperationRecord): Promise<Answer> {
+    const answer = await admitJail(ask, idempotency, deps, again)
+    if (answer.type === 'replayed') return replay(answer.operation)
+    const { jail } = answer.accepted
+    deps.notePromise(jail.host, jail.limits)
+    await wake(answer.accepted)
+    return { ...answer.accepted, replayed: false }
+  }
 
   /** Once the records are written the request is accepted: a queue that cannot be reached is the sweeper's to fill. */
   async function wake(accepted: Accepted): Promise<void> {
@@ -102,12 +112,8 @@ export function makeOperate(deps: Deps) {
   const contextNow = async () => ({ keys, epoch: await redis.incr(keys.epoch), now: new Date() })
 
   return {
-    async create(ask: CreateJail, idempotency?: Idempotency): Promise<Answer> {
-      const answer = await admitJail(ask, idempotency, deps)
-      if (answer.type === 'replayed') return replay(answer.operation)
-      await wake(answer.accepted)
-      return { ...answer.accepted, replayed: false }
-    },
+    /** @throws ProvostError why the jail cannot be admitted. */
+    create: (ask: CreateJail, idempotency?: Idempotency): Promise<Answer> => admit(ask, idempotency),
 
     /** @throws ProvostError `not_found`, `jail_busy`, `jail_failed`, `idempotency_key_reused`. */
     change(verb: Verb, name: string, idempotency?: Idempotency): Promise<Answer> {
@@ -128,10 +134,7 @@ export function makeOperate(deps: Deps) {
         if (jail) return decideRetry(operation, jail, await contextNow())
         if (operation.kind !== 'provision' || !operation.request)
           throw new ProvostError('not_retryable', `The jail ${operation.jail} is gone.`)
-        const admitted = await admitJail(operation.request, idempotency, deps, operation)
-        if (admitted.type === 'replayed') return replay(admitted.operation)
-        await wake(admitted.accepted)
-        return { ...admitted.accepted, replayed: false }
+        return admit(operation.request, idempotency, operation)
       })
     },
 

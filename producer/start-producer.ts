@@ -37,7 +37,17 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
       .catch((error) => log.warn({ err: error.message }, 'host event'))
   const hosts = await openHostRegistry({ redis, keys, log, members: config.hosts, onChange: announceHost })
   const feed = await openEventFeed({ reader: eventReader, redis, keys, log })
-  const operate = makeOperate({ redis, keys, scripts, records, log, enqueue, hosts: hosts.all, placement: config.placement })
+  const operate = makeOperate({
+    redis,
+    keys,
+    scripts,
+    records,
+    log,
+    enqueue,
+    hosts: hosts.all,
+    notePromise: hosts.notePromise,
+    placement: config.placement,
+  })
   const reports = followReports({ reader: reportReader, redis, keys, records, scripts, log })
   const sweeper = startSweeper({ redis, keys, records, scripts, log, enqueue })
 

@@ -20,8 +20,11 @@ export type Plan = {
   parts: readonly Part[]
   /** The first step that a client could notice; the operation is bound to this host before it. */
   bindsAt: Step
-  /** Whether a failure or a cancel takes back what was done. What is not undone only goes forward. */
-  undoes: boolean
+  /**
+   * What a failure or a cancel takes back: the steps that had begun, or all (a restart's jail is down before its start
+   * begins). A plan that undoes nothing only goes forward.
+   */
+  undoes: 'begun' | 'all' | 'nothing'
   /** What its success leaves. */
   leaves: 'running' | 'stopped' | 'gone'
 }
@@ -40,19 +43,19 @@ const plans: Record<OperationKind, Plan> = {
       { job: 'start', jailState: 'starting', steps: bringUp },
     ],
     bindsAt: attachNetwork,
-    undoes: true,
+    undoes: 'begun',
     leaves: 'running',
   },
   start: {
     parts: [{ job: 'start', jailState: 'starting', steps: start }],
     bindsAt: mountRoot,
-    undoes: true,
+    undoes: 'begun',
     leaves: 'running',
   },
   stop: {
     parts: [{ job: 'stop', jailState: 'stopping', steps: takeDown }],
     bindsAt: stopJail,
-    undoes: false,
+    undoes: 'nothing',
     leaves: 'stopped',
   },
   restart: {
@@ -61,13 +64,13 @@ const plans: Record<OperationKind, Plan> = {
       { job: 'restart', jailState: 'starting', steps: start },
     ],
     bindsAt: stopJail,
-    undoes: true,
+    undoes: 'all',
     leaves: 'running',
   },
   destroy: {
     parts: [{ job: 'destroy', jailState: 'destroying', steps: [...takeDown, removeRoot] }],
     bindsAt: stopJail,
-    undoes: false,
+    undoes: 'nothing',
     leaves: 'gone',
   },
 }

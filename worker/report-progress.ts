@@ -93,6 +93,11 @@ export function makeReporter(
       const state = states.get(step.name)
       if (state && state.status !== 'failed') Object.assign(state, { status: 'undone', finishedAt: new Date().toISOString() })
     },
+    /** A step that neither ended nor failed is not going to. */
+    abandon(): void {
+      for (const state of states.values())
+        if (state.status === 'running') Object.assign(state, { status: 'undone', finishedAt: new Date().toISOString() })
+    },
     progress(done: number): void {
       fraction = Math.max(fraction, Math.min(done, 1))
       if (Date.now() - lastSentMs >= progressEveryMs && percent() > report.percent) void send(next())
@@ -100,12 +105,14 @@ export function makeReporter(
   }
 }
 
+const statusOf = { started: 'running', succeeded: 'succeeded', undone: 'undone', 'undo-failed': 'failed' } as const
+
 function stateOf(step: Step, operation: JournaledOperation): StepState {
   const known = operation.steps.get(step.name)
   return {
     name: step.name,
     title: step.title,
-    status: known?.mark === 'succeeded' || known?.mark === 'undone' ? known.mark : 'pending',
+    status: known ? statusOf[known.mark] : 'pending',
     startedAt: known?.startedAt ?? null,
     finishedAt: known?.finishedAt ?? null,
     attempt: known?.attempt ?? 0,

@@ -173,7 +173,7 @@ async function runOnce({ deps, job, log, cancel, reporter }: Run, step: Step): P
 }
 
 async function throwIfCancelled({ job, plan, operation, cancel, deps }: Run): Promise<void> {
-  if (!plan.undoes && operation.steps.size > 0) return
+  if (plan.undoes === 'nothing' && operation.steps.size > 0) return
   if (cancel.aborted) throw toProvostError(cancel.reason)
   if (await deps.isCancelled(job.operation)) throw new ProvostError('cancelled', 'The operation was cancelled.')
 }
@@ -199,7 +199,8 @@ async function endFailed(run: Run, error: ProvostError): Promise<OperationReport
   const step = run.reporter.currentStep()
   await flushMarks(run)
   const touched = run.operation.steps.size > 0
-  const notUndone = run.plan.undoes && touched ? await undoSteps(run) : []
+  const notUndone = run.plan.undoes !== 'nothing' && touched ? await undoSteps(run) : []
+  run.reporter.abandon()
   const clean = notUndone.length === 0
   const message = clean ? error.message : `${error.message} Undoing it failed, too: ${notUndone.join('; ')}`
   const { command, exitCode, logTail } = error.facts

@@ -7,14 +7,14 @@ import type { Step } from './step.ts'
 const undoAttempts = 4
 
 /**
- * Takes back a plan's steps, last first, each with time of its own. All that can be undone are, begun or not: removing
- * what is not there costs little, and a half-made thing is not missed. Gives what could not be undone.
+ * Takes back a plan's steps, last first, each with time of its own: those that had begun, so that a half-made thing is not
+ * missed, or all of the plan. Gives what could not be undone.
  */
 export async function undoSteps(run: Run): Promise<string[]> {
   const failures: string[] = []
   for (const step of run.steps.toReversed()) {
-    if (!step.undo) continue
     const known = run.operation.steps.get(step.name)
+    if (!step.undo || (!known && run.plan.undoes === 'begun')) continue
     const attempt = known?.attempt ?? 1
     run.log.heading(`undo ${step.name}`)
     const failure = await undoStep(run, step)

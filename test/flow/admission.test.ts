@@ -199,6 +199,14 @@ describe('a refused request', () => {
 })
 
 describe('what was promised', () => {
+  withRedis('counts at once: jails asked for together are spread', async ({ redis }) => {
+    const fleet = await startFleet(redis, { hosts: ['host1', 'host2'] })
+    const hosts: string[] = []
+    for (let i = 0; i < 6; i += 1) hosts.push((await fleet.ask(`web${i}`)).body.jail.host)
+    expect(hosts.filter((host) => host === 'host1')).toHaveLength(3)
+    await fleet.stop()
+  })
+
   withRedis('is never more than a host has, however many ask at once', async ({ redis }) => {
     const fleet = await startFleet(redis, { hosts: ['host1', 'host2'], capacity: { jails: 5 } })
     const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => fleet.ask(`web${i}`)))

@@ -26,6 +26,7 @@ describe('what was accepted', () => {
       records: makeRecords(connection, keys),
       log,
       hosts: hosts.all,
+      notePromise: hosts.notePromise,
       placement: 'spread',
       enqueue: () => Promise.reject(new Error('killed')),
     })
