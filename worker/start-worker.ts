@@ -6,7 +6,7 @@ import { redisKeys } from '#shared/keys.ts'
 import { connectRedis, waitForEver } from '#shared/redis.ts'
 import type { Report } from '#shared/report.ts'
 import type { Service } from '#shared/run-service.ts'
-import { stepRetry } from './backoff.ts'
+import { type RetryPolicy, stepRetry } from './backoff.ts'
 import { bindOperation, isCancelled, unbindOperation } from './binding.ts'
 import type { WorkerConfig } from './config.ts'
 import { consumeJobs } from './consume-jobs.ts'
@@ -22,10 +22,10 @@ import { reviveJails, settledJails } from './revive-jails.ts'
 import { runPlan } from './run-plan.ts'
 import { makeWorldStore } from './worlds/make-world-store.ts'
 
-type Parts = { host: HostRuntime; run: RunCommand; log: Logger }
+type Parts = { host: HostRuntime; run: RunCommand; log: Logger; retry?: RetryPolicy }
 
 /** Makes this process the worker of its host: finds what is there, goes on with it, then takes jobs. */
-export async function startWorker(config: WorkerConfig, { host, run, log }: Parts): Promise<Service> {
+export async function startWorker(config: WorkerConfig, { host, run, log, retry = stepRetry }: Parts): Promise<Service> {
   await mkdir(config.root, { recursive: true, mode: 0o711 })
   await host.open()
   await lockHost(host, config.root)
@@ -72,7 +72,7 @@ export async function startWorker(config: WorkerConfig, { host, run, log }: Part
         isCancelled: (operation) => isCancelled(redis, keys, operation),
         bind: (bound) => bindOperation(redis, keys, bound),
         stopping: stopping.signal,
-        retry: stepRetry,
+        retry,
       })
       if (outcome.type === 'ended') await unbindOperation(redis, keys, job)
       return outcome

@@ -1,6 +1,8 @@
 import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
+import { startFleet } from '../support/fleet.ts'
 import { test } from '../support/fleet-test.ts'
+import { test as withRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
 describe('a jail', () => {
@@ -180,6 +182,24 @@ describe('a jail', () => {
     const operation = await fleet.ended(await fleet.ask('web1'))
     expect(operation).toMatchObject({ status: 'succeeded', attempt: 1 })
     expect(operation.steps.find(({ name }) => name === 'clone-root')?.attempt).toBe(2)
+  })
+
+  withRedis('gives its slot to others while it waits long for the next try, and says so', async ({ redis }) => {
+    const retry = { maxAttempts: 3, firstDelayMs: 400, maxDelayMs: 400, holdSlotMs: 0 }
+    const fleet = await startFleet(redis, { retry, capacity: { builds: 1 } })
+    let faults = 2
+    fleet.host().before('ensureRoot', (jail) => {
+      if (jail.name === 'web1' && faults-- > 0) throw new ProvostError('resource_busy', 'still mounted')
+    })
+    const asked = await fleet.ask('web1')
+    const waiting = await until('it to wait', async () => (await fleet.operation(asked.body.operation.id)).waiting)
+    expect(waiting.reason).toBe('retry in 1 s: still mounted')
+    expect((await fleet.ended(await fleet.ask('web2'))).status).toBe('succeeded')
+    const operation = await fleet.ended(asked)
+    expect(operation).toMatchObject({ status: 'succeeded', attempt: 1 })
+    expect(operation.waiting).toBeUndefined()
+    expect(operation.steps.find(({ name }) => name === 'clone-root')?.attempt).toBe(3)
+    await fleet.stop()
   })
 
   test('whose undo fails is failed and keeps its leases, and the operation says what is left', async ({ fleet }) => {

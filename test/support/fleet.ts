@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import type { Service } from '#shared/run-service.ts'
 import { startProducer } from '../../producer/start-producer.ts'
+import type { RetryPolicy } from '../../worker/backoff.ts'
 import type { WorkerConfig } from '../../worker/config.ts'
 import { commandRunner } from '../../worker/host/run-command.ts'
 import { startWorker } from '../../worker/start-worker.ts'
@@ -18,6 +19,7 @@ type Settings = {
   pools?: WorkerConfig['network']['pools']
   capacity?: Partial<WorkerConfig['capacity']>
   worlds?: WorkerConfig['worlds']
+  retry?: RetryPolicy
 }
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>
@@ -69,7 +71,10 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       logLevel: 'silent',
     }
     const run = commandRunner({ commandPath, worker: config.root })
-    workers.set(name, await startWorker(config, { host: simulated.host, run, log }))
+    workers.set(
+      name,
+      await startWorker(config, { host: simulated.host, run, log, ...(settings.retry ? { retry: settings.retry } : {}) }),
+    )
   }
 
   for (const name of names) await startHost(name)
