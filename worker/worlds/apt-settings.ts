@@ -75,7 +75,9 @@ export async function mirrorOf(suite: string): Promise<string | undefined> {
 
 /** How apt reaches its mirrors, as settings of wget(1), which debootstrap downloads with. */
 export async function wgetSettings(run: RunCommand, signal: AbortSignal): Promise<string[]> {
-  const dump = await run('apt-config', ['dump', '--no-empty', 'Acquire::http', 'Acquire::https'], { signal }).catch(() => undefined)
+  const dump = await run('apt-config', ['dump', '--no-empty', 'Acquire::http', 'Acquire::https'], { signal }).catch(
+    () => undefined,
+  )
   signal.throwIfAborted()
   return dump ? settingsOf(dump.stdout) : []
 }

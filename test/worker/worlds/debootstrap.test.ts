@@ -52,7 +52,7 @@ describe('a world from debootstrap', () => {
     const { commands, settings, directory } = await fill(scratch, { says: 'P: 1 2 CONFREQ\n' }, { include: ['curl', 'less'] })
     const args = ['--debian-installer', '--variant=minbase', '--include=curl,less', 'bookworm', directory]
     expect(commands).toEqual([
-      ['apt-config', 'dump', 'Acquire'],
+      ['apt-config', 'dump', '--no-empty', 'Acquire::http', 'Acquire::https'],
       ['unshare', '--mount', '--', 'debootstrap', ...args, 'http://mirror.example.com/debian'],
     ])
     expect(settings).toEqual(['timeout = 30\ntries = 3\n'])
