@@ -14,9 +14,10 @@ import type { Logger } from 'pino'
 import type { RedisKeys } from '#shared/keys.ts'
 import { type Caller, makeAccess } from './access.ts'
 import type { EventFeed } from './event-feed.ts'
-import { answerError, answerNotFound } from './http-errors.ts'
+import { answerBrokenRequest, answerError, answerNotFound } from './http-errors.ts'
 import type { Operate } from './operate.ts'
 import type { HostRegistry } from './placement/host-registry.ts'
+import { NoBody, NoQuery, readBodies } from './read-body.ts'
 import type { Records } from './records.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -55,16 +56,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(answerNotFound)
-  // An empty body with a JSON content type is no body: many clients send it so on a POST without one.
-  app.removeContentTypeParser('application/json')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
-    if (body === '') return done(null, undefined)
-    try {
-      done(null, JSON.parse(String(body)))
-    } catch (error) {
-      done(Object.assign(new Error(`is not JSON: ${error instanceof Error ? error.message : error}`), { statusCode: 400 }))
-    }
-  })
+  readBodies(app)
 
   await app.register(fastifySSE, { heartbeatInterval: heartbeatMs })
   await app.register(fastifySwagger, {
@@ -85,6 +77,10 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     guarded.addHook('onRequest', async (request) => {
       request.caller = callerOf(request)
     })
+    guarded.addHook('onRoute', (route) => {
+      const hasBody = route.method === 'POST' || route.method === 'DELETE'
+      route.schema = { querystring: NoQuery, ...(hasBody ? { body: NoBody } : {}), ...route.schema }
+    })
     await guarded.register(jailRoutes(deps))
     await guarded.register(operationRoutes(deps))
     await guarded.register(eventRoutes(deps))
@@ -99,6 +95,8 @@ function newApp(log: Logger) {
     bodyLimit: bodyLimitBytes,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
+    frameworkErrors: answerError,
+    clientErrorHandler: answerBrokenRequest,
   })
   return app.withTypeProvider<ZodTypeProvider>()
 }

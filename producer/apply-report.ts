@@ -2,10 +2,8 @@ import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { JailReport, OperationReport } from '#shared/report.ts'
 import { promiseOf } from './admit.ts'
-import { type JailRecord, type OperationRecord, toFields } from './records.ts'
+import { endedExpireSeconds, type JailRecord, type OperationRecord, toFields } from './records.ts'
 import type { Change } from './scripts.ts'
-
-const keptSeconds = 30 * 24 * 3_600
 
 /**
  * What a report of an operation changes. Pure. Undefined when it changes nothing: it is of an older epoch or attempt, was
@@ -47,7 +45,7 @@ export function applyOperationReport(
       ['ZREM', keys.operations('status', operation.status), operation.id],
       ['ZADD', keys.operations('status', report.status), '0', operation.id],
     )
-  if (ended) change.commands.push(['EXPIRE', key, String(keptSeconds)], ['ZREM', keys.wakeups, operation.id])
+  if (ended) change.commands.push(['EXPIRE', key, String(endedExpireSeconds)], ['ZREM', keys.wakeups, operation.id])
   // A later operation of the jail speaks for it now.
   if (jail && jail.epoch === report.epoch) addJailChange(change, jail, report, keys)
   return change

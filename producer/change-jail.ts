@@ -4,7 +4,7 @@ import type { JailState } from '#shared/jail.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded, type OperationKind } from '#shared/operation.ts'
 import type { Accepted } from './admit.ts'
-import { type JailRecord, type OperationRecord, toFields } from './records.ts'
+import { endedExpireSeconds, type JailRecord, type OperationRecord, toFields } from './records.ts'
 import type { Change } from './scripts.ts'
 
 /** An operation that a caller may ask of a jail that exists. */
@@ -58,7 +58,11 @@ export function decideVerb(verb: Verb, jail: JailRecord, last: OperationRecord |
     ['ZADD', keys.operations('jail', jail.name), '0', operation.id],
     ['ZADD', keys.operations('status', operation.status), '0', operation.id],
   )
-  if (!nothingToDo) change.commands.push(['ZADD', keys.wakeups, String(now.getTime()), operation.id])
+  change.commands.push(
+    nothingToDo
+      ? ['EXPIRE', keys.operation(operation.id), String(endedExpireSeconds)]
+      : ['ZADD', keys.wakeups, String(now.getTime()), operation.id],
+  )
   if (cancels) {
     change.unchanged.push([keys.operation(cancels.id), cancels.revision])
     change.commands.push(['HSET', keys.operation(cancels.id), 'cancelRequested', '1'])
@@ -114,14 +118,23 @@ export function assertRetryable({ id, status }: OperationRecord): void {
     throw new ProvostError('not_retryable', `Operation ${id} is ${status}; only a failed or a cancelled one can be retried.`)
 }
 
+/** Where a jail is while its provision has not ended. */
+const unprovisioned: JailState[] = ['queued', 'building', 'built', 'starting']
+
 /**
  * Decides a cancel: the flag that the worker finds between two steps. Undefined when the operation has ended already.
- * @throws ProvostError `not_cancellable` for a stop or a destroy that runs.
+ * @throws ProvostError `not_cancellable` for a stop or a destroy that runs, and a destroy that has cancelled a provision.
  */
-export function decideCancel(operation: OperationRecord, keys: RedisKeys): Change | undefined {
+export function decideCancel(operation: OperationRecord, jail: JailRecord | null, keys: RedisKeys): Change | undefined {
   if (hasEnded(operation.status)) return undefined
   if ((operation.kind === 'stop' || operation.kind === 'destroy') && operation.status === 'running')
     throw new ProvostError('not_cancellable', `Operation ${operation.id} is a ${operation.kind} that runs.`)
+  // Without its destroy nobody would give back what such a jail holds.
+  if (operation.kind === 'destroy' && jail && unprovisioned.includes(jail.state))
+    throw new ProvostError(
+      'not_cancellable',
+      `Operation ${operation.id} has cancelled the provision of jail ${jail.name} already.`,
+    )
   const key = keys.operation(operation.id)
   return {
     unchanged: [[key, operation.revision]],

@@ -40,8 +40,26 @@ export function toJob({ jail, operation }: Accepted): Job {
 }
 
 export function makeEnqueue(redis: Redis, keys: RedisKeys) {
-  const flows = new FlowProducer({ connection: redis, skipWaitingForReady: true })
-  flows.on('error', () => undefined)
+  let flows: FlowProducer | undefined
+
+  function openFlows(): FlowProducer {
+    const opened = new FlowProducer({ connection: redis, skipWaitingForReady: true })
+    opened.on('error', () => undefined)
+    return opened
+  }
+
+  /** One that has opened while Redis was away is of no use ever after, so whatever fails takes it along. */
+  async function addFlow(flow: FlowJob): Promise<void> {
+    flows ??= openFlows()
+    const used = flows
+    try {
+      await used.add(flow)
+    } catch (error) {
+      if (flows === used) flows = undefined
+      used.close().catch(() => undefined)
+      throw error
+    }
+  }
 
   return {
     /**
@@ -64,9 +82,9 @@ export function makeEnqueue(redis: Redis, keys: RedisKeys) {
         ...(children.length > 0 ? { children } : {}),
       })
       const flow = jobsOf[operation.kind].reduce<FlowJob[]>((before, name) => [toNode(name, before)], [])[0]
-      if (flow) await flows.add(flow)
+      if (flow) await addFlow(flow)
       await redis.zrem(keys.wakeups, operation.id)
     },
-    close: () => flows.close(),
+    close: async () => flows?.close(),
   }
 }

@@ -14,12 +14,13 @@ export type EventFeed = Awaited<ReturnType<typeof openEventFeed>>
 const blockMs = 2_000
 const pauseAfterErrorMs = 500
 const pageSize = 500
+const sinceAtOnce = 10_000
 
 /** Every change of a record in the fleet, whichever producer made it, as it happens. */
 export async function openEventFeed({ reader, redis, keys, log }: Deps) {
   const emitter = new EventEmitter<{ event: [FeedEvent]; [operation: `operation:${string}`]: [FeedEvent] }>()
   emitter.setMaxListeners(0)
-  let position = await lastId().catch(() => '$')
+  let position = await lastId().catch(() => '0-0')
   let stopped = false
 
   async function lastId(): Promise<string> {
@@ -31,6 +32,8 @@ export async function openEventFeed({ reader, redis, keys, log }: Deps) {
     while (!stopped) {
       try {
         const answer = await reader.xread('COUNT', pageSize, 'BLOCK', blockMs, 'STREAMS', keys.events, position)
+        // A Redis that came back without its data counts from one again.
+        if (!answer && sequenceOf(await lastId()) < sequenceOf(position)) position = '0-0'
         for (const entry of answer?.[0]?.[1] ?? []) {
           position = entry[0]
           const event = parseEntry(entry)
@@ -55,11 +58,16 @@ export async function openEventFeed({ reader, redis, keys, log }: Deps) {
     },
     /** The events after `sequence` that are still kept, oldest first. */
     async since(sequence: number): Promise<FeedEvent[]> {
-      const entries = (await redis.xrange(keys.events, `(${sequence}-0`, '+', 'COUNT', 10_000)) as Entry[]
-      return entries.map(parseEntry)
+      const events: FeedEvent[] = []
+      for (;;) {
+        const after = `(${events.at(-1)?.sequence ?? sequence}-0`
+        const page = (await redis.xrange(keys.events, after, '+', 'COUNT', sinceAtOnce)) as Entry[]
+        events.push(...page.map(parseEntry))
+        if (page.length < sinceAtOnce) return events
+      }
     },
     async latest(): Promise<number> {
-      return Number((await lastId()).split('-')[0])
+      return sequenceOf(await lastId())
     },
     async stop(): Promise<void> {
       stopped = true
@@ -71,5 +79,9 @@ export async function openEventFeed({ reader, redis, keys, log }: Deps) {
 
 function parseEntry([id, fields]: Entry): FeedEvent {
   const field = (name: string) => fields[fields.indexOf(name) + 1] ?? ''
-  return { sequence: Number(id.split('-')[0]), kind: field('kind') as FeedEvent['kind'], id: field('id') }
+  return { sequence: sequenceOf(id), kind: field('kind') as FeedEvent['kind'], id: field('id') }
+}
+
+function sequenceOf(id: string): number {
+  return Number(id.split('-')[0])
 }

@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -60,6 +62,29 @@ export function answerNotFound(request: FastifyRequest, reply: FastifyReply): Fa
   )
 }
 
+/** What is not HTTP, or has a head that is too large, never becomes a request. */
+export function answerBrokenRequest(error: { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const { status, code, message, hint } =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new ProvostError('too_large', 'The URL and headers of the request are too long.', {
+          hint: 'Send at most 16 KiB of them.',
+        })
+      : new ProvostError('invalid_request', 'The request is not HTTP that can be read.')
+  const problem: Problem = { type: 'about:blank', title: titleOf(code), status, code, detail: message, hint }
+  const body = JSON.stringify(problem)
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      'Content-Type: application/problem+json',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}
+
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   return reply.code(problem.status).header('content-type', 'application/problem+json').serializer(JSON.stringify).send(problem)
 }
@@ -68,6 +93,9 @@ function translate(thrown: FastifyError): ProvostError | undefined {
   if (thrown instanceof ProvostError) return thrown
   if (hasZodFastifySchemaValidationErrors(thrown)) return invalid(thrown.validation.flatMap(fieldErrors))
   if (thrown.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new ProvostError('too_large', 'The body is larger than 1 MiB.')
+  if (thrown.code === 'FST_ERR_MAX_PARAM_LENGTH') return new ProvostError('not_found', 'There is nothing with so long a name.')
+  if (thrown.code === 'FST_ERR_BAD_URL')
+    return invalid([{ field: 'url', message: 'has a percent sign that stands for no UTF-8 character' }])
   if (isRedisAway(thrown))
     return new ProvostError('queue_unavailable', 'Redis, which holds the queue and the records, cannot be used now.')
   if (thrown.statusCode !== undefined && thrown.statusCode >= 400 && thrown.statusCode < 500)

@@ -141,9 +141,11 @@ export function makeOperate(deps: Deps) {
     /** Sets the flag of a cancel; an operation that has ended stays as it is. @throws `not_found`, `not_cancellable`. */
     async cancel(id: string, idempotency?: Idempotency): Promise<Answer> {
       for (let tries = 0; tries < decideTries; tries += 1) {
+        const known = idempotency && (await knownAnswer(idempotency))
+        if (known) return known
         const operation = await operationOf(id)
         const jail = (await records.jail(operation.jail)) ?? null
-        const change = decideCancel(operation, keys)
+        const change = decideCancel(operation, jail, keys)
         if (!change) return { operation, jail, replayed: false }
         const committed = await scripts.commit({ ...change, idempotency: idempotency && { ...idempotency, operation: id } })
         if (committed.type === 'changed') continue

@@ -5,6 +5,11 @@ import { JailSpec } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import { Operation, OperationError, StepState, Waiting } from '#shared/operation.ts'
 
+/** How long an operation is kept once it has ended. */
+export const endedKeptMs = 30 * 24 * 3_600_000
+/** Should no sweeper take it out, Redis does; a day later, since a sweeper still knows which lists it stands in. */
+export const endedExpireSeconds = 31 * 24 * 3_600
+
 /** A JSON text in a hash's field. */
 const json = <S extends z.ZodType>(schema: S) =>
   z

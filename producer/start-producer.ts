@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { redisKeys } from '#shared/keys.ts'
-import { connectRedis, failFast, waitForEver } from '#shared/redis.ts'
+import { connectRedis, failFast, unlessAway, waitForEver } from '#shared/redis.ts'
 import type { Service } from '#shared/run-service.ts'
 import { buildApp } from './app.ts'
 import type { ProducerConfig } from './config.ts'
@@ -14,6 +14,8 @@ import { makeScripts } from './scripts.ts'
 import { startSweeper } from './sweep.ts'
 
 const commandTimeoutMs = 5_000
+/** How long a producer that stops waits for a Redis that is away. */
+const redisAwayMs = 3_000
 
 /** Opens the connections, then the parts that read and write records, then the door. */
 export async function startProducer(config: ProducerConfig, log: Logger): Promise<Service & { url: string }> {
@@ -54,14 +56,18 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   const app = await buildApp({ redis, keys, records, operate, hosts, feed, apiKey: config.apiKey, log, announceHost })
   const url = await app.listen(config.listen)
 
+  async function closeAll(): Promise<void> {
+    await app.close()
+    await Promise.all([reports.stop(), feed.stop()])
+    await closeFlows()
+  }
+
   return {
     url,
     async stop() {
       sweeper.stop()
       hosts.close()
-      await app.close()
-      await Promise.all([reports.stop(), feed.stop()])
-      await closeFlows()
+      await unlessAway(redis, redisAwayMs, closeAll())
       redis.disconnect()
     },
   }

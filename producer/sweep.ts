@@ -1,10 +1,10 @@
-import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { jobId, queueName, queueOf } from '#shared/queues.ts'
 import type { Accepted } from './admit.ts'
+import { makeDropExpired } from './drop-expired.ts'
 import { lastJobOf } from './enqueue.ts'
 import type { OperationRecord, Records } from './records.ts'
 import type { Scripts } from './scripts.ts'
@@ -32,11 +32,12 @@ const pageSize = 200
  */
 export function startSweeper(deps: Deps) {
   const { log } = deps
+  const dropExpired = makeDropExpired(deps)
   const timers = [
     every(wakeupsEveryMs, () => addMissingWakeups(deps)),
     every(lostEveryMs, async () => {
       await replaceLostJobs(deps)
-      await dropExpired(deps)
+      await dropExpired()
     }),
   ]
 
@@ -54,26 +55,31 @@ export function startSweeper(deps: Deps) {
   return { stop: () => timers.forEach((stop) => void stop()) }
 }
 
-async function addMissingWakeups({ redis, keys, records, log, enqueue }: Deps): Promise<void> {
+async function addMissingWakeups(deps: Deps): Promise<void> {
+  const { redis, keys, records, log } = deps
   const ids = await redis.zrangebyscore(keys.wakeups, 0, Date.now() - enqueueGraceMs, 'LIMIT', 0, pageSize)
-  for (const operation of await records.operations(ids)) {
-    const jail = hasEnded(operation.status) ? undefined : await records.jail(operation.jail)
-    if (!jail) {
-      await redis.zrem(keys.wakeups, operation.id)
-      continue
-    }
-    await enqueue({ jail, operation })
-    log.info({ operation: operation.id }, 'added a wake-up that was missing')
+  const open = new Map((await records.operations(ids)).map((operation) => [operation.id, operation]))
+  for (const id of ids) {
+    // One that cannot be added must not hold up those behind it.
+    await addMissingWakeup(id, open.get(id), deps).catch((error) => log.warn({ err: error, operation: id }, 'enqueued later'))
   }
 }
 
+async function addMissingWakeup(id: string, operation: OperationRecord | undefined, deps: Deps): Promise<void> {
+  const jail = operation && !hasEnded(operation.status) ? await deps.records.jail(operation.jail) : undefined
+  if (!operation || !jail) return void (await deps.redis.zrem(deps.keys.wakeups, id))
+  await deps.enqueue({ jail, operation })
+  deps.log.info({ operation: id }, 'added a wake-up that was missing')
+}
+
 async function replaceLostJobs(deps: Deps): Promise<void> {
-  const { redis, keys, records } = deps
+  const { redis, keys, records, log } = deps
   for (const status of ['queued', 'running'] as const) {
     let from = '-'
     for (;;) {
       const ids = await redis.zrangebylex(keys.operations('status', status), from, '+', 'LIMIT', 0, pageSize)
-      for (const operation of await records.operations(ids)) await replaceLostJob(operation, deps)
+      for (const operation of await records.operations(ids))
+        await replaceLostJob(operation, deps).catch((error) => log.warn({ err: error, operation: operation.id }, 'sweep'))
       if (ids.length < pageSize) break
       from = `(${ids.at(-1)}`
     }
@@ -83,15 +89,11 @@ async function replaceLostJobs(deps: Deps): Promise<void> {
 async function replaceLostJob(operation: OperationRecord, { redis, keys, records, scripts, log, enqueue }: Deps): Promise<void> {
   if (hasEnded(operation.status) || (await redis.zscore(keys.wakeups, operation.id)) !== null) return
   const name = lastJobOf(operation.kind)
-  const queue = new Queue(queueName(operation.host, queueOf(name)), {
-    connection: redis,
-    prefix: keys.host(operation.host),
-    skipWaitingForReady: true,
-    skipMetasUpdate: true,
-  })
-  const job = await queue.getJob(jobId(operation.id, operation.wakeup, name))
-  const isOpen = job && !job.finishedOn
-  if (isOpen || (job?.finishedOn && Date.now() - job.finishedOn < lostAfterMs)) return
+  // By its key: a Queue for each would leave its listeners on the connection.
+  const queue = `${keys.host(operation.host)}:${queueName(operation.host, queueOf(name))}`
+  const job = `${queue}:${jobId(operation.id, operation.wakeup, name)}`
+  const [addedAt, finishedAt] = await redis.hmget(job, 'timestamp', 'finishedOn')
+  if (addedAt && (!finishedAt || Date.now() - Number(finishedAt) < lostAfterMs)) return
   const jail = await records.jail(operation.jail)
   if (!jail) return
   const key = keys.operation(operation.id)
@@ -107,15 +109,4 @@ async function replaceLostJob(operation: OperationRecord, { redis, keys, records
   if (committed.type !== 'done') return
   await enqueue({ jail, operation: next })
   log.warn({ operation: operation.id, wakeup: next.wakeup }, 'replaced a job that was lost')
-}
-
-/** Ended operations expire by themselves; their places in the lists are taken out here. */
-async function dropExpired({ redis, keys, records }: Deps): Promise<void> {
-  const oldest = await redis.zrangebylex(keys.operations(), '-', '+', 'LIMIT', 0, pageSize)
-  const kept = new Set((await records.operations(oldest)).map(({ id }) => id))
-  const expired = oldest.filter((id) => !kept.has(id))
-  if (expired.length === 0) return
-  const statuses = ['succeeded', 'failed', 'cancelled'] as const
-  await redis.zrem(keys.operations(), ...expired)
-  for (const status of statuses) await redis.zrem(keys.operations('status', status), ...expired)
 }

@@ -33,7 +33,11 @@ export async function waitForEnd(
     if (hasEnded(latest.status)) resolve(latest)
   }
   const unsubscribe = feed.subscribe(() => void look().catch(() => undefined), operation.id)
-  const timer = setTimeout(() => resolve(latest), seconds * 1000)
+  const lookOnceMore = () =>
+    look()
+      .catch(() => undefined)
+      .finally(() => resolve(latest))
+  const timer = setTimeout(lookOnceMore, seconds * 1000)
   try {
     await look()
     return await ended

@@ -82,6 +82,17 @@ export function excludedOffsets(pool: Pool): [bigint, bigint][] {
   return ranges
 }
 
+/** Whether `text` is an address, a CIDR, or `FIRST-LAST`, of one family. */
+export function isExclusion(text: string, family: Family): boolean {
+  try {
+    const [first, last] = text.split('-').map(parseBlock)
+    if (!first || first.family !== family) return false
+    return text.split('-').length === 1 || (last?.family === family && first.value <= last.value)
+  } catch {
+    return false
+  }
+}
+
 function bits(family: Family): number {
   return family === 4 ? 32 : 128
 }

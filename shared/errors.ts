@@ -32,7 +32,10 @@ const table = {
   unsupported_limit: { status: 422, hint: 'Leave this limit out, or declare it in the capacity of a host that can hold it.' },
   idempotency_key_reused: { status: 422, hint: 'Use a new Idempotency-Key for a new request.' },
   rate_limited: { status: 429, hint: 'Wait as long as Retry-After says.' },
-  queue_unavailable: { status: 503, hint: 'Nothing was accepted. Send the same request again after Retry-After.' },
+  queue_unavailable: {
+    status: 503,
+    hint: 'Send the same request again after Retry-After; under one Idempotency-Key it is done once.',
+  },
 
   // What can go wrong on a host while a plan runs.
   command_failed: { hint: "Read the command's output in the operation's log, mend its cause, then retry." },
@@ -45,6 +48,7 @@ const table = {
   },
   archive_invalid: { hint: 'The archive is damaged or of an unknown kind. Fetch it again.' },
   world_source_missing: { hint: "Put the world's source where its definition says, or correct the definition." },
+  world_too_new: { hint: 'Upgrade the host, or define an older world: a jail may be older than its host, never newer.' },
   disk_full: { hint: "Free space on the host's disk, then retry." },
   isolation_unproven: { hint: 'A check of isolation failed; the jail was taken down. The named check says what was seen.' },
   journal_conflict: { hint: "The host's journal knows a later operation of this jail. Retry from the newest one." },

@@ -5,9 +5,15 @@ import { Pool } from '#shared/host.ts'
 import { AskedLimits, PlainName } from '#shared/jail.ts'
 import { readConfig, readYaml } from '#shared/read-config.ts'
 import { Size } from '#shared/size.ts'
-import { World } from './worlds/world.ts'
+import { misfit, World } from './worlds/world.ts'
 
 const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
+
+/** A directory, or a ZFS dataset below a pool, as zfs(8) names them. */
+const Root = z
+  .string()
+  .regex(/^(\/|[a-zA-Z][a-zA-Z0-9_.:-]*\/[a-zA-Z0-9])/, 'must be an absolute path, or a ZFS dataset like tank/provost')
+  .refine((root) => root.startsWith('/') || /^[a-zA-Z0-9_.:-]+(\/[a-zA-Z0-9_.:-]+)+$/.test(root), 'is no name of a ZFS dataset')
 
 /** At most 15 characters (IFNAMSIZ), none of which ip(8) or ifconfig(8) reads as its own. */
 const InterfaceName = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_]{0,14}$/, 'must be an interface name of at most 15 characters')
@@ -32,29 +38,39 @@ const Network = z
   })
 
 /** The worker's YAML. Sizes are bytes or strings like `512M`; cpu is in cores. */
-const WorkerFile = z.strictObject({
-  host: PlainName.default(() => hostname().split('.')[0]?.toLowerCase() ?? 'localhost'),
-  runtime: z.enum(['freebsd', 'linux']).default(process.platform === 'freebsd' ? 'freebsd' : 'linux'),
-  root: AbsolutePath,
-  commandPath: z.string().default('/sbin:/bin:/usr/sbin:/usr/bin'),
-  etcDir: AbsolutePath.default('/usr/local/etc/provost'),
-  network: Network,
-  capacity: z.strictObject({
-    jails: z.int().positive(),
-    memory: Size,
-    cpu: z.number().positive(),
-    disk: Size.optional(),
-    fills: z.int().positive().default(1),
-    builds: z.int().positive().default(2),
-    starts: z.int().positive().default(2),
-  }),
-  defaults: AskedLimits.omit({ disk: true }).required(),
-  worlds: z
-    .array(World)
-    .min(1)
-    .refine((worlds) => new Set(worlds.map(({ name }) => name)).size === worlds.length, { message: 'a name stands twice' }),
-  labels: z.record(PlainName, z.string().max(256)).default({}),
-})
+export const WorkerFile = z
+  .strictObject({
+    host: PlainName.default(() => hostname().split('.')[0]?.toLowerCase() ?? 'localhost'),
+    runtime: z.enum(['freebsd', 'linux']).default(process.platform === 'freebsd' ? 'freebsd' : 'linux'),
+    root: Root,
+    commandPath: z.string().default('/sbin:/bin:/usr/sbin:/usr/bin'),
+    /** The host's own /etc. */
+    etcDir: AbsolutePath.default('/etc'),
+    network: Network,
+    capacity: z.strictObject({
+      jails: z.int().positive(),
+      memory: Size,
+      cpu: z.number().positive(),
+      disk: Size.optional(),
+      fills: z.int().positive().default(1),
+      builds: z.int().positive().default(2),
+      starts: z.int().positive().default(2),
+    }),
+    defaults: AskedLimits.omit({ disk: true }).required(),
+    worlds: z
+      .array(World)
+      .min(1)
+      .refine((worlds) => new Set(worlds.map(({ name }) => name)).size === worlds.length, { message: 'a name stands twice' }),
+    labels: z.record(PlainName, z.string().max(256)).default({}),
+  })
+  .superRefine(({ worlds, runtime, root }, context) => {
+    if (runtime === 'linux' && !root.startsWith('/'))
+      context.addIssue({ code: 'custom', path: ['root'], message: 'must be an absolute path: only runtime freebsd knows ZFS' })
+    for (const [i, world] of worlds.entries()) {
+      const fault = misfit(world, runtime)
+      if (fault) context.addIssue({ code: 'custom', path: ['worlds', i, fault.field], message: fault.message })
+    }
+  })
 
 const Environment = z.object({
   PROVOST_REDIS_URL: z.string().min(1).default('redis://127.0.0.1:6379'),

@@ -35,6 +35,8 @@ export async function consumeJobs(deps: ConsumerDeps) {
   const running = new Map<string, { name: JobName; controller: AbortController }>()
   const options = { connection: redis, prefix }
   const queues = queueKinds.map((kind) => new Queue(queueName(host, kind), options))
+  // The connection says by itself when it is away.
+  for (const queue of queues) queue.on('error', (error) => log.debug({ err: error, queue: queue.name }, 'queue'))
 
   /** Runs one job, or the end of an operation that has none here; a cancel of the operation ends it. */
   async function runJob(job: Job, name: JobName): Promise<Outcome> {
@@ -64,6 +66,13 @@ export async function consumeJobs(deps: ConsumerDeps) {
     // How it ended is for the step to find out when it runs again.
     until.until.then(goOn, goOn)
     throw new DelayedError()
+  }
+
+  async function wakeJobsOf(operation: string): Promise<void> {
+    for (const queue of queues)
+      for (const delayed of await queue.getDelayed())
+        if (delayed?.data.operation === operation)
+          await delayed.promote().catch((error) => log.debug({ err: error, job: delayed.id }, 'a job was awake already'))
   }
 
   // BullMQ hands the signal out only to a function of three declared parameters.
@@ -104,8 +113,7 @@ export async function consumeJobs(deps: ConsumerDeps) {
       const controller = running.get(job.operation)?.controller
       if (controller) return controller.abort(new ProvostError('cancelled', 'The operation was cancelled.'))
       await runJob(job, name).catch((error) => log.error({ err: toProvostError(error), operation: job.operation }, 'cancel'))
-      for (const queue of queues)
-        for (const delayed of await queue.getDelayed()) if (delayed.data.operation === job.operation) await delayed.promote()
+      await wakeJobsOf(job.operation)
     },
     /** How many jobs of a name run now. */
     running: (name: JobName) => [...running.values()].filter((job) => job.name === name).length,

@@ -1,25 +1,33 @@
 import { parseArgs } from 'node:util'
+import { errnoOf } from '#shared/errors.ts'
 import { ConfigError } from '#shared/read-config.ts'
 import { readWorkerConfig } from './config.ts'
+import { adviceChecks } from './doctor/advice.ts'
+import { runChecks } from './doctor/check-result.ts'
 import type { Check } from './host/host-runtime.ts'
-import { linuxRuntime } from './host/linux/runtime.ts'
+import { makeRuntime } from './host/make-runtime.ts'
 import { commandRunner } from './host/run-command.ts'
 
-/** Says whether this host is fit to be a worker: each check, and for a failed one its remedy. Exit status 1 if one failed. */
-const { values } = parseArgs({ options: { config: { type: 'string' }, json: { type: 'boolean', default: false } } })
-
+/** Says whether this host is fit to be a worker: each check and its remedy. Exit status 1 if one failed. */
 try {
+  const { values } = parseArgs({ options: { config: { type: 'string' }, json: { type: 'boolean', default: false } } })
   const config = readWorkerConfig(process.env, values.config)
   const run = commandRunner({ commandPath: config.commandPath, worker: config.root })
-  const checks = await linuxRuntime({ run, config }).check()
+  const advice = await runChecks(await adviceChecks({ run, config }))
+  const needed = await makeRuntime({ run, config }).check()
+  const checks = [...needed.filter(({ name }) => !advice.some((other) => other.name === name)), ...advice]
   process.stdout.write(values.json ? `${JSON.stringify({ checks })}\n` : checks.map(toLine).join(''))
   process.exitCode = checks.every(({ ok }) => ok) ? 0 : 1
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error
+  // The second is parseArgs' own: an option that there is not.
+  const isWrongUse = error instanceof ConfigError || (error instanceof TypeError && errnoOf(error)?.startsWith('ERR_PARSE_ARGS'))
+  if (!isWrongUse) throw error
   process.stderr.write(`${error.message}\n`)
   process.exitCode = 2
 }
 
+/** A check that is well may still have something to say. */
 function toLine({ name, ok, detail, remedy }: Check): string {
-  return `${ok ? 'ok    ' : 'FAILED'} ${name}: ${detail}\n${!ok && remedy ? `       ${remedy}\n` : ''}`
+  const mark = ok ? (remedy ? 'note  ' : 'ok    ') : 'FAILED'
+  return `${mark} ${name}: ${detail}\n${remedy ? `       ${remedy}\n` : ''}`
 }

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
@@ -9,10 +9,9 @@ import type { HostRuntime } from './host/host-runtime.ts'
  */
 export async function lockHost(host: HostRuntime, root: string): Promise<void> {
   const path = join(root, 'worker.lock')
-  const file = await open(path, 'a+', 0o600)
-  if (!(await host.lockFile(file))) {
-    const holder = (await file.readFile('utf8')).trim() || 'an unknown process'
-    await file.close()
+  const file = await host.lockFile(path)
+  if (!file) {
+    const holder = (await readFile(path, 'utf8')).trim() || 'an unknown process'
     throw new ProvostError('host_unfit', `Another worker has this host already: ${holder}.`, {
       hint: `End that worker first, or give this one another root than ${root}.`,
     })

@@ -1,12 +1,17 @@
-import { open, readFile, rename, truncate } from 'node:fs/promises'
+import { open, readFile, rename, truncate, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 
-/** Appends entries, one JSON object a line, and waits until they are on the disk. */
+/** Appends entries, one JSON object a line, and waits until they are on the disk. What a full disk cuts short is taken back. */
 export async function appendEntries(path: string, entries: unknown[]): Promise<void> {
   const file = await open(path, 'a', 0o600)
   try {
-    await file.write(linesOf(entries))
+    const { size } = await file.stat()
+    // Not `write`, which says nothing when only a part has found room.
+    await file.writeFile(linesOf(entries)).catch(async (error) => {
+      await file.truncate(size)
+      throw error
+    })
     await file.datasync()
   } finally {
     await file.close()
@@ -18,8 +23,11 @@ export async function replaceEntries(path: string, entries: unknown[]): Promise<
   const aside = `${path}.new`
   const file = await open(aside, 'w', 0o600)
   try {
-    await file.write(linesOf(entries))
+    await file.writeFile(linesOf(entries))
     await file.datasync()
+  } catch (error) {
+    await unlink(aside)
+    throw error
   } finally {
     await file.close()
   }

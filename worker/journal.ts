@@ -147,15 +147,15 @@ export async function openJournal(directory: string) {
       }
       const { operation, kind, plan, epoch, attempt } = job
       const begin = { operation, kind, plan, epoch, attempt, spec: job.jail }
-      jail.spec = job.jail
-      jail.current = { ...begin, run: 1, bootId, steps: new Map() }
-      jails.set(job.jail.name, jail)
       await replaceEntries(fileOf(job.jail.name), [
-        ...(jail.settled ? [{ type: 'jail', spec: jail.spec, ...jail.settled }] : []),
+        ...(jail.settled ? [{ type: 'jail', spec: job.jail, ...jail.settled }] : []),
         { type: 'begin', ...begin },
         { type: 'run', run: 1, bootId },
       ])
-      return jail.current
+      // Only now: a disk that was full must not have it begin here and not there.
+      const current = { ...begin, run: 1, bootId, steps: new Map() }
+      jails.set(job.jail.name, { ...jail, spec: job.jail, current })
+      return current
     },
 
     /** Notes what becomes of steps, all in one flush. */

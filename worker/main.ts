@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 import { runService } from '#shared/run-service.ts'
 import { readWorkerConfig } from './config.ts'
-import { linuxRuntime } from './host/linux/runtime.ts'
+import { makeRuntime } from './host/make-runtime.ts'
 import { commandRunner } from './host/run-command.ts'
 import { startWorker } from './start-worker.ts'
 
@@ -11,5 +11,5 @@ const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'info' })
 await runService(async () => {
   const config = readWorkerConfig(process.env, values.config)
   const run = commandRunner({ commandPath: config.commandPath, worker: config.root })
-  return startWorker(config, { host: linuxRuntime({ run, config }), run, log })
+  return startWorker(config, { host: makeRuntime({ run, config }), run, log })
 }, log)

@@ -61,13 +61,18 @@ export function makeReporter(
     return structuredClone(report)
   }
 
+  /** Sends the next report and goes on. One that is lost does no harm: the next one is as whole. */
+  function sendNext(change?: Change): void {
+    send(next(change)).catch(() => undefined)
+  }
+
   return {
     /** The next report, for whoever sends it and waits until that is done. */
     next,
     /** Sends the next report and goes on. What an earlier one waited for is over, unless `change` says it. */
     tell(change: Change = {}): void {
       delete report.waiting
-      void send(next(change))
+      sendNext(change)
     },
     learn(facts: JailFacts): void {
       Object.assign(report, facts)
@@ -100,7 +105,7 @@ export function makeReporter(
     },
     progress(done: number): void {
       fraction = Math.max(fraction, Math.min(done, 1))
-      if (Date.now() - lastSentMs >= progressEveryMs && percent() > report.percent) void send(next())
+      if (Date.now() - lastSentMs >= progressEveryMs && percent() > report.percent) sendNext()
     },
   }
 }

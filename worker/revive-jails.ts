@@ -27,7 +27,7 @@ const atOnce = 2
  */
 export async function reviveJails(found: SettledJail[], deps: Deps): Promise<void> {
   const slots = pLimit(atOnce)
-  await Promise.all(found.map((jail) => slots(() => reviveJail(jail, deps))))
+  await Promise.all(found.map((jail) => slots(() => reviveJail(jail, deps).catch(toldLater(jail, deps)))))
 }
 
 export type SettledJail = { spec: JailSpec; epoch: number }
@@ -35,6 +35,11 @@ export type SettledJail = { spec: JailSpec; epoch: number }
 /** The jails that no operation was at work on: to be looked up before any job is taken. */
 export function settledJails(journal: Journal): SettledJail[] {
   return journal.jails().flatMap(({ spec, settled, current }) => (settled && !current ? [{ spec, epoch: settled.epoch }] : []))
+}
+
+/** Redis may be full or gone; the jail is as it is to be all the same. */
+function toldLater({ spec }: SettledJail, { log }: Deps) {
+  return (error: unknown) => log.error({ err: error, jail: spec.name }, 'how a jail stands could not be reported')
 }
 
 async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<void> {

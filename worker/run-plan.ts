@@ -8,9 +8,11 @@ import type { Journal, JournaledOperation, StepMark } from './journal.ts'
 import type { OperationLog } from './operation-log.ts'
 import { Pause } from './pause.ts'
 import { type Plan, planOf, stepsOf } from './plans.ts'
+import { refuseLate, refuseUnknown } from './refuse-job.ts'
 import { makeReporter, type Reporter } from './report-progress.ts'
 import type { Step } from './step.ts'
 import { undoSteps } from './undo-steps.ts'
+import { Interrupted, untilRedisAnswers } from './until-redis-answers.ts'
 import type { WorldStore } from './worlds/world-store.ts'
 
 /** What became of one job's share of an operation. */
@@ -51,8 +53,6 @@ export type Run = {
   marks: { step: string; mark: StepMark; attempt: number }[]
 }
 
-class Interrupted extends Error {}
-
 /**
  * Runs one job's part of an operation on this host: from the first step that the journal does not have as done, to the
  * end, to a pause, or to a failure, after which what was done is undone. `cancel` ends it at once.
@@ -65,12 +65,16 @@ export function runPlan(job: Job, name: JobName, log: OperationLog, cancel: Abor
       await deps.send(ended)
       return { type: 'ended', report: ended }
     }
+    if (!planOf(job.kind, job.plan)) return { type: 'ended', report: await refuseUnknown(job, deps) }
     if (deps.journal.epochOf(job.jail.name) > job.epoch) return { type: 'ended', report: await refuseLate(job, deps) }
     await endSuperseded(job, log, deps)
 
     const run = await beginRun(job, log, cancel, deps)
+    const handsOver = run.plan.parts.at(-1)?.job !== name
     try {
       await runParts(run, name)
+      // A cancel must not have to wait for the turn of the next job.
+      if (handsOver) await throwIfCancelled(run)
     } catch (thrown) {
       if (thrown instanceof Interrupted) {
         await flushMarks(run)
@@ -82,7 +86,7 @@ export function runPlan(job: Job, name: JobName, log: OperationLog, cancel: Abor
       }
       return { type: 'ended', report: await endFailed(run, toProvostError(thrown)) }
     }
-    if (run.plan.parts.at(-1)?.job !== name) {
+    if (handsOver) {
       await flushMarks(run)
       run.reporter.tell({ jailState: 'built', step: null })
       return { type: 'handed-over' }
@@ -97,7 +101,9 @@ async function beginRun(job: Job, log: OperationLog, cancel: AbortSignal, deps: 
   const operation = await deps.journal.beginRun(job, await deps.host.bootId())
   const steps = stepsOf(plan)
   const reporter = makeReporter(job, operation, steps, deps.send)
-  return { job, plan, steps, operation, reporter, log, cancel, deps, marks: [] }
+  // What only goes forward cannot be ended within a step: the notice may have been on its way when the plan began.
+  const heeded = plan.undoes === 'nothing' ? new AbortController().signal : cancel
+  return { job, plan, steps, operation, reporter, log, cancel: heeded, deps, marks: [] }
 }
 
 async function runParts(run: Run, name: JobName): Promise<void> {
@@ -110,7 +116,7 @@ async function runParts(run: Run, name: JobName): Promise<void> {
         throw new ProvostError('not_built', `The step ${step.name} of the jail has not been done on this host.`)
       if (run.deps.stopping.aborted) throw new Interrupted()
       await throwIfCancelled(run)
-      if (step === run.plan.bindsAt && !(await run.deps.bind(run.job)))
+      if (step === run.plan.bindsAt && !(await untilRedisAnswers(run.deps.stopping, () => run.deps.bind(run.job))))
         throw new ProvostError('moved_away', `The operation was moved away from host ${run.job.host}.`)
       run.reporter.enter(part.jailState)
       await runStep(run, step)
@@ -172,10 +178,12 @@ async function runOnce({ deps, job, log, cancel, reporter }: Run, step: Step): P
   }
 }
 
-async function throwIfCancelled({ job, plan, operation, cancel, deps }: Run): Promise<void> {
+async function throwIfCancelled(run: Run): Promise<void> {
+  const { job, plan, operation, cancel, deps } = run
   if (plan.undoes === 'nothing' && operation.steps.size > 0) return
   if (cancel.aborted) throw toProvostError(cancel.reason)
-  if (await deps.isCancelled(job.operation)) throw new ProvostError('cancelled', 'The operation was cancelled.')
+  if (await untilRedisAnswers(deps.stopping, () => deps.isCancelled(job.operation)))
+    throw new ProvostError('cancelled', 'The operation was cancelled.')
 }
 
 async function flushMarks(run: Run, ...more: Run['marks']): Promise<void> {
@@ -189,7 +197,7 @@ type End = Parameters<Reporter['next']>[0]
 async function end(run: Run, change: End): Promise<OperationReport> {
   const report = run.reporter.next(change)
   await run.deps.journal.end(report)
-  await run.deps.send(report)
+  await untilRedisAnswers(run.deps.stopping, () => run.deps.send(report))
   return report
 }
 
@@ -226,21 +234,6 @@ async function jailStateAfter({ job, deps }: Run, { cancelled, touched }: { canc
   if (job.kind === 'destroy') return 'destroying'
   if (job.kind === 'start' || job.kind === 'restart') return 'stopped'
   return (await deps.host.findJail(job.jail)) ? 'running' : 'stopped'
-}
-
-/** An operation that a later one has overtaken on this host does nothing here. */
-async function refuseLate(job: Job, deps: RunDeps): Promise<OperationReport> {
-  const nothing = { ...job, spec: job.jail, run: 0, bootId: '', steps: new Map() }
-  const message = `Host ${job.host} has already seen a later operation of jail ${job.jail.name}.`
-  const { hint } = new ProvostError('journal_conflict', message)
-  const report = makeReporter(job, nothing, [], deps.send).next({
-    status: 'cancelled',
-    step: null,
-    jailState: 'gone',
-    error: { code: 'journal_conflict', message, hint, step: null },
-  })
-  await deps.send(report)
-  return report
 }
 
 /** A newer operation of the jail is here: what an older one has left unended is undone first, as cancelled. */

@@ -1,9 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { redisKeys } from '#shared/keys.ts'
-import { connectRedis, waitForEver } from '#shared/redis.ts'
+import { connectRedis, unlessAway, waitForEver } from '#shared/redis.ts'
 import type { Report } from '#shared/report.ts'
 import type { Service } from '#shared/run-service.ts'
 import { type RetryPolicy, stepRetry } from './backoff.ts'
@@ -24,11 +23,13 @@ import { makeWorldStore } from './worlds/make-world-store.ts'
 
 type Parts = { host: HostRuntime; run: RunCommand; log: Logger; retry?: RetryPolicy }
 
+/** How long a worker that stops waits for a Redis that is away. */
+const redisAwayMs = 3_000
+
 /** Makes this process the worker of its host: finds what is there, goes on with it, then takes jobs. */
 export async function startWorker(config: WorkerConfig, { host, run, log, retry = stepRetry }: Parts): Promise<Service> {
-  await mkdir(config.root, { recursive: true, mode: 0o711 })
-  await host.open()
-  await lockHost(host, config.root)
+  const directory = await host.open()
+  await lockHost(host, directory)
   await host.endPredecessor()
 
   let reporting: Awaited<ReturnType<typeof reportHost>> | undefined
@@ -41,7 +42,7 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
     changed: () => reporting?.changed(),
   })
   await worlds.open()
-  const journal = await openJournal(join(config.root, 'journal'))
+  const journal = await openJournal(join(directory, 'journal'))
 
   const keys = redisKeys(config.redisPrefix)
   const redis = connectRedis(config.redisUrl, waitForEver)
@@ -99,12 +100,16 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
   void reviveJails(found, { hostId: config.host, host, worlds, journal, log, withJail, send })
   log.info({ host: config.host, pid: process.pid }, 'worker is up')
 
+  async function endInOrder(): Promise<void> {
+    // Together: while fills end, no more jobs are taken, only to be put back.
+    await Promise.all([worlds.close(), consumer.stop()])
+    await reporting?.stop()
+  }
+
   return {
     async stop() {
       stopping.abort()
-      await worlds.close()
-      await consumer.stop()
-      await reporting?.stop()
+      await unlessAway(redis, redisAwayMs, endInOrder())
       redis.disconnect()
       subscriber.disconnect()
     },

@@ -10,6 +10,9 @@ import { toHost } from './hosts.ts'
 
 const Params = z.object({ id: z.string().max(64) })
 
+// Whatever the client says it accepts; and no HEAD, which would wait for the end of the stream.
+const streams = { sse: 'manual', exposeHeadRoute: false } as const
+
 /** Server-Sent Events. Each one's `data` is the whole record as it is now, so several changes may come as one. */
 export const eventRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
@@ -18,7 +21,7 @@ export const eventRoutes =
 
     app.get(
       '/v1/operations/:id/events',
-      { sse: 'only', schema: { summary: 'Follow an operation until it has ended', params: Params } },
+      { ...streams, schema: { summary: 'Follow an operation until it has ended', params: Params } },
       async ({ params: { id } }, reply) => {
         const operation = await records.operation(id)
         if (!operation) throw new ProvostError('not_found', `There is no operation ${id}.`)
@@ -37,14 +40,14 @@ export const eventRoutes =
         }, close)
         const unsubscribe = feed.subscribe(pump, id)
         reply.sse.onClose(close)
-        reply.sse.sendHeaders()
+        startStream(reply)
         pump()
         await closed
         unsubscribe()
       },
     )
 
-    app.get('/v1/events', { sse: 'only', schema: { summary: 'Follow the whole fleet' } }, async (_request, reply) => {
+    app.get('/v1/events', { ...streams, schema: { summary: 'Follow the whole fleet' } }, async (_request, reply) => {
       const { promise: closed, resolve: close } = Promise.withResolvers<void>()
       const waiting = new Map<string, FeedEvent>()
       const keep = (event: FeedEvent) => {
@@ -58,17 +61,28 @@ export const eventRoutes =
           await reply.sse.send({ id: String(event.sequence), event: event.kind, data: await dataOf(event) })
         }
       }, close)
-      const unsubscribe = feed.subscribe((event) => {
-        keep(event)
+      // What comes while the missed ones are read stands behind them.
+      const early: FeedEvent[] = []
+      let take = (event: FeedEvent): void => void early.push(event)
+      const unsubscribe = feed.subscribe((event) => take(event))
+      try {
+        reply.sse.onClose(close)
+        const seen = lastSeen(reply)
+        const missed = seen >= 0 ? await feed.since(seen) : []
+        const through = missed.at(-1)?.sequence ?? seen
+        missed.forEach(keep)
+        take = (event) => {
+          if (event.sequence <= through) return
+          keep(event)
+          pump()
+        }
+        early.forEach(take)
+        startStream(reply)
         pump()
-      })
-      reply.sse.onClose(close)
-      const seen = lastSeen(reply)
-      if (seen >= 0) for (const event of await feed.since(seen)) keep(event)
-      reply.sse.sendHeaders()
-      pump()
-      await closed
-      unsubscribe()
+        await closed
+      } finally {
+        unsubscribe()
+      }
     })
 
     async function dataOf({ kind, id }: FeedEvent): Promise<object> {
@@ -84,6 +98,12 @@ export const eventRoutes =
       return host ? toHost(host) : { id, removed: true }
     }
   }
+
+/** At once, and not with the first event: a reader waits for the headers. */
+function startStream(reply: FastifyReply): void {
+  reply.sse.sendHeaders()
+  reply.raw.flushHeaders()
+}
 
 function lastSeen(reply: FastifyReply): number {
   const id = reply.sse.lastEventId

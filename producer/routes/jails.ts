@@ -18,7 +18,6 @@ const Query = z.strictObject({
 })
 // A name that no jail can have is not there, rather than wrong: 404, as for any other.
 const Params = z.object({ name: z.string().max(256) })
-const NoBody = z.union([z.undefined(), z.null(), z.strictObject({})])
 
 export const jailRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
@@ -72,7 +71,6 @@ export const jailRoutes =
             summary: `${verb[0]?.toUpperCase()}${verb.slice(1)} a jail`,
             params: Params,
             headers: requestHeaders,
-            body: NoBody,
             response: { 200: Accepted, 202: Accepted, ...problems },
           },
         },

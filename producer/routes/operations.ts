@@ -14,7 +14,6 @@ const Query = z.strictObject({
   ...PageQuery,
 })
 const Params = z.object({ id: z.string().max(64) })
-const NoBody = z.union([z.undefined(), z.null(), z.strictObject({})])
 const One = z.object({ operation: Operation })
 
 export const operationRoutes =
@@ -77,7 +76,6 @@ export const operationRoutes =
           summary: 'Try an operation again that failed or was cancelled',
           params: Params,
           headers: requestHeaders,
-          body: NoBody,
           response: { 200: Accepted, 202: Accepted, ...problems },
         },
       },
@@ -91,7 +89,6 @@ export const operationRoutes =
           summary: 'Cancel an operation; what it did is undone',
           params: Params,
           headers: requestHeaders,
-          body: NoBody,
           response: { 200: One, 202: One, ...problems },
         },
       },

@@ -53,7 +53,20 @@ local function excludedUpTo(choice, offset)
   end
 end
 
--- A free address of a pool: the next one never given out, then those given back, the oldest first.
+-- How many addresses of a pool may have been given back before they are given out again.
+local resting = 10000
+
+-- The address given back longest ago that is free.
+local function takeReturned(choice, taken)
+  while true do
+    local address = redis.call('LPOP', choice.returned)
+    if not address then return end
+    if not taken[address] and redis.call('HEXISTS', leasesKey, address) == 0 then return address end
+  end
+end
+
+-- A free address of a pool: the next one never given out, then those given back, the oldest first; or these at once, when
+-- there are many: a pool of IPv6 never comes to its end.
 local function takeFree(choice, taken)
   local pool = redis.call('HMGET', choice.pool, 'digest', 'cursor')
   local cursor = tonumber(pool[2] or choice.first)
@@ -63,6 +76,7 @@ local function takeFree(choice, taken)
     redis.call('DEL', choice.returned)
   end
   local found
+  if redis.call('LLEN', choice.returned) > resting then found = takeReturned(choice, taken) end
   while not found and cursor < choice.size do
     local excluded = excludedUpTo(choice, cursor)
     if excluded then
@@ -74,21 +88,17 @@ local function takeFree(choice, taken)
     end
   end
   redis.call('HSET', choice.pool, 'digest', choice.digest, 'cursor', string.format('%.0f', cursor))
-  while not found do
-    local address = redis.call('LPOP', choice.returned)
-    if not address then break end
-    if not taken[address] and redis.call('HEXISTS', leasesKey, address) == 0 then found = address end
-  end
-  return found
+  return found or takeReturned(choice, taken)
 end
 
 -- One address of each list, or why not. What is taken is leased at once; a refusal gives it back.
 local function leaseAll(candidate)
-  local leases, taken = {}, {}
+  local leases, taken, asked = {}, {}, {}
   local function giveBack()
     for _, lease in ipairs(leases) do
       redis.call('HDEL', leasesKey, lease[1])
-      redis.call('RPUSH', lease[4], lease[1])
+      -- An asked one was not taken from among the free ones, so it still is where it was.
+      if not asked[lease[1]] then redis.call('RPUSH', lease[4], lease[1]) end
     end
   end
   for _, choices in ipairs(candidate.wanted) do
@@ -96,6 +106,7 @@ local function leaseAll(candidate)
     for _, choice in ipairs(choices) do
       if choice.address then
         if not taken[choice.address] and redis.call('HEXISTS', leasesKey, choice.address) == 0 then address = choice.address end
+        asked[choice.address] = true
       else
         address = takeFree(choice, taken)
       end

@@ -29,6 +29,8 @@ end
 for _, lease in ipairs(change.release) do
   if redis.call('HGET', leases, lease[1]) == lease[3] then
     redis.call('HDEL', leases, lease[1])
+    -- One that was asked for may stand there from before.
+    redis.call('LREM', lease[2], 1, lease[1])
     redis.call('RPUSH', lease[2], lease[1])
   end
 end

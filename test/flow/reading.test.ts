@@ -1,5 +1,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { describe, expect } from 'vitest'
+import { redisKeys } from '#shared/keys.ts'
+import { connectRedis } from '#shared/redis.ts'
 import type { Fleet } from '../support/fleet.ts'
 import { test } from '../support/fleet-test.ts'
 import { until } from '../support/until.ts'
@@ -68,6 +70,27 @@ describe('events of the fleet', () => {
     expect(Math.min(...ids)).toBeGreaterThan(Number(running.id))
     expect(ids).toEqual([...ids].sort((a, b) => a - b))
     resumed.close()
+  })
+
+  test('that a reader has missed come before what happens now, all of them, with rising ids', async ({ fleet, redis }) => {
+    await fleet.ended(await fleet.ask('web1'))
+    const connection = connectRedis(redis.url)
+    const keys = redisKeys(redis.prefix)
+    // More than are read from Redis at once.
+    const pipeline = connection.pipeline()
+    const first = Number(await connection.get(keys.eventSequence))
+    for (let i = 1; i <= 12_000; i += 1) pipeline.xadd(keys.events, `${first + i}-0`, 'kind', 'jail', 'id', `gone${i}`)
+    await pipeline.set(keys.eventSequence, first + 12_000).exec()
+    connection.disconnect()
+    const stream = await follow(fleet, '/v1/events', { 'last-event-id': String(first) })
+    const stopped = await fleet.call('POST', '/v1/jails/web1/stop')
+    await until('the stop to be told', async () =>
+      stream.events.some(({ event, data }) => event === 'operation' && JSON.parse(data).id === stopped.body.operation.id),
+    )
+    const ids = stream.events.map(({ id }) => Number(id))
+    expect(ids).toEqual([...ids].sort((a, b) => a - b))
+    expect(stream.events.filter(({ data }) => JSON.parse(data).removed)).toHaveLength(12_000)
+    stream.close()
   })
 })
 

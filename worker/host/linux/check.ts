@@ -1,11 +1,11 @@
 import { existsSync, readlinkSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { fault, fine, type NamedCheck, type Result, runChecks } from '../../doctor/check-result.ts'
 import type { Check } from '../host-runtime.ts'
 import { findProgram } from '../run-command.ts'
 import type { Controller } from './cgroups.ts'
-import { checkMode, checkPools } from './check-network.ts'
-import { fault, fine, type Result } from './check-result.ts'
+import { checkMode, checkOwnAddresses } from './check-network.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { namespaces } from './processes.ts'
 import { isStaticProgram } from './static-program.ts'
@@ -29,31 +29,20 @@ const programs: Record<string, string> = {
 /** All that a worker on Linux needs of its host. */
 export async function checkHost(host: LinuxHost): Promise<Check[]> {
   const wanted = { ...programs, ...(host.config.capacity.disk === undefined ? {} : { 'mkfs.ext4': 'e2fsprogs' }) }
-  const checks: [string, () => Result | Promise<Result>][] = [
+  const checks: NamedCheck[] = [
     ['root privileges', checkPrivileges],
-    ...Object.entries(wanted).map(([program, debian]): [string, () => Result] => [
-      program,
-      () => checkProgram(host, program, debian),
-    ]),
+    ...Object.entries(wanted).map(([program, debian]): NamedCheck => [program, () => checkProgram(host, program, debian)]),
     ['static catatonit', () => checkStatic(host)],
     ['process 1', checkFirstProcess],
     ['namespaces', checkNamespaces],
     ['cgroups', () => checkCgroups(host)],
     ['network mode', () => checkMode(host)],
-    ['pools', () => checkPools(host)],
+    ['pools', () => checkOwnAddresses(host)],
     ['disk limit', () => checkDisk(host)],
     ['root directory', () => checkRoot(host)],
     ['overlay', () => checkOverlay(host)],
   ]
-  return Promise.all(checks.map(async ([name, check]) => ({ name, ...(await settled(check)) })))
-}
-
-async function settled(check: () => Result | Promise<Result>): Promise<Result> {
-  try {
-    return await check()
-  } catch (error) {
-    return fault(`Could not be checked: ${error instanceof Error ? error.message : error}`, 'See the cause in the detail.')
-  }
+  return runChecks(checks)
 }
 
 function checkPrivileges(): Result {

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { waitUntil } from '../wait-until.ts'
 import { cgroupExists, processesIn, releaseCgroup, removeCgroup } from './cgroups.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { killProcess, ownId, readStatus } from './processes.ts'
 import { removeSharedDirectories } from './shared-directories.ts'
-import { waitUntil } from './wait-until.ts'
 
 const graceMs = 2_000
 const killMs = 10_000

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { ProvostError } from '#shared/errors.ts'
+import { waitUntil } from '../wait-until.ts'
 import { environmentOf, isAlive, killProcess, readStatus } from './processes.ts'
-import { waitUntil } from './wait-until.ts'
 
 const graceMs = 3_000
 const killMs = 10_000

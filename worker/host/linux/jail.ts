@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { findProgram } from '../run-command.ts'
+import { waitUntil } from '../wait-until.ts'
 import { cgroupExists, readValue } from './cgroups.ts'
 import { endJail } from './end-jail.ts'
 import { applyLimits } from './limits.ts'
@@ -11,7 +12,6 @@ import type { LinuxHost } from './linux-host.ts'
 import { ociSpec } from './oci-spec.ts'
 import { isAlive, namespaceOf, ownId, readOfProcess, readStatus } from './processes.ts'
 import { isRootMounted } from './root.ts'
-import { waitUntil } from './wait-until.ts'
 
 const becomeMs = 5_000
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { Limits } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { waitUntil } from '../wait-until.ts'
 import { type Cgroups, readValue, setValue } from './cgroups.ts'
 import type { LinuxHost } from './linux-host.ts'
-import { waitUntil } from './wait-until.ts'
 
 const periodUs = 100_000
 const pageBytes = 4_096

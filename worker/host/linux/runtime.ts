@@ -49,10 +49,13 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     supports: { diskLimit: config.capacity.disk !== undefined },
 
     check: () => checkHost(host),
-    open: () => openHost(host),
+    async open() {
+      await openHost(host)
+      return host.layout.root
+    },
 
     bootId: async () => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
-    lockFile: (file) => lockFile(run, file),
+    lockFile: (path) => lockFile(run, path),
     endPredecessor: () => endPredecessor(config.root),
 
     stageWorld: (world) => stageWorld(host, world),
@@ -83,6 +86,6 @@ async function openHost(host: LinuxHost): Promise<void> {
     const list = missing.map(({ name, detail, remedy }) => `${name}: ${detail}${remedy ? ` ${remedy}` : ''}`)
     throw new ProvostError('host_unfit', `This host cannot run jails. ${list.join(' ')}`)
   }
-  await mkdir(host.layout.root, { recursive: true, mode: 0o700 })
+  await mkdir(host.layout.root, { recursive: true, mode: 0o711 })
   await Promise.all([host.layout.worlds, host.layout.jails].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
 }

@@ -1,12 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
-const pollMs = 5
+const defaultPollMs = 5
 
 /** Asks until `condition` holds. Gives false when it does not within the time. @throws what ended `signal` */
 export async function waitUntil(
   condition: () => Promise<boolean> | boolean,
   withinMs: number,
   signal?: AbortSignal,
+  pollMs = defaultPollMs,
 ): Promise<boolean> {
   const deadline = performance.now() + withinMs
   while (!(await condition())) {

@@ -1,0 +1,31 @@
+import { ProvostError } from '#shared/errors.ts'
+import type { Job } from '#shared/job.ts'
+import type { OperationReport } from '#shared/report.ts'
+import { makeReporter } from './report-progress.ts'
+import type { RunDeps } from './run-plan.ts'
+
+type Deps = Pick<RunDeps, 'send'>
+type Change = Pick<OperationReport, 'status' | 'jailState'>
+
+/** An operation that a later one has overtaken on this host does nothing here. */
+export function refuseLate(job: Job, deps: Deps): Promise<OperationReport> {
+  const message = `Host ${job.host} has already seen a later operation of jail ${job.jail.name}.`
+  return refuse(job, new ProvostError('journal_conflict', message), { status: 'cancelled', jailState: 'gone' }, deps)
+}
+
+/** Better said than waited for: the job would only come again. */
+export function refuseUnknown(job: Job, deps: Deps): Promise<OperationReport> {
+  const error = new ProvostError('unknown_plan', `This worker does not know plan ${job.kind} in version ${job.plan}.`)
+  return refuse(job, error, { status: 'failed', jailState: job.kind === 'provision' ? 'failed' : 'unchanged' }, deps)
+}
+
+// No report of a run counts as later than a refusal.
+const lastRun = 1_000_000
+
+async function refuse(job: Job, { code, message, hint }: ProvostError, change: Change, deps: Deps): Promise<OperationReport> {
+  const nothing = { ...job, spec: job.jail, run: lastRun, bootId: '', steps: new Map() }
+  const error = { code, message, hint, step: null }
+  const report = makeReporter(job, nothing, [], deps.send).next({ ...change, step: null, error })
+  await deps.send(report)
+  return report
+}
