@@ -90,6 +90,7 @@ async function open(): Promise<ContractHost> {
       const path = layout.jail(jail.name).console
       return existsSync(path) ? readFileSync(path, 'utf8') : ''
     },
+    rcFailure: { message: '/bin/sh /etc/rc ended with exit code 3: out of luck', exitCode: 3 },
     snapshot: () => hostSnapshot([layout.jails], (line) => parts().some((part) => line.includes(part))),
     halfMade: Object.fromEntries(Object.entries(halfMade).map(([name, make]) => [name, (jail) => make(trial, jail)])),
     close: trial.close,

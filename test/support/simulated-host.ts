@@ -1,3 +1,5 @@
+import { mkdir, open } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { HostRuntime } from '../../worker/host/host-runtime.ts'
@@ -36,9 +38,13 @@ export async function simulatedHost() {
     runtime: 'linux',
     supports: { diskLimit: false },
     check: async () => [],
-    open: async () => undefined,
+    async open() {
+      const directory = join(directories.root, 'host')
+      await mkdir(directory, { recursive: true })
+      return directory
+    },
     bootId: async () => boot,
-    lockFile: async () => true,
+    lockFile: (path) => open(path, 'a+'),
     endPredecessor: async () => undefined,
     async ensureRoot(jail, signal) {
       await doing('ensureRoot', jail, signal)

@@ -17,13 +17,16 @@ export interface HostRuntime {
 
   /** Everything this host needs to have; never throws for what is missing. */
   check(): Promise<Check[]>
-  /** Makes the directories and learns the host's facts. @throws ProvostError `host_unfit` naming all that is missing. */
-  open(): Promise<void>
+  /**
+   * Makes the directories and learns the host's facts. Gives the directory that the worker keeps its own files in.
+   * @throws ProvostError `host_unfit` naming all that is missing.
+   */
+  open(): Promise<string>
 
   /** Changes with every boot: what a step did to mounts, links and processes is gone then. */
   bootId(): Promise<string>
-  /** Takes the kernel's lock on an open file for the life of this process. False: another process has it. */
-  lockFile(file: FileHandle): Promise<boolean>
+  /** Opens a file and takes the kernel's lock on it, which is held until it is closed. Undefined: another opener has it. */
+  lockFile(path: string): Promise<FileHandle | undefined>
   /** Ends every process that an earlier worker of this host started for an operation or a fill and left running. */
   endPredecessor(): Promise<void>
 

@@ -19,8 +19,10 @@ export type CommandOptions = {
   env?: Record<string, string>
   /** Exit codes that are an answer and not a failure; 0 always is. */
   okExitCodes?: number[]
-  /** Each new piece of its standard output, while it runs. */
+  /** Each new piece of the output that `follow` names, while it runs. */
   onOutput?(text: string): void
+  /** Its standard output unless said: bsdtar(1) lists on its standard error. */
+  follow?: 'stdout' | 'stderr'
   /** Appends both outputs to this file, which the command may keep open after it ended. */
   outputFile?: string
   /** An open file that the command gets as its descriptor 3. */
@@ -86,7 +88,7 @@ export function commandRunner({ commandPath, worker }: { commandPath: string; wo
         cleanup: false,
         reject: false,
       })
-      const follow = options.onOutput ? followFile(outputs.stdout, options.onOutput) : undefined
+      const follow = options.onOutput ? followFile(outputs[options.follow ?? 'stdout'], options.onOutput) : undefined
       const result = await child
       await follow?.end()
 

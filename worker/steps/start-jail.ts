@@ -3,7 +3,8 @@ import type { Step } from '../step.ts'
 export const startJail = {
   name: 'start-jail',
   title: 'Starting the jail',
-  timeoutMs: 60_000,
+  // With `/etc/rc`, where that is part of the jail's start.
+  timeoutMs: 10 * 60_000,
   weight: 10,
   async run({ host, jail, signal, learn }) {
     learn({ jid: await host.ensureJail(jail, signal) })

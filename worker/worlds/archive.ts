@@ -1,62 +1,69 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { access, readFile, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ProvostError } from '#shared/errors.ts'
-import type { RunCommand } from '../host/run-command.ts'
 import { download, downloadText } from './download.ts'
+import { architectureOf, refuseNewer } from './freebsd-version.ts'
+import { countEntries, unpack } from './unpack.ts'
 import type { ArchiveWorld } from './world.ts'
 import type { WorldMethod } from './world-method.ts'
 
-const timeoutMs = 3_600_000
-const gnuOptions = ['--xattrs', '--xattrs-include=*', '--warning=no-unknown-keyword']
+const releases = 'https://download.freebsd.org/ftp/releases'
+const trustedManifests = '/usr/local/share/freebsd/MANIFESTS'
 
 type Wanted = { sha256: string; entries?: number }
+/** Where an archive is, by path or by URL, and where its MANIFEST is. */
+type Source = { path?: string; url?: string; manifest?: string }
 
-/** A tar, checked before anything of it is unpacked. Its kind is for tar(1) to find out from its content. */
+/** A tar, checked before anything of it is unpacked. */
 export const archive: WorldMethod<ArchiveWorld> = async ({ world, directory, platform, run, signal, progress }) => {
-  const wanted = await wantedOf(world, signal)
+  if (world.release !== undefined) await refuseNewer(world.release, `World ${world.name}`, run, signal)
+  const source = await sourceOf(world, platform)
+  const wanted = await wantedOf(world, source, signal)
   const downloaded = join(directory, '.provost-download')
-  const file = world.path ?? downloaded
-  const unpackFrom = world.url ? 0.5 : 0
+  const file = source.path ?? downloaded
+  const unpackFrom = source.url ? 0.5 : 0
 
-  const sum = world.url
-    ? await download({ url: world.url, file, signal, progress: (done) => progress(done * unpackFrom) })
+  const sum = source.url
+    ? await download({ url: source.url, file, signal, progress: (done) => progress(done * unpackFrom) })
     : await sumOf(file, world, signal)
   if (sum !== wanted.sha256) {
-    const source = world.path ?? world.url
-    throw new ProvostError('checksum_mismatch', `The sha256 of ${source} is ${sum}; world ${world.name} needs ${wanted.sha256}.`)
+    const from = source.path ?? source.url
+    throw new ProvostError('checksum_mismatch', `The sha256 of ${from} is ${sum}; world ${world.name} needs ${wanted.sha256}.`)
   }
 
   const total = wanted.entries ?? (await countEntries(run, file, signal))
-  let unpacked = 0
-  const options = platform.startsWith('linux/') ? gnuOptions : []
-  const result = await tar(
-    run,
-    ['-x', '-v', '-p', '--numeric-owner', ...options, '-f', file, '-C', directory],
-    signal,
-    (text) => {
-      unpacked += text.split('\n').length - 1
-      progress(unpackFrom + (1 - unpackFrom) * Math.min(1, unpacked / total))
-    },
-  )
-  if (/Removing leading/.test(result.stderr)) throw unsafe(file, 'an absolute path')
+  const unpacked = (done: number) => progress(unpackFrom + (1 - unpackFrom) * done)
+  await unpack({ file, directory, platform, total, run, signal, progress: unpacked })
   await rm(downloaded, { force: true })
 }
 
+async function sourceOf(world: ArchiveWorld, platform: string): Promise<Source> {
+  const { path, url, manifest, sha256, release } = world
+  const given: Source = { ...(path ? { path } : {}), ...(url ? { url } : {}), ...(manifest ? { manifest } : {}) }
+  if (release === undefined) return given
+  const { machine, arch } = architectureOf(platform)
+  if (path === undefined) given.url ??= `${releases}/${machine}/${arch}/${release}-RELEASE/base.txz`
+  // A MANIFEST that came by package is worth more than one that came as the archive did: it is signed.
+  const trusted = join(world.manifests ?? trustedManifests, `${machine}-${arch}-${release}-RELEASE`)
+  const beside = given.path ? join(dirname(given.path), 'MANIFEST') : new URL('MANIFEST', given.url).href
+  if (manifest === undefined && (await isReadable(trusted))) given.manifest = trusted
+  else if (manifest === undefined && sha256 === undefined) given.manifest = beside
+  return given
+}
+
 /** What the archive must be: by the definition, or by its line in the MANIFEST. */
-async function wantedOf(world: ArchiveWorld, signal: AbortSignal): Promise<Wanted> {
-  if (world.manifest === undefined) return { sha256: world.sha256 ?? '' }
-  const text = world.manifest.startsWith('/')
-    ? await readSource(world.manifest, world)
-    : await downloadText(world.manifest, signal)
-  const name = basename(world.path ?? new URL(world.url ?? '').pathname)
+async function wantedOf(world: ArchiveWorld, { path, url, manifest }: Source, signal: AbortSignal): Promise<Wanted> {
+  if (manifest === undefined) return { sha256: world.sha256 ?? '' }
+  const text = manifest.startsWith('/') ? await readSource(manifest, world) : await downloadText(manifest, signal)
+  const name = basename(path ?? new URL(url ?? '').pathname)
   const line = manifestLine(text, name)
-  if (!line) throw new ProvostError('world_source_missing', `The manifest ${world.manifest} has no line for ${name}.`)
+  if (!line) throw new ProvostError('world_source_missing', `The manifest ${manifest} has no line for ${name}.`)
   // Both given: both must hold.
   if (world.sha256 !== undefined && world.sha256 !== line.sha256)
-    throw new ProvostError('checksum_mismatch', `The sha256 of world ${world.name} is not the one of ${world.manifest}.`)
+    throw new ProvostError('checksum_mismatch', `The sha256 of world ${world.name} is not the one of ${manifest}.`)
   return line
 }
 
@@ -88,31 +95,9 @@ async function ensureSource(path: string, { name }: ArchiveWorld): Promise<void>
   })
 }
 
-/** Reads the archive once through: damage and paths that lead out of the world are found before anything is unpacked. */
-async function countEntries(run: RunCommand, file: string, signal: AbortSignal): Promise<number> {
-  let entries = 0
-  let outside: string | undefined
-  await tar(run, ['-t', '-f', file], signal, (text) => {
-    const names = text.split('\n').slice(0, -1)
-    entries += names.length
-    outside ??= names.find((name) => name.startsWith('/') || name.split('/').includes('..'))
-  })
-  if (outside !== undefined) throw unsafe(file, outside)
-  return Math.max(1, entries)
-}
-
-function unsafe(file: string, what: string): ProvostError {
-  return new ProvostError('archive_invalid', `The archive ${file} leads out of the world: ${what}.`)
-}
-
-async function tar(run: RunCommand, args: string[], signal: AbortSignal, onOutput: (text: string) => void) {
-  try {
-    return await run('tar', args, { signal, timeoutMs, onOutput })
-  } catch (error) {
-    if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
-    // tar starts xz, zstd and the like itself.
-    const absent = /(\S+): Cannot exec/.exec(error.facts.logTail ?? '')?.[1]
-    if (absent) throw new ProvostError('program_missing', `tar needs ${absent}, which is not on this host.`, error.facts)
-    throw new ProvostError('archive_invalid', error.message, error.facts)
-  }
+function isReadable(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }

@@ -4,6 +4,9 @@ import { busybox } from './busybox.ts'
 import { debootstrap } from './debootstrap.ts'
 import { freeBytes } from './free-bytes.ts'
 import { makeNeutral } from './make-neutral.ts'
+import { makeNeutralFreebsd } from './make-neutral-freebsd.ts'
+import { pkgbase } from './pkgbase.ts'
+import { source } from './source.ts'
 import { tree } from './tree.ts'
 import type { World } from './world.ts'
 import type { FillContext } from './world-method.ts'
@@ -18,6 +21,7 @@ export async function fillDirectory(context: FillContext<World>): Promise<void> 
   }
   context.signal.throwIfAborted()
   if (context.platform.startsWith('linux/')) await makeNeutral(context.directory)
+  if (context.platform.startsWith('freebsd/')) await makeNeutralFreebsd(context)
 }
 
 function fillByMethod({ world, ...rest }: FillContext<World>): Promise<void> {
@@ -26,6 +30,10 @@ function fillByMethod({ world, ...rest }: FillContext<World>): Promise<void> {
       return debootstrap({ world, ...rest })
     case 'archive':
       return archive({ world, ...rest })
+    case 'source':
+      return source({ world, ...rest })
+    case 'pkgbase':
+      return pkgbase({ world, ...rest })
     case 'tree':
       return tree({ world, ...rest })
     case 'busybox':

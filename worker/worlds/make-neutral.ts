@@ -1,6 +1,6 @@
-import { lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ProvostError } from '#shared/errors.ts'
+import { ensureDirectory, etcOf, exists, isDirectory, putFile } from './world-files.ts'
 
 /** The host's resolver, and the one behind systemd-resolved's stub on 127.0.0.53, which a jail cannot reach. */
 const resolverFiles = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf']
@@ -13,8 +13,7 @@ export async function makeNeutral(directory: string): Promise<void> {
   // debootstrap in a Docker container leaves /proc as a link to itself.
   for (const name of ['proc', 'sys', 'dev']) await ensureDirectory(join(directory, name))
 
-  const etc = join(directory, 'etc')
-  if (!(await isDirectory(etc))) throw new ProvostError('archive_invalid', 'The world has no directory /etc.')
+  const etc = await etcOf(directory)
   await putFile(join(etc, 'resolv.conf'), await hostResolver())
   if (await exists(join(etc, 'hostname'))) await putFile(join(etc, 'hostname'), 'localhost\n')
   // machine-id(5): an empty file is filled at the first boot.
@@ -28,27 +27,4 @@ export async function makeNeutral(directory: string): Promise<void> {
 async function hostResolver(): Promise<string> {
   const texts = await Promise.all(resolverFiles.map((file) => readFile(file, 'utf8').catch(() => '')))
   return texts.find((text) => /^\s*nameserver\s+(?!127\.|::1\b)/m.test(text)) ?? texts[0] ?? ''
-}
-
-async function ensureDirectory(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined)
-  if (found?.isDirectory()) return
-  if (found && !found.isSymbolicLink())
-    throw new ProvostError('archive_invalid', `The world has a file where the directory ${path} must be.`)
-  await rm(path, { force: true })
-  await mkdir(path, { mode: 0o755 })
-}
-
-/** In place of whatever is there, a link included. */
-async function putFile(path: string, content: string): Promise<void> {
-  await rm(path, { recursive: true, force: true })
-  await writeFile(path, content, { flag: 'wx', mode: 0o644 })
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await lstat(path).catch(() => undefined)) !== undefined
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false
 }

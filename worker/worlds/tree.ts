@@ -1,15 +1,20 @@
-import { lstat, opendir, realpath } from 'node:fs/promises'
+import { lstat, opendir, realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, ProvostError } from '#shared/errors.ts'
+import { pack, unpack } from './unpack.ts'
 import type { TreeWorld } from './world.ts'
-import type { WorldMethod } from './world-method.ts'
+import type { FillContext, WorldMethod } from './world-method.ts'
 
 const timeoutMs = 3_600_000
 
 /** A copy of a directory with owners, times, links and attributes; what is mounted below it stays out. */
-export const tree: WorldMethod<TreeWorld> = async ({ world, directory, run, signal, progress }) => {
-  const source = await sourceOf(world)
-  const total = await countEntries(source, (await lstat(source)).dev, signal)
+export const tree: WorldMethod<TreeWorld> = async (context) => {
+  const source = await sourceOf(context.world)
+  const total = await countEntries(source, (await lstat(source)).dev, context.signal)
+  return context.platform.startsWith('freebsd/') ? copyByTar(source, total, context) : copyByCp(source, total, context)
+}
+
+async function copyByCp(source: string, total: number, { directory, run, signal, progress }: FillContext<TreeWorld>) {
   let copied = 0
   await run('cp', ['-a', '-x', '-v', `${source}/.`, directory], {
     signal,
@@ -19,6 +24,23 @@ export const tree: WorldMethod<TreeWorld> = async ({ world, directory, run, sign
       progress(copied / total)
     },
   })
+}
+
+/**
+ * cp(1) of FreeBSD makes a file of its own of each hard link, and /rescue alone has 150 names for one large file. tar keeps
+ * links and file flags; its archive lies in the new tree for as long as it takes.
+ */
+async function copyByTar(source: string, total: number, context: FillContext<TreeWorld>): Promise<void> {
+  const { directory, platform, run, signal, progress } = context
+  const file = join(directory, '.provost-tree')
+  try {
+    const half = (done: number) => progress(Math.min(1, done) / 2)
+    const packed = await pack({ source, file, platform, run, signal }, (entries) => half(entries / total))
+    const unpacked = (done: number) => progress(0.5 + done / 2)
+    await unpack({ file, directory, platform, total: packed, run, signal, progress: unpacked })
+  } finally {
+    await rm(file, { force: true })
+  }
 }
 
 async function sourceOf({ name, path }: TreeWorld): Promise<string> {

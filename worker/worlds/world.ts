@@ -17,7 +17,14 @@ export const DebootstrapWorld = z.strictObject({
 })
 export type DebootstrapWorld = z.infer<typeof DebootstrapWorld>
 
-/** A tar of any compression that tar(1) knows, checked against a sha256 or against the line of a FreeBSD MANIFEST. */
+/** A release of FreeBSD, without its patch level: `14.4`. */
+const Release = z.string().regex(/^\d{1,2}\.\d{1,2}$/, 'must be a release of FreeBSD, like 14.4')
+
+/**
+ * A tar of any compression that tar(1) knows, checked against a sha256 or against the line of a FreeBSD MANIFEST.
+ * With `release` it is FreeBSD's base.txz: the official one unless `path` or `url` says where it is, checked against the
+ * trusted MANIFEST of the package freebsd-release-manifests where that is installed, else against the one beside it.
+ */
 export const ArchiveWorld = z
   .strictObject({
     ...common,
@@ -27,10 +34,58 @@ export const ArchiveWorld = z
     sha256: Sha256.optional(),
     /** Path or URL of a MANIFEST, which has name, sha256 and entry count of each archive. */
     manifest: z.union([AbsolutePath, z.url({ protocol: /^https?$/ })]).optional(),
+    release: Release.optional(),
+    /** Where trusted MANIFESTs are, if not in /usr/local/share/freebsd/MANIFESTS. */
+    manifests: AbsolutePath.optional(),
   })
-  .refine((world) => (world.path === undefined) !== (world.url === undefined), { message: 'needs one of path and url' })
-  .refine((world) => world.sha256 !== undefined || world.manifest !== undefined, { message: 'needs sha256 or manifest' })
+  .refine(({ path, url }) => path === undefined || url === undefined, { message: 'needs one of path and url' })
+  .refine(({ path, url, release }) => path !== undefined || url !== undefined || release !== undefined, {
+    message: 'needs one of path and url, or a release of FreeBSD',
+  })
+  .refine(({ sha256, manifest, release }) => sha256 !== undefined || manifest !== undefined || release !== undefined, {
+    message: 'needs sha256 or manifest, or a release of FreeBSD',
+  })
+  .refine(({ manifests, release }) => manifests === undefined || release !== undefined, { message: 'manifests needs release' })
 export type ArchiveWorld = z.infer<typeof ArchiveWorld>
+
+const MachineName = z.string().regex(/^[a-z][a-z0-9_]*$/, 'must be a name like amd64')
+
+/** build(7): `make installworld` and what goes with it, of a source tree that was built, or is built first. */
+export const SourceWorld = z.strictObject({
+  ...common,
+  method: z.literal('source'),
+  path: AbsolutePath.default('/usr/src'),
+  /** Whether to build it first, which takes hours the first time. */
+  buildworld: z.boolean().default(false),
+  /** The object tree. It stays, so that a build that failed goes on where it was. */
+  objects: AbsolutePath.default('/usr/obj'),
+  /** How many jobs make(1) runs at once; as many as there are CPUs, unless said. */
+  jobs: z.int().positive().optional(),
+  target: MachineName.optional(),
+  targetArch: MachineName.optional(),
+})
+export type SourceWorld = z.infer<typeof SourceWorld>
+
+/** freebsd-base(7): the base system's own packages, from 15.0 on. */
+export const PkgbaseWorld = z.strictObject({
+  ...common,
+  method: z.literal('pkgbase'),
+  release: Release.refine((release) => Number(release.split('.')[0]) >= 15, {
+    message: 'must be 15.0 or later: older releases have no packages for jails; use method archive',
+  }),
+  /** The packages of the release as it was, or with all that was mended since. */
+  branch: z.enum(['release', 'latest']).default('release'),
+  /** The set of packages, without FreeBSD-set- before it. */
+  set: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name like minimal-jail')
+    .default('base-jail'),
+  /** Where packages come from, before `/FreeBSD:15:amd64/…`, if not pkg.FreeBSD.org. */
+  mirror: z.url({ protocol: /^https?$/ }).optional(),
+  /** The directory with the keys that packages are signed with. */
+  keys: AbsolutePath.default('/usr/share/keys'),
+})
+export type PkgbaseWorld = z.infer<typeof PkgbaseWorld>
 
 /** A copy of a directory. */
 export const TreeWorld = z.strictObject({ ...common, method: z.literal('tree'), path: AbsolutePath })
@@ -40,12 +95,34 @@ export type TreeWorld = z.infer<typeof TreeWorld>
 export const BusyboxWorld = z.strictObject({ ...common, method: z.literal('busybox') })
 export type BusyboxWorld = z.infer<typeof BusyboxWorld>
 
-export const World = z.discriminatedUnion('method', [DebootstrapWorld, ArchiveWorld, TreeWorld, BusyboxWorld])
+export const World = z.discriminatedUnion('method', [
+  DebootstrapWorld,
+  ArchiveWorld,
+  SourceWorld,
+  PkgbaseWorld,
+  TreeWorld,
+  BusyboxWorld,
+])
 export type World = z.infer<typeof World>
 
-/** The sha256 of a world's definition: what it is made of, not when it is made. */
+const methodsByRuntime = {
+  freebsd: ['source', 'archive', 'pkgbase', 'tree'],
+  linux: ['debootstrap', 'archive', 'tree', 'busybox'],
+} as const satisfies Record<string, World['method'][]>
+
+/** Why a world cannot be made on hosts of this runtime: which field is at fault, and how. */
+export function misfit(world: World, runtime: keyof typeof methodsByRuntime): { field: string; message: string } | undefined {
+  const methods: readonly string[] = methodsByRuntime[runtime]
+  if (!methods.includes(world.method))
+    return { field: 'method', message: `${world.method} makes no world for runtime ${runtime}; use one of ${methods.join(', ')}` }
+  if (runtime === 'linux' && world.method === 'archive' && world.release !== undefined)
+    return { field: 'release', message: 'is one of FreeBSD, which runs on no host of runtime linux' }
+  return undefined
+}
+
+/** The sha256 of a world's definition: what it is made of, not when or how fast it is made. */
 export function worldDigest(world: World): string {
-  const { prefill: _, ...definition } = world
+  const { prefill: _, jobs: __, ...definition } = { jobs: undefined, ...world }
   const sorted = Object.fromEntries(Object.entries(definition).sort(([a], [b]) => (a < b ? -1 : 1)))
   return createHash('sha256').update(JSON.stringify(sorted)).digest('hex')
 }

@@ -1,0 +1,136 @@
+import { type Answer, failed, findJail, type Kernel, type Link, notKnown, type Program } from './kernel.ts'
+
+/** ifconfig(8), as far as a jail needs it. */
+export function ifconfigProgram(kernel: Kernel): Program {
+  return (args) => {
+    const inJail = args[0] === '-j'
+    const jail = inJail ? findJail(kernel, args[1] ?? '') : undefined
+    if (inJail && (!jail || jail.dyingFor !== undefined)) return failed(`ifconfig: jail "${args[1]}" not found`)
+    const vnet = jail?.vnet ? jail.jid : 0
+    const [name = '', verb, ...rest] = inJail ? args.slice(2) : args
+    const visible = kernel.links.filter((link) => link.vnet === vnet)
+    if (name === '-a') return { stdout: visible.map((link) => shown(kernel, link)).join('') }
+    if (verb === 'create') return create(kernel, name, rest)
+    const link = visible.find((each) => each.name === name)
+    if (!link) return failed(`ifconfig: interface ${name} does not exist`)
+    return act(kernel, link, verb, rest)
+  }
+}
+
+function act(kernel: Kernel, link: Link, verb: string | undefined, rest: string[]): Answer {
+  const [value = ''] = rest
+  switch (verb) {
+    case undefined:
+      return { stdout: shown(kernel, link) }
+    case 'inet':
+    case 'inet6':
+      return address(link, verb, rest)
+    case 'name':
+      if (kernel.links.some(({ name, vnet }) => name === value && vnet === link.vnet))
+        return failed('ifconfig: ioctl SIOCSIFNAME (set name): File exists')
+      if (value.length > 15) return notKnown('an interface name of more than 15 characters')
+      for (const bridge of kernel.links) bridge.members = bridge.members.map((member) => (member === link.name ? value : member))
+      link.name = value
+      return { stdout: `${value}\n` }
+    case 'ether':
+      link.ether = value
+      return {}
+    case 'up':
+      link.up = true
+      return {}
+    case 'addm':
+      if (!kernel.links.some(({ name, vnet }) => name === value && vnet === link.vnet))
+        return failed(`ifconfig: BRDGADD ${value}: No such file or directory`)
+      if (link.kind !== 'bridge') return notKnown('addm of what is no bridge')
+      link.members.push(value)
+      return {}
+    case 'vnet':
+      return moveIn(kernel, link, value)
+    case '-vnet':
+      return notKnown('ifconfig -vnet by the product')
+    case 'destroy':
+      return destroy(kernel, link)
+    default:
+      return notKnown(`ifconfig ${link.name} ${verb}`)
+  }
+}
+
+function address(link: Link, family: 'inet' | 'inet6', words: string[]): Answer {
+  const [text = '', ...rest] = words
+  const [bare = '', length] = text.split('/')
+  const widest = family === 'inet' ? 32 : 128
+  const prefix = length !== undefined ? Number(length) : widest
+  if (prefix > widest) return failed(`ifconfig: ${text}: bad value (width too large)`)
+  const at = link.addresses.findIndex((each) => each.address === bare)
+  if (rest.includes('-alias')) {
+    if (at === -1) return failed("ifconfig: ioctl (SIOCDIFADDR): Can't assign requested address")
+    link.addresses.splice(at, 1)
+    return {}
+  }
+  if (!rest.includes('alias') && !rest.includes('up')) return notKnown(`ifconfig ${link.name} ${family} ${words.join(' ')}`)
+  if (at !== -1) link.addresses.splice(at, 1)
+  link.addresses.push({ family, address: bare, prefix })
+  link.up = true
+  return {}
+}
+
+function create(kernel: Kernel, name: string, rest: string[]): Answer {
+  const numbered = /^bridge\d+$/.test(name)
+  if (name === 'epair') {
+    const number = kernel.nextEpair++
+    const [a, b] = [newLink(`epair${number}a`, 'epair'), newLink(`epair${number}b`, 'epair')]
+    Object.assign(a, { peer: b })
+    Object.assign(b, { peer: a })
+    if (rest[0] === 'description' && rest[1]) a.description = rest[1]
+    else if (rest.length > 0) return notKnown(`ifconfig epair create ${rest.join(' ')}`)
+    kernel.links.push(a, b)
+    return { stdout: `${a.name}\n` }
+  }
+  if (name !== 'bridge' && !numbered) return notKnown(`ifconfig ${name} create`)
+  const free = (number: number): string =>
+    kernel.links.some((each) => each.name === `bridge${number}`) ? free(number + 1) : `bridge${number}`
+  const made = numbered ? name : free(0)
+  if (kernel.links.some((each) => each.name === made)) return failed(`ifconfig: SIOCIFCREATE2 (${made}): File exists`)
+  kernel.links.push(newLink(made, 'bridge'))
+  return { stdout: `${made}\n` }
+}
+
+function newLink(name: string, kind: Link['kind']): Link {
+  return { name, kind, up: false, addresses: [], members: [], ether: '02:00:00:00:00:00', vnet: 0 }
+}
+
+function moveIn(kernel: Kernel, link: Link, which: string): Answer {
+  const jail = findJail(kernel, which)
+  if (!jail || jail.dyingFor !== undefined) return failed(`ifconfig: jail "${which}" not found`)
+  if (!jail.vnet) return notKnown('moving an interface into a jail without vnet')
+  Object.assign(link, { vnet: jail.jid, addresses: [] })
+  return {}
+}
+
+/** Destroying an end of an epair destroys both, wherever the other is. */
+function destroy(kernel: Kernel, link: Link): Answer {
+  if (link.kind !== 'epair' && link.kind !== 'bridge') return failed(`ifconfig: SIOCIFDESTROY: Invalid argument`)
+  for (const each of [link, link.peer].filter((end) => end !== undefined)) {
+    kernel.links.splice(kernel.links.indexOf(each), 1)
+    for (const bridge of kernel.links) bridge.members = bridge.members.filter((member) => member !== each.name)
+  }
+  return {}
+}
+
+function shown(_kernel: Kernel, { name, kind, up, description, addresses, members, ether }: Link): string {
+  const flags = `${up ? '8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST>' : '8802<BROADCAST,SIMPLEX,MULTICAST>'} metric 0 mtu 1500`
+  const lines = [
+    ...(description ? [`description: ${description}`] : []),
+    ...(kind === 'loop' ? [] : [`ether ${ether}`]),
+    ...addresses.map(({ family, address, prefix }) =>
+      family === 'inet' ? `inet ${address} netmask ${maskOf(prefix)}` : `inet6 ${address} prefixlen ${prefix}`,
+    ),
+    ...members.map((member) => `member: ${member} flags=143<LEARNING,DISCOVER,AUTOEDGE,AUTOPTP>`),
+    ...(kind === 'ether' ? [] : [`groups: ${kind === 'loop' ? 'lo' : kind}`]),
+  ]
+  return `${name}: flags=${flags}\n${lines.map((line) => `\t${line}\n`).join('')}`
+}
+
+function maskOf(prefix: number): string {
+  return `0x${(prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0).toString(16).padStart(8, '0')}`
+}

@@ -1,0 +1,214 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { appendFileSync, closeSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
+import type { CommandOptions, CommandResult, RunCommand } from '../../../worker/host/run-command.ts'
+import { ifconfigProgram } from './ifconfig-program.ts'
+import { jailProgram } from './jail-program.ts'
+import { jlsProgram } from './jls-program.ts'
+import { type Answer, failed, findJail, type Kernel, type KernelJail, notKnown, type Program } from './kernel.ts'
+import {
+  chflagsProgram,
+  devfsProgram,
+  mountProgram,
+  psProgram,
+  rctlProgram,
+  sysctlProgram,
+  sysrcProgram,
+  umountProgram,
+} from './small-programs.ts'
+import { zfsProgram } from './zfs-program.ts'
+
+type Matcher = string | RegExp | ((args: string[]) => boolean)
+type Injection = { program: string; matcher: Matcher; answer: Answer; times: number }
+
+/** What a command in a jail does where it is not really run: the last word of its arguments may say how it ends. */
+export type InJail = (jail: KernelJail, argv: string[]) => Answer & { console?: string }
+
+export type SimulatedFreebsd = ReturnType<typeof simulatedFreebsd>
+
+/**
+ * A FreeBSD host without FreeBSD: it answers the commands of the runtime as the manual pages and the transcripts of jail(8)
+ * say, keeps jails, interfaces, mounts, datasets and rules in memory, and real files below `directory`. What is not known of
+ * FreeBSD it refuses to answer. `inJail`: in place of really running a jail's commands, in a chroot(2).
+ */
+export function simulatedFreebsd(directory: string, inJail?: InJail) {
+  const commands: string[][] = []
+  const injections: Injection[] = []
+  let amended: Record<string, string | string[]> = {}
+  const store = join(directory, 'snapshots')
+  mkdirSync(store, { recursive: true })
+
+  const kernel: Kernel = {
+    jails: new Map(),
+    nextJid: 1,
+    links: [
+      { name: 'em0', kind: 'ether', up: true, addresses: [], members: [], ether: '02:00:00:00:00:01', vnet: 0 },
+      { name: 'lo0', kind: 'loop', up: true, addresses: [], members: [], ether: '', vnet: 0 },
+    ],
+    nextEpair: 0,
+    mounts: [{ device: '/dev/ada0p2', point: '/', fsType: 'ufs' }],
+    busyMounts: new Set(),
+    datasets: new Map([['tank', { mountpoint: join(directory, 'tank'), mounted: true }]]),
+    snapshots: new Map(),
+    busyDatasets: new Map(),
+    rules: [],
+    sysctl: new Map([
+      ['kern.racct.enable', '1'],
+      ['kern.boot_id', '4c8609698ad1a11cdc00cf6eb7d954e1'],
+    ]),
+    rcConf: new Map(),
+    devfsRules: new Map([
+      ['1', '100 hide\n'],
+      ['4', '100 include 1\n200 include 2\n300 include 3\n400 path fuse unhide\n500 path zfs unhide\n'],
+      ['5', '100 include 4\n200 path pf unhide\n'],
+    ]),
+    immutable: new Set(),
+    dyingFor: 0,
+    host: async (program, args) => complete(await answer(program, args, {})),
+    inJail: inJail ? pretend(inJail) : reallyRun,
+    leaveInJail: inJail ? (jail, argv, log) => void leavePretended(inJail, jail, argv, log) : reallyLeave,
+    amend: (parameters) => {
+      amended = { ...amended, ...parameters }
+    },
+  }
+
+  const programs: Record<string, Program> = {
+    jail: jailProgram(kernel),
+    jls: jlsProgram(kernel, () => amended),
+    ifconfig: ifconfigProgram(kernel),
+    zfs: zfsProgram(kernel, store),
+    rctl: rctlProgram(kernel),
+    mount: mountProgram(kernel),
+    umount: umountProgram(kernel),
+    ps: psProgram(kernel),
+    sysctl: sysctlProgram(kernel),
+    sysrc: sysrcProgram(kernel),
+    devfs: devfsProgram(kernel),
+    chflags: chflagsProgram(kernel),
+    route: () => ({}),
+    sync: () => ({}),
+    'freebsd-version': () => ({ stdout: '14.4-RELEASE-p10\n' }),
+    rm: (args) => {
+      const [flags, path = ''] = args
+      if (flags !== '-rfx') return notKnown(`rm ${args.join(' ')}`)
+      const fixed = [...kernel.immutable].find((file) => file.startsWith(`${path}/`))
+      if (fixed) return failed(`rm: ${fixed}: Operation not permitted`)
+      if (kernel.mounts.some(({ point }) => point.startsWith(`${path}/`))) throw new Error(`rm of ${path} through a mount`)
+      rmSync(path, { recursive: true, force: true })
+      return {}
+    },
+    tar: (args) => {
+      const { status, stderr } = spawnSync('tar', args, { encoding: 'utf8' })
+      return { exitCode: status ?? 1, stderr }
+    },
+    daemon: (args, options) => {
+      const [jexec, clean, which = '', ...argv] = args
+      if (jexec !== 'jexec' || clean !== '-l') return notKnown(`daemon ${args.join(' ')}`)
+      const jail = findJail(kernel, which)
+      // daemon(8) has gone to the background when jexec(8) finds that there is no such jail.
+      if (jail && jail.dyingFor === undefined) kernel.leaveInJail(jail, argv, options.outputFile)
+      return {}
+    },
+  }
+
+  async function answer(program: string, args: string[], options: CommandOptions): Promise<Answer> {
+    commands.push([program, ...args])
+    const injection = injections.find((each) => each.times > 0 && each.program === program && matches(each.matcher, args))
+    if (injection) {
+      injection.times -= 1
+      return injection.answer
+    }
+    const run = programs[program]
+    if (!run) throw new ProvostError('program_missing', `The program ${program} is not in /simulated.`)
+    return run(args, options)
+  }
+
+  const run: RunCommand = async (program, args, options = {}) => {
+    options.signal?.throwIfAborted()
+    const given = await answer(program, args, options)
+    const command = [program, ...args].join(' ')
+    // It hangs: until its time is up, or whoever waits for it gives up.
+    if (!('exitCode' in given) && given.stdout === undefined && given.stderr === hangs) {
+      await ended(options)
+      options.signal?.throwIfAborted()
+      throw new ProvostError('command_failed', `${program} did not end in its time.`, { command, logTail: '' })
+    }
+    const result = complete(given)
+    if (options.outputFile) appendFileSync(options.outputFile, result.stdout + result.stderr)
+    if (result.exitCode === 0 || options.okExitCodes?.includes(result.exitCode)) return result
+    const last = (result.stderr.trim() || result.stdout.trim()).split('\n').at(-1)
+    throw new ProvostError('command_failed', `${program} ended with exit code ${result.exitCode}${last ? `: ${last}` : '.'}`, {
+      command,
+      exitCode: result.exitCode,
+      logTail: result.stdout + result.stderr,
+    })
+  }
+
+  return {
+    run,
+    kernel,
+    /** Every command in its order, those that jail(8) started among them. */
+    commands,
+    /** Makes the next commands that match give this answer in place of their own. */
+    fail: (program: string, matcher: Matcher, given: Answer, times = Number.POSITIVE_INFINITY) =>
+      void injections.push({ program, matcher, answer: { exitCode: 1, ...given }, times }),
+    hang: (program: string, matcher: Matcher) =>
+      void injections.push({ program, matcher, answer: { stderr: hangs }, times: Number.POSITIVE_INFINITY }),
+    heal: () => void injections.splice(0),
+  }
+}
+
+const hangs = '\0hangs'
+
+function matches(matcher: Matcher, args: string[]): boolean {
+  if (typeof matcher === 'function') return matcher(args)
+  const line = args.join(' ')
+  return typeof matcher === 'string' ? line.includes(matcher) : matcher.test(line)
+}
+
+function complete({ exitCode = 0, stdout = '', stderr = '' }: Answer): CommandResult {
+  return { exitCode, stdout, stderr }
+}
+
+function ended({ signal, timeoutMs }: CommandOptions): Promise<void> {
+  return new Promise((resolve) => {
+    if (timeoutMs !== undefined) setTimeout(resolve, timeoutMs)
+    signal?.addEventListener('abort', () => resolve())
+  })
+}
+
+function pretend(inJail: InJail): Kernel['inJail'] {
+  return async (jail, argv, log) => {
+    const { console: text, ...given } = inJail(jail, argv)
+    if (log && text) appendFileSync(log, text)
+    return { exitCode: 0, ...given }
+  }
+}
+
+function leavePretended(inJail: InJail, jail: KernelJail, argv: string[], log: string | undefined): void {
+  const { console: text, exitCode } = inJail(jail, argv)
+  if (log && text) appendFileSync(log, text)
+  if (exitCode === undefined) jail.processes.add({ pid: 50_000 + jail.jid, command: argv.join(' ') })
+}
+
+const environment = { PATH: '/bin:/usr/bin', HOME: '/', TERM: 'dumb' }
+
+async function reallyRun(jail: KernelJail, argv: string[], log: string | undefined): Promise<Answer> {
+  const output = log ? openSync(log, 'a', 0o600) : 'ignore'
+  const child = spawn('chroot', [jail.path, ...argv], { stdio: ['ignore', output, output], env: environment, detached: true })
+  if (typeof output === 'number') closeSync(output)
+  const exitCode = await new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
+  return { exitCode }
+}
+
+function reallyLeave(jail: KernelJail, argv: string[], log: string | undefined): void {
+  const output = log ? openSync(log, 'a', 0o600) : 'ignore'
+  const child = spawn('chroot', [jail.path, ...argv], { stdio: ['ignore', output, output], env: environment, detached: true })
+  if (typeof output === 'number') closeSync(output)
+  const process = { pid: child.pid ?? 0, command: argv.join(' '), child }
+  jail.processes.add(process)
+  child.once('exit', () => jail.processes.delete(process))
+  child.once('error', () => jail.processes.delete(process))
+  child.unref()
+}

@@ -1,0 +1,108 @@
+import { type Answer, failed, findJail, type Kernel, notKnown, type Program } from './kernel.ts'
+
+const disabled = 'rctl: RACCT/RCTL present, but disabled; enable using kern.racct.enable=1 tunable'
+
+/** rctl(8). Rules are kept by the jail's name, whether there is such a jail or not. */
+export function rctlProgram(kernel: Kernel): Program {
+  return (args) => {
+    if (kernel.sysctl.get('kern.racct.enable') !== '1') return failed(disabled)
+    const [flag = '', rule = ''] = args
+    if (flag === '-a') {
+      if (!/^jail:[^:]+:(memoryuse|maxproc|pcpu):deny=\d+$/.test(rule))
+        return failed(`rctl: failed to add rule '${rule}': Invalid argument`)
+      // Another amount is another rule.
+      if (!kernel.rules.includes(rule)) kernel.rules.push(rule)
+      return {}
+    }
+    if (flag === '-r') {
+      const left = kernel.rules.filter((each) => !each.startsWith(`${rule}:`))
+      if (left.length === kernel.rules.length) return failed(`rctl: failed to remove rule '${rule}': No such process`)
+      kernel.rules = left
+      return {}
+    }
+    if (flag.startsWith('-')) return notKnown(`rctl ${args.join(' ')}`)
+    return {
+      stdout: kernel.rules
+        .filter((each) => each.startsWith(`${flag}:`))
+        .map((each) => `${each}\n`)
+        .join(''),
+    }
+  }
+}
+
+export function mountProgram(kernel: Kernel): Program {
+  return (args) => {
+    if (args.join(' ') !== '-p') return notKnown(`mount ${args.join(' ')}`)
+    return { stdout: kernel.mounts.map(({ device, point, fsType }) => `${device}\t${point}\t${fsType}\trw\t0 0\n`).join('') }
+  }
+}
+
+export function umountProgram(kernel: Kernel): Program {
+  return (args) => {
+    const point = args.at(-1) ?? ''
+    if (args.length > 1) return notKnown(`umount ${args.join(' ')}`)
+    const at = kernel.mounts.findLastIndex((mount) => mount.point === point)
+    if (at === -1) return failed(`umount: ${point}: not a file system root directory`)
+    if (kernel.busyMounts.has(point)) return failed(`umount: unmount of ${point} failed: Device busy`)
+    kernel.mounts.splice(at, 1)
+    return {}
+  }
+}
+
+/** ps(1) -J: exit code 1 and nothing where the jail has no process. */
+export function psProgram(kernel: Kernel): Program {
+  return (args) => {
+    if (args.join(' ').replace(/\d+/, 'N') !== '-ww -J N -o pid= -o jid= -o command=') return notKnown(`ps ${args.join(' ')}`)
+    const jail = findJail(kernel, args[2] ?? '')
+    const lines = [...(jail?.processes ?? [])].map(({ pid, command, jid }) => `${pid} ${jid ?? jail?.jid} ${command}\n`)
+    return lines.length > 0 ? { stdout: lines.join('') } : { exitCode: 1 }
+  }
+}
+
+export function sysctlProgram(kernel: Kernel): Program {
+  return (args) => {
+    const name = args.at(-1) ?? ''
+    const value = kernel.sysctl.get(name)
+    if (!args.includes('-n')) return notKnown(`sysctl ${args.join(' ')}`)
+    if (value === undefined) return failed(`sysctl: unknown oid '${name}'`)
+    // What is no number or text is printed with -x only.
+    if (name === 'kern.boot_id') return { stdout: args.includes('-x') ? `Format: Length:16 Dump:0x${value}\n` : '' }
+    return { stdout: `${value}\n` }
+  }
+}
+
+/** sysrc(8): reading with -i, setting, and += which adds a word once. */
+export function sysrcProgram(kernel: Kernel): Program {
+  return (args) => {
+    const words = args.filter((arg) => !arg.startsWith('-'))
+    if (args.some((arg) => arg.startsWith('-') && arg !== '-i' && arg !== '-n')) return notKnown(`sysrc ${args.join(' ')}`)
+    const lines = words.map((word): string => {
+      const [, name = '', op, value = ''] = /^([^=+]+)(\+?=)?(.*)$/s.exec(word) ?? []
+      const before = kernel.rcConf.get(name)
+      if (op === '=') kernel.rcConf.set(name, value)
+      if (op === '+=') kernel.rcConf.set(name, [...new Set([...(before ?? '').split(' ').filter(Boolean), value])].join(' '))
+      if (op) return `${name}: ${before ?? ''} -> ${kernel.rcConf.get(name)}\n`
+      if (before === undefined) return ''
+      return args.includes('-n') ? `${before}\n` : `${name}: ${before}\n`
+    })
+    return { stdout: lines.join('') }
+  }
+}
+
+export function devfsProgram(kernel: Kernel): Program {
+  return (args) => {
+    const [rule, s, number = '', show] = args
+    if (rule !== 'rule' || s !== '-s' || show !== 'show') return notKnown(`devfs ${args.join(' ')}`)
+    return { stdout: kernel.devfsRules.get(number) ?? '' }
+  }
+}
+
+/** chflags(1) -R: links are not followed. */
+export function chflagsProgram(kernel: Kernel): Program {
+  return (args): Answer => {
+    const [r, flags, path = ''] = args
+    if (r !== '-R' || flags !== 'noschg') return notKnown(`chflags ${args.join(' ')}`)
+    for (const file of [...kernel.immutable]) if (file === path || file.startsWith(`${path}/`)) kernel.immutable.delete(file)
+    return {}
+  }
+}

@@ -1,0 +1,55 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
+import type { WorkerConfig } from '../config.ts'
+import { includeLine } from '../host/freebsd/boot.ts'
+import { layoutOf } from '../host/freebsd/layout.ts'
+import type { RunCommand } from '../host/run-command.ts'
+import type { NamedCheck } from './check-result.ts'
+import { checkClock } from './clock.ts'
+import { checkFreeSpace } from './free-space.ts'
+import { checkRelease } from './freebsd-advisories.ts'
+import { checkBoot, checkInclude } from './freebsd-host.ts'
+import { checkWorldPrograms } from './world-programs.ts'
+
+type Deps = { run: RunCommand; config: WorkerConfig }
+
+/**
+ * What a person should know of a host beside what a worker cannot do without: `HostRuntime.check` has that, and a worker
+ * refuses to start on it; none of these keeps a worker from its running jails. A check here takes the place of one there
+ * that has its name.
+ */
+export async function adviceChecks({ run, config }: Deps): Promise<NamedCheck[]> {
+  const common: NamedCheck[] = [
+    ['worlds', () => checkWorldPrograms(config)],
+    ['free space', () => checkFreeSpace(config.root, run)],
+    ['clock', () => checkClock(config.redisUrl)],
+  ]
+  if (config.runtime !== 'freebsd') return common
+  const enrolled = await enrolledDirectory({ run, config })
+  const bootChecks = enrolled ? checksAfterEnrolment(enrolled, { run, config }) : []
+  return [['release', () => checkRelease(run)], ...bootChecks, ...common]
+}
+
+/** What the first start of a worker arranges must still be there: else jails do not come back at boot. */
+function checksAfterEnrolment(directory: string, { run, config }: Deps): NamedCheck[] {
+  const line = includeLine(layoutOf(realpathSync(directory)).include)
+  const include = { jailConf: join(config.etcDir, 'jail.conf'), line, enrolled: true }
+  return [
+    ['boot', () => checkBoot({ run, config }, true)],
+    ['jail.conf', () => checkInclude({ run, config }, include)],
+  ]
+}
+
+/** Where a worker that has started here before keeps its things; undefined when none has. */
+async function enrolledDirectory({ run, config: { root } }: Deps): Promise<string | undefined> {
+  const directory = root.startsWith('/') ? root : await mountpointOf(root, run)
+  return directory && existsSync(join(directory, 'journal')) ? directory : undefined
+}
+
+async function mountpointOf(dataset: string, run: RunCommand): Promise<string | undefined> {
+  const value = await run('zfs', ['get', '-H', '-o', 'value', 'mountpoint', dataset]).then(
+    ({ stdout }) => stdout.trim(),
+    () => undefined,
+  )
+  return value?.startsWith('/') ? value : undefined
+}

@@ -1,0 +1,40 @@
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
+import type { RunCommand } from '../host/run-command.ts'
+import { freeBytes } from '../worlds/free-bytes.ts'
+import { fault, fine, type Result } from './check-result.ts'
+
+/** A base.txz and the tree that comes out of it, and as much again for what the first jails write. */
+export const neededBytes = 3 * 1024 ** 3
+
+/** Whether there is room where the worlds and jails lie. `root` is a directory or a ZFS dataset, and need not be there yet. */
+export async function checkFreeSpace(root: string, run: RunCommand, needed = neededBytes): Promise<Result> {
+  const place = root.startsWith('/') ? existingAbove(root) : root
+  const free = root.startsWith('/') ? await freeBytes(place) : await availableTo(root, run)
+  if (free >= needed) return fine(`${gibibytes(free)} are free in ${place}.`)
+  return fault(
+    `Only ${gibibytes(free)} are free in ${place}, and worlds and jails need at least ${gibibytes(needed)}.`,
+    'Free some space, or put root on a larger disk.',
+  )
+}
+
+/** zfs(8): what a dataset may still take, by its own quota and those above; a new one has what its parent has. */
+async function availableTo(dataset: string, run: RunCommand): Promise<number> {
+  const list = (name: string) => run('zfs', ['list', '-H', '-p', '-o', 'available', name])
+  const parent = dataset.slice(0, dataset.lastIndexOf('/'))
+  try {
+    return Number((await list(dataset)).stdout)
+  } catch (error) {
+    if (parent === '' || !(error instanceof ProvostError) || error.code !== 'command_failed') throw error
+    return availableTo(parent, run)
+  }
+}
+
+function existingAbove(path: string): string {
+  return existsSync(path) ? path : existingAbove(dirname(path))
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`
+}

@@ -1,0 +1,57 @@
+import { mkdir } from 'node:fs/promises'
+import { inPool } from '#shared/addresses.ts'
+import { ProvostError } from '#shared/errors.ts'
+import { ensureInclude } from './boot.ts'
+import type { FreebsdHost } from './freebsd-host.ts'
+import { bare, readInterfaces } from './interfaces.ts'
+import { bridgeName } from './vnet.ts'
+
+/** What a host needs once, so that jails can be made and come back at boot. All of it may be repeated. */
+export async function enrol(host: FreebsdHost): Promise<void> {
+  const { dataset, roots, worlds, jails, boot } = host.layout
+  for (const name of dataset ? ['worlds', 'roots'] : []) await host.run('zfs', ['create', '-p', `${dataset}/${name}`])
+  // Nobody but root goes in there: a setuid file of a jail must not be in a user's reach.
+  await Promise.all([roots, worlds, jails, boot].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
+  for (const service of ['jail_enable', 'rctl_enable']) await enable(host, service)
+  await ensureInclude(host)
+  if (host.config.network.mode === 'vnet') await ensureBridge(host)
+}
+
+/**
+ * Makes the bridge with the gateways' addresses, now and at boot (rc.conf(5), cloned_interfaces). One that is there is used
+ * as it is, but for the gateways. The host's own network is never put on it here: that can cut the operators off.
+ */
+async function ensureBridge(host: FreebsdHost): Promise<void> {
+  const bridge = bridgeName(host)
+  const gateways = host.config.network.pools.flatMap((pool) => (pool.gateway ? [inPool(pool, pool.gateway)] : []))
+  const found = (await readInterfaces(host.run)).find(({ name }) => name === bridge)
+  if (!found) await makeBridge(host, bridge, gateways)
+  const missing = gateways.filter((gateway) => !found?.addresses.some((address) => bare(address) === bare(gateway)))
+  for (const gateway of missing) await host.run('ifconfig', [bridge, inetOf(gateway), gateway, 'alias'])
+  if (!found?.up) await host.run('ifconfig', [bridge, 'up'])
+}
+
+async function makeBridge(host: FreebsdHost, bridge: string, gateways: string[]): Promise<void> {
+  const isNumbered = /^bridge\d+$/.test(bridge)
+  const made = (await host.run('ifconfig', [isNumbered ? bridge : 'bridge', 'create'])).stdout.trim() || bridge
+  if (!/^bridge\d+$/.test(made)) throw new ProvostError('command_failed', `ifconfig bridge create printed ${made}.`)
+  if (made !== bridge) await host.run('ifconfig', [made, 'name', bridge])
+
+  const [first, ...others] = gateways
+  const settings = [
+    `cloned_interfaces+=${made}`,
+    ...(made === bridge ? [] : [`ifconfig_${made}_name=${bridge}`]),
+    `ifconfig_${bridge}=${first ? `${inetOf(first)} ${first} ` : ''}up`,
+    ...others.map((gateway, i) => `ifconfig_${bridge}_alias${i}=${inetOf(gateway)} ${gateway}`),
+  ]
+  for (const setting of settings) await host.run('sysrc', [setting])
+}
+
+async function enable({ run }: FreebsdHost, service: string): Promise<void> {
+  const { stdout } = await run('sysrc', ['-i', '-n', service])
+  if (!/^(YES|TRUE|ON|1)$/i.test(stdout.trim())) await run('sysrc', [`${service}=YES`])
+}
+
+function inetOf(address: string): string {
+  return address.includes(':') ? 'inet6' : 'inet'
+}

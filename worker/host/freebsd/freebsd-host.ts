@@ -1,0 +1,28 @@
+import type { WorkerConfig } from '../../config.ts'
+import type { RunCommand } from '../run-command.ts'
+import type { Layout } from './layout.ts'
+
+/** How long to wait for what the kernel ends in its own time. Milliseconds. */
+export type Patience = {
+  /** For a removed jail to be really gone. */
+  dying: number
+  /** For a dataset that is still in use. */
+  busy: number
+  /** For exec.stop, before the jail is removed without it. */
+  stop: number
+  /** Between two looks. */
+  poll: number
+}
+
+/** What every part of the FreeBSD runtime works with. */
+export type FreebsdHost = {
+  run: RunCommand
+  config: WorkerConfig
+  /** The host's own /etc. */
+  etc: string
+  layout: Layout
+  patience: Patience
+  /** One at a time: who reads a file that all jails share and writes it again. */
+  fileLock<T>(work: () => Promise<T>): Promise<T>
+  bootId(): Promise<string>
+}

@@ -1,0 +1,68 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { familyOf } from '#shared/addresses.ts'
+import { errnoOf, ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import type { FreebsdHost } from './freebsd-host.ts'
+import { bare, type Interface, readInterfaces } from './interfaces.ts'
+import { findByName } from './jls.ts'
+import { ensureEpair, removeEpair } from './vnet.ts'
+
+/** Which addresses we put on which interface for a jail: the way to tell ours from the host's own. */
+type Aliases = { interface: string; addresses: string[] }
+
+/**
+ * What a jail needs of the network before it starts. On a shared interface jail(8) itself puts the addresses there; here it
+ * is made sure that none of them is the host's own, which a stop would take off the host. A running jail has it all.
+ */
+export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  if (await findByName(host, jail.name, signal)) return
+  if (host.config.network.mode === 'vnet') return ensureEpair(host, jail, signal)
+  await removeAliases(host, jail, signal)
+  const interfaces = await readInterfaces(host.run, { signal })
+  for (const address of jail.addresses) refuseTaken(interfaces, address)
+  await remember(host, jail, { interface: host.config.network.interface ?? '', addresses: jail.addresses })
+}
+
+/** Takes back what `jail -r` did not: the epair, or the addresses of a jail that was removed without its file. */
+export async function removeNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  if (await findByName(host, jail.name, signal)) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
+  await removeEpair(host, jail, signal)
+  await removeAliases(host, jail, signal)
+  await rm(host.layout.jail(jail.name).aliases, { force: true })
+}
+
+async function removeAliases(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const ours = await remembered(host, jail)
+  if (!ours) return
+  const on = (await readInterfaces(host.run, { signal })).find(({ name }) => name === ours.interface)
+  for (const address of ours.addresses) {
+    if (!on?.addresses.some((each) => bare(each) === bare(address))) continue
+    const family = familyOf(address) === 4 ? 'inet' : 'inet6'
+    await host.run('ifconfig', [ours.interface, family, bare(address), '-alias'], { signal })
+  }
+}
+
+function refuseTaken(interfaces: Interface[], address: string): void {
+  const taker = interfaces.find(({ addresses }) => addresses.some((each) => bare(each) === bare(address)))
+  if (!taker) return
+  throw new ProvostError('address_taken', `${bare(address)} is on ${taker.name} of this host already.`, {
+    hint: 'Put it into exclude of the pool: a jail that has it would take it off the host when it stops.',
+  })
+}
+
+/** Before any of them is put there: after a crash it is known whose they are. */
+async function remember(host: FreebsdHost, jail: JailSpec, aliases: Aliases): Promise<void> {
+  const { directory, aliases: path } = host.layout.jail(jail.name)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await writeFile(`${path}.new`, JSON.stringify(aliases), { mode: 0o600 })
+  await rename(`${path}.new`, path)
+}
+
+async function remembered(host: FreebsdHost, jail: JailSpec): Promise<Aliases | undefined> {
+  try {
+    return JSON.parse(await readFile(host.layout.jail(jail.name).aliases, 'utf8'))
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,121 @@
+import { realpathSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import pLimit from 'p-limit'
+import { ProvostError } from '#shared/errors.ts'
+import type { WorkerConfig } from '../../config.ts'
+import type { HostRuntime } from '../host-runtime.ts'
+import type { RunCommand } from '../run-command.ts'
+import { readBootId } from './boot-id.ts'
+import { checkHost } from './check.ts'
+import { startCommand } from './command.ts'
+import { endJail } from './end-jail.ts'
+import { endPredecessor } from './end-predecessor.ts'
+import { enrol } from './enrol.ts'
+import type { FreebsdHost, Patience } from './freebsd-host.ts'
+import { proveIsolation } from './isolation.ts'
+import { ensureJail, findJail } from './jail.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import { lockFile } from './lock-file.ts'
+import { ensureNetwork, removeNetwork } from './network.ts'
+import { ensureRoot, removeRoot } from './root.ts'
+import { commitWorld, discardStage, discardStages, listWorlds, stageWorld, worldTree } from './worlds.ts'
+import { zfsProperty } from './zfs.ts'
+
+type Options = {
+  run: RunCommand
+  config: WorkerConfig
+  /** What the operating system under the worker does: FreeBSD's own, unless its programs are only doubles of FreeBSD's. */
+  system?: Pick<HostRuntime, 'lockFile' | 'endPredecessor'>
+  patience?: Partial<Patience>
+}
+
+const patience: Patience = { dying: 20_000, busy: 20_000, stop: 30_000, poll: 100 }
+
+/** Jails by jail(8), on ZFS or UFS, with addresses on a shared interface or a network of their own, and rctl(8). */
+export function freebsdRuntime({ run, config, system, ...options }: Options): HostRuntime {
+  const files = pLimit(1)
+  const onDirectory = config.root.startsWith('/')
+  let layout: Layout | undefined = onDirectory ? layoutOf(realPath(config.root)) : undefined
+  let boot: Promise<string> | undefined
+  const host: FreebsdHost = {
+    run,
+    config,
+    etc: config.etcDir,
+    get layout() {
+      if (!layout) throw new ProvostError('unexpected', `Where ${config.root} is mounted is not known before it is opened.`)
+      return layout
+    },
+    patience: { ...patience, ...options.patience },
+    fileLock: (work) => files(work),
+    bootId: () => {
+      boot ??= readBootId(run)
+      return boot
+    },
+  }
+  const learnLayout = async () => {
+    layout ??= await mountedLayout(host, config.root)
+    return layout
+  }
+  return {
+    runtime: 'freebsd',
+    platform: `freebsd/${process.arch}`,
+    supports: { diskLimit: !onDirectory && config.capacity.disk !== undefined },
+
+    check: async () => checkHost(host, await learnLayout().catch(() => undefined)),
+    async open() {
+      await openHost(host, learnLayout)
+      return host.layout.directory
+    },
+
+    bootId: host.bootId,
+    lockFile: system?.lockFile ?? lockFile,
+    endPredecessor: system?.endPredecessor ?? (() => endPredecessor(run, config.root)),
+
+    stageWorld: (world) => stageWorld(host, world),
+    commitWorld: (world) => commitWorld(host, world),
+    discardStage: (world) => discardStage(host, world),
+    discardStages: () => discardStages(host),
+    listWorlds: () => listWorlds(host),
+    worldTree: (world) => worldTree(host, world),
+
+    ensureRoot: (jail, signal) => ensureRoot(host, jail, signal),
+    removeRoot: (jail, signal) => removeRoot(host, jail, signal),
+    ensureNetwork: (jail, signal) => ensureNetwork(host, jail, signal),
+    removeNetwork: (jail, signal) => removeNetwork(host, jail, signal),
+    ensureJail: (jail, signal) => ensureJail(host, jail, signal),
+    removeJail: (jail, signal) => endJail(host, jail, signal),
+    startCommand: (jail, signal) => startCommand(host, jail, signal),
+    findJail: (jail) => findJail(host, jail),
+    proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
+  }
+}
+
+async function openHost(host: FreebsdHost, learnLayout: () => Promise<Layout | undefined>): Promise<void> {
+  const missing = (await checkHost(host, await learnLayout())).filter(({ ok }) => !ok)
+  if (missing.length > 0) {
+    const list = missing.map(({ name, detail, remedy }) => `${name}: ${detail}${remedy ? ` ${remedy}` : ''}`)
+    throw new ProvostError('host_unfit', `This host cannot run jails. ${list.join(' ')}`)
+  }
+  const { root } = host.config
+  if (root.startsWith('/')) await mkdir(root, { recursive: true, mode: 0o700 })
+  else await host.run('zfs', ['create', '-p', root])
+  if (!(await learnLayout())) throw new ProvostError('host_unfit', `The dataset ${root} is not mounted anywhere.`)
+  await enrol(host)
+}
+
+/** A dataset's files lie where it is mounted; undefined while it is not there. */
+async function mountedLayout(host: FreebsdHost, dataset: string): Promise<Layout | undefined> {
+  const mountpoint = await zfsProperty(host, dataset, 'mountpoint')
+  return mountpoint?.startsWith('/') ? layoutOf(realPath(mountpoint), dataset) : undefined
+}
+
+/** The kernel tells a jail's path without links. What is not there yet keeps its name below its real parent. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    const parent = dirname(path)
+    return parent === path ? path : join(realPath(parent), basename(path))
+  }
+}

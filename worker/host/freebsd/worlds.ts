@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
+import type { WorldId } from '../host-runtime.ts'
+import type { FreebsdHost } from './freebsd-host.ts'
+import { unmountBelow } from './mounts.ts'
+import { removeTree } from './remove-tree.ts'
+import { datasetsBelow, destroyDataset, renameDataset, zfsProperty } from './zfs.ts'
+
+/** No world's name begins with it. */
+const stagePrefix = '_filling-'
+const idFile = 'world.json'
+const packed = 'tree.tar'
+const copyMs = 3_600_000
+
+export function worldTree({ layout }: FreebsdHost, world: WorldId): string {
+  return join(layout.worlds, directoryName(world), 'tree')
+}
+
+/** On ZFS: what jails of the world are cloned from. */
+export function worldSnapshot({ layout }: FreebsdHost, world: WorldId): string {
+  return `${layout.dataset}/worlds/${directoryName(world)}@filled`
+}
+
+/** Without ZFS: the tree as one file, from which jails are unpacked. */
+export function worldArchive({ layout }: FreebsdHost, world: WorldId): string {
+  return join(layout.worlds, directoryName(world), packed)
+}
+
+export async function stageWorld(host: FreebsdHost, world: WorldId): Promise<string> {
+  await discardStage(host, world)
+  const stage = stageOf(host, world)
+  const dataset = datasetOf(host, basename(stage))
+  if (dataset) await host.run('zfs', ['create', dataset])
+  else await mkdir(stage)
+  // What is in it may be setuid, and is no business of the host's users.
+  await chmod(stage, 0o700)
+  await mkdir(join(stage, 'tree'), { mode: 0o755 })
+  return join(stage, 'tree')
+}
+
+export async function commitWorld(host: FreebsdHost, world: WorldId): Promise<void> {
+  const stage = stageOf(host, world)
+  const place = join(host.layout.worlds, directoryName(world))
+  if (existsSync(place)) return discardStage(host, world)
+  if (!existsSync(stage)) throw new ProvostError('unexpected', `World ${world.name} was not staged.`)
+  await unmountBelow(host.run, stage)
+  await writeFile(join(stage, idFile), JSON.stringify(world))
+  const [from, to] = [datasetOf(host, basename(stage)), datasetOf(host, directoryName(world))]
+  if (from && to) {
+    await host.run('zfs', ['snapshot', `${from}@filled`])
+    await renameDataset(host, from, to)
+    return
+  }
+  // tar(1) keeps hard links, of which /rescue has 150 to one file, and file flags; cp(1) keeps no links.
+  await host.run('tar', ['-c', '-p', '-f', join(stage, packed), '-C', join(stage, 'tree'), '.'], { timeoutMs: copyMs })
+  // A power cut must not leave a world in its place whose files are not on the disk.
+  await host.run('sync', [])
+  await rename(stage, place)
+}
+
+export async function discardStage(host: FreebsdHost, world: WorldId): Promise<void> {
+  await discard(host, basename(stageOf(host, world)))
+}
+
+export async function discardStages(host: FreebsdHost): Promise<void> {
+  const { dataset, worlds } = host.layout
+  const names = dataset
+    ? (await datasetsBelow(host, `${dataset}/worlds`)).map((name) => name.slice(`${dataset}/worlds/`.length))
+    : await readdir(worlds)
+  for (const name of names.filter((name) => name.startsWith(stagePrefix))) await discard(host, name)
+}
+
+export async function listWorlds({ layout }: FreebsdHost): Promise<WorldId[]> {
+  const names = (await readdir(layout.worlds)).filter((name) => !name.startsWith('_'))
+  const files = names.map((name) => join(layout.worlds, name, idFile)).filter((path) => existsSync(path))
+  return Promise.all(files.map(async (path): Promise<WorldId> => JSON.parse(await readFile(path, 'utf8'))))
+}
+
+/** A killed fill may have left file systems mounted in what it filled. */
+async function discard(host: FreebsdHost, name: string): Promise<void> {
+  const path = join(host.layout.worlds, name)
+  const dataset = datasetOf(host, name)
+  if (dataset ? (await zfsProperty(host, dataset, 'type')) === undefined : !existsSync(path)) return
+  await unmountBelow(host.run, path)
+  if (dataset) return destroyDataset(host, dataset)
+  await removeTree(host.run, path)
+}
+
+function stageOf({ layout }: FreebsdHost, world: WorldId): string {
+  return join(layout.worlds, `${stagePrefix}${directoryName(world)}`)
+}
+
+function datasetOf({ layout }: FreebsdHost, name: string): string | undefined {
+  return layout.dataset && `${layout.dataset}/worlds/${name}`
+}
+
+function directoryName({ name, digest }: WorldId): string {
+  return `${name}-${digest.slice(0, 16)}`
+}

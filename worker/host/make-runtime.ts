@@ -1,0 +1,15 @@
+import type { WorkerConfig } from '../config.ts'
+import { freebsdRuntime } from './freebsd/runtime.ts'
+import type { HostRuntime } from './host-runtime.ts'
+import { endPredecessor } from './linux/end-predecessor.ts'
+import { lockFile } from './linux/lock-file.ts'
+import { linuxRuntime } from './linux/runtime.ts'
+import type { RunCommand } from './run-command.ts'
+
+/** The runtime that the configuration names. Locks and processes are the operating system's, whichever runtime works on it. */
+export function makeRuntime({ run, config }: { run: RunCommand; config: WorkerConfig }): HostRuntime {
+  if (config.runtime === 'linux') return linuxRuntime({ run, config })
+  if (process.platform !== 'linux') return freebsdRuntime({ run, config })
+  const system = { lockFile: (path: string) => lockFile(run, path), endPredecessor: () => endPredecessor(config.root) }
+  return freebsdRuntime({ run, config, system })
+}
