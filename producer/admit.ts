@@ -74,6 +74,7 @@ function recordsOf(ask: CreateJail, keys: RedisKeys, again?: OperationRecord) {
     'host' | 'leases' | 'limits' | 'worldDigest' | 'epoch' | 'revision'
   > = {
     name: ask.name,
+    provision: operation,
     client: ask.client,
     hostname: ask.hostname ?? defaultHostname(ask.name),
     world: ask.world,

@@ -5,6 +5,7 @@ import type { RedisKeys } from '#shared/keys.ts'
 import { Report } from '#shared/report.ts'
 import { applyJailReport, applyOperationReport } from './apply-report.ts'
 import type { Records } from './records.ts'
+import { isRedisAway } from './redis-away.ts'
 import type { Change, Scripts } from './scripts.ts'
 
 type Deps = {
@@ -60,7 +61,7 @@ export function followReports({ reader, redis, keys, records, scripts, log }: De
     await Promise.all(
       [...byOperation.values()].map(async (group) => {
         for (const { id, report, fault } of group) {
-          if (report) await applyReport(report)
+          if (report) await applyReport(report).catch((error) => dropUnlessAway(error, id))
           else log.error({ entry: id, fault }, 'a report that cannot be read is dropped')
         }
       }),
@@ -70,6 +71,12 @@ export function followReports({ reader, redis, keys, records, scripts, log }: De
       .xack(keys.reports, group, ...entries.map(([id]) => id))
       .xdel(keys.reports, ...entries.map(([id]) => id))
       .exec()
+  }
+
+  /** A report that cannot be applied must not hold up those behind it. */
+  function dropUnlessAway(error: Error, id: string): void {
+    if (isRedisAway(error)) throw error
+    log.error({ err: error, entry: id }, 'a report that cannot be applied is dropped')
   }
 
   async function next(): Promise<void> {

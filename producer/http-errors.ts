@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
+import { isRedisAway } from './redis-away.ts'
 
 /** RFC 9457. `code` is what programs read; `hint` says what to do. */
 export const Problem = z
@@ -31,7 +32,7 @@ export function answerError(thrown: FastifyError, request: FastifyRequest, reply
     request.log.error({ err: thrown }, 'unexpected')
     return sendProblem(reply, {
       type: 'about:blank',
-      title: titleOf('unexpected'),
+      title: titleOf(500),
       status: 500,
       code: 'unexpected',
       detail: "Something went wrong that should not have; the producer's log has it.",
@@ -43,7 +44,7 @@ export function answerError(thrown: FastifyError, request: FastifyRequest, reply
   }
   return sendProblem(reply, {
     type: 'about:blank',
-    title: titleOf(error.code),
+    title: titleOf(error.status),
     status: error.status,
     code: error.code,
     detail: error.message,
@@ -71,7 +72,7 @@ export function answerBrokenRequest(error: { code?: string }, socket: Socket): v
           hint: 'Send at most 16 KiB of them.',
         })
       : new ProvostError('invalid_request', 'The request is not HTTP that can be read.')
-  const problem: Problem = { type: 'about:blank', title: titleOf(code), status, code, detail: message, hint }
+  const problem: Problem = { type: 'about:blank', title: titleOf(status), status, code, detail: message, hint }
   const body = JSON.stringify(problem)
   socket.end(
     [
@@ -118,16 +119,7 @@ function fieldErrors({ keyword, instancePath, message = 'is not right', params }
   return [{ field: path.join('.') || 'body', message: / received undefined$/.test(message) ? 'is required' : message }]
 }
 
-const redisFaults = /^(OOM|READONLY|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|CLUSTERDOWN|NOAUTH|NOPERM)\b/
-const connectionFaults =
-  /Connection is closed|Stream isn't writeable|Command timed out|ECONNREFUSED|ECONNRESET|EPIPE|max retries per request/i
-
-/** Whether the fault is that Redis is away, full, or not the one that may be written. */
-function isRedisAway(error: Error): boolean {
-  return redisFaults.test(error.message) || connectionFaults.test(error.message)
-}
-
-function titleOf(code: string): string {
-  const words = code.replaceAll('_', ' ')
-  return `${words[0]?.toUpperCase()}${words.slice(1)}`
+/** With `about:blank` as its type a problem's title is the status' own phrase (RFC 9457, 4.2.1). */
+function titleOf(status: number): string {
+  return STATUS_CODES[status] ?? 'Error'
 }

@@ -134,6 +134,12 @@ export function makeOperate(deps: Deps) {
         if (jail) return decideRetry(operation, jail, await contextNow())
         if (operation.kind !== 'provision' || !operation.request)
           throw new ProvostError('not_retryable', `The jail ${operation.jail} is gone.`)
+        const [newest] = await redis.zrevrangebylex(keys.operations('jail', operation.jail), '+', '-', 'LIMIT', 0, 1)
+        if (newest !== id)
+          throw new ProvostError(
+            'not_retryable',
+            `Operation ${id} is not the last one of jail ${operation.jail}; that is ${newest}.`,
+          )
         return admit(operation.request, idempotency, operation)
       })
     },

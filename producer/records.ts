@@ -25,6 +25,7 @@ export type Lease = z.infer<typeof Lease>
 
 const JailFields = z.object({
   name: z.string(),
+  provision: z.string(),
   client: z.string(),
   hostname: z.string(),
   world: z.string(),
@@ -90,7 +91,7 @@ export function addressesOf({ leases }: Pick<JailRecord, 'leases'>): string[] {
   return leases.map(([address, prefix]) => `${address}/${prefix}`)
 }
 
-export function toJail({ leases, worldDigest: _digest, revision: _revision, ...shown }: JailRecord): Jail {
+export function toJail({ leases, provision: _provision, worldDigest: _digest, revision: _revision, ...shown }: JailRecord): Jail {
   return { ...shown, addresses: addressesOf({ leases }) } as Jail
 }
 

@@ -30,9 +30,13 @@ export const AskedAddress = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]
 const Cpu = z.number().min(0.01).max(1024).multipleOf(0.001)
 const Processes = z.int().min(1).max(1_000_000)
 
+/** Less does not hold the processes that bring a jail up. */
+const smallestMemory = 4 * 1024 ** 2
+const Memory = Size.refine((bytes) => bytes >= smallestMemory, 'must be at least 4M')
+
 /** What a caller may ask; sizes as numbers of bytes or strings like `512M`, cpu in cores. */
 export const AskedLimits = z.strictObject({
-  memory: Size.optional(),
+  memory: Memory.optional(),
   cpu: Cpu.optional(),
   processes: Processes.optional(),
   disk: Size.optional(),

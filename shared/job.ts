@@ -8,6 +8,8 @@ export const planVersion = 1
 /** What a host needs to know of a jail to make it. The producer writes it once, at admission. */
 export const JailSpec = z.object({
   name: JailName,
+  /** The provision that made it. Two jails of one name are told apart by it, whatever became of the records. */
+  provision: z.uuid(),
   client: PlainName,
   hostname: Hostname,
   world: PlainName,

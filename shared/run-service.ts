@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { ProvostError } from './errors.ts'
 import { ConfigError } from './read-config.ts'
 
 /** A running service. `stop` ends it gracefully; `kill`, when there is one, makes what still runs give up. */
@@ -33,8 +34,9 @@ export async function runService(start: () => Promise<Service>, log: Logger): Pr
   try {
     service = await start()
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    process.exit(2)
+    if (error instanceof ProvostError) process.stderr.write(`${error.message}\n${error.hint}\n`)
+    else if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`)
+    else throw error
+    process.exit(error instanceof ConfigError ? 2 : 1)
   }
 }

@@ -13,6 +13,18 @@ export function refuseLate(job: Job, deps: Deps): Promise<OperationReport> {
   return refuse(job, new ProvostError('journal_conflict', message), { status: 'cancelled', jailState: 'gone' }, deps)
 }
 
+/**
+ * The host has another jail of this name: the records were lost, or are older than the host. It is somebody's, so it stays
+ * as it is; of the jail that is meant nothing is here, so there is nothing to destroy.
+ */
+export function refuseStranger(job: Job, deps: Deps): Promise<OperationReport> {
+  if (job.kind === 'destroy') return refuse(job, undefined, { status: 'succeeded', jailState: 'gone' }, deps)
+  const message = `Host ${job.host} has another jail called ${job.jail.name}, which the fleet does not know.`
+  const hint = 'Choose another name or another host; the jail that is there is not touched.'
+  const jailState = job.kind === 'provision' ? 'failed' : 'unchanged'
+  return refuse(job, new ProvostError('journal_conflict', message, { hint }), { status: 'failed', jailState }, deps)
+}
+
 /** Better said than waited for: the job would only come again. */
 export function refuseUnknown(job: Job, deps: Deps): Promise<OperationReport> {
   const error = new ProvostError('unknown_plan', `This worker does not know plan ${job.kind} in version ${job.plan}.`)
@@ -22,10 +34,10 @@ export function refuseUnknown(job: Job, deps: Deps): Promise<OperationReport> {
 // No report of a run counts as later than a refusal.
 const lastRun = 1_000_000
 
-async function refuse(job: Job, { code, message, hint }: ProvostError, change: Change, deps: Deps): Promise<OperationReport> {
+async function refuse(job: Job, fault: ProvostError | undefined, change: Change, deps: Deps): Promise<OperationReport> {
   const nothing = { ...job, spec: job.jail, run: lastRun, bootId: '', steps: new Map() }
-  const error = { code, message, hint, step: null }
-  const report = makeReporter(job, nothing, [], deps.send).next({ ...change, step: null, error })
+  const error = fault && { code: fault.code, message: fault.message, hint: fault.hint, step: null }
+  const report = makeReporter(job, nothing, [], deps.send).next({ ...change, step: null, ...(error ? { error } : {}) })
   await deps.send(report)
   return report
 }

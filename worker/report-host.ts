@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 import { release, type } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import { type HostReport, hostHeartbeatMs, hostSilentMs } from '#shared/host.ts'
+import { type HostReport, hostHeartbeatMs } from '#shared/host.ts'
 import { planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import type { Report } from '#shared/report.ts'
+import { type Claim, renewClaim } from './claim-host.ts'
 import type { WorkerConfig } from './config.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import type { WorldStore } from './worlds/world-store.ts'
@@ -20,6 +21,7 @@ type Deps = {
   worlds: WorldStore
   redis: Redis
   keys: RedisKeys
+  claim: Claim
   log: Logger
   load(): HostReport['load']
   send(report: Report): Promise<void>
@@ -27,27 +29,28 @@ type Deps = {
 
 /** Writes what this host is and has, at once and every `hostHeartbeatMs`. Gives what ends that. */
 export async function reportHost(deps: Deps) {
-  const { config, redis, keys, log } = deps
+  const { config, redis, keys, log, claim } = deps
   const startedAt = new Date().toISOString()
   let beats = 0
 
   async function beat(): Promise<void> {
     if (beats % enrolEvery === 0) await deps.send({ type: 'enrol', host: config.host, at: new Date().toISOString() })
     beats += 1
-    await redis
-      .multi()
-      .set(keys.hostReport(config.host), JSON.stringify(reportOf(deps, startedAt)))
-      .set(keys.hostAlive(config.host), String(process.pid), 'PX', hostSilentMs)
-      .exec()
+    await redis.set(keys.hostReport(config.host), JSON.stringify(reportOf(deps, startedAt)))
+    const other = await renewClaim(redis, claim)
+    if (other !== undefined) log.error({ other }, 'another worker reports under the name of this host')
   }
 
   let beating: Promise<void> | undefined
-  const beatNow = () => {
+  let again = false
+  const beatNow = (): Promise<void> => {
     // While Redis is away the one under way waits for it; more would only pile up.
+    again = beating !== undefined
     beating ??= beat()
       .catch((error) => log.warn({ err: error }, 'heartbeat'))
       .finally(() => {
         beating = undefined
+        if (again) void beatNow()
       })
     return beating
   }
@@ -59,8 +62,9 @@ export async function reportHost(deps: Deps) {
     /** Says that the host is away, so that nobody has to wait for its silence. */
     async stop(): Promise<void> {
       clearInterval(timer)
+      again = false
       await beating
-      await redis.del(keys.hostAlive(config.host))
+      await redis.del(claim.key)
     },
   }
 }

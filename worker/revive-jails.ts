@@ -1,12 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
-import type { Isolation } from '#shared/jail.ts'
+import { toProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { JailReport } from '#shared/report.ts'
+import { retryDelayMs, stepRetry } from './backoff.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import type { Journal } from './journal.ts'
 import { start } from './plans.ts'
-import type { StepContext } from './step.ts'
+import type { JailFacts, Step, StepContext } from './step.ts'
 import type { WorldStore } from './worlds/world-store.ts'
 
 type Deps = {
@@ -27,7 +29,7 @@ const atOnce = 2
  */
 export async function reviveJails(found: SettledJail[], deps: Deps): Promise<void> {
   const slots = pLimit(atOnce)
-  await Promise.all(found.map((jail) => slots(() => reviveJail(jail, deps).catch(toldLater(jail, deps)))))
+  await Promise.all(found.map((jail) => slots(() => reviveJail(jail, deps))))
 }
 
 export type SettledJail = { spec: JailSpec; epoch: number }
@@ -37,32 +39,59 @@ export function settledJails(journal: Journal): SettledJail[] {
   return journal.jails().flatMap(({ spec, settled, current }) => (settled && !current ? [{ spec, epoch: settled.epoch }] : []))
 }
 
-/** Redis may be full or gone; the jail is as it is to be all the same. */
-function toldLater({ spec }: SettledJail, { log }: Deps) {
-  return (error: unknown) => log.error({ err: error, jail: spec.name }, 'how a jail stands could not be reported')
-}
-
 async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<void> {
   await deps.withJail(spec.name, async () => {
     const jail = deps.journal.jail(spec.name)
     // An operation that came first has seen to the jail.
     if (jail?.settled?.epoch !== epoch || jail.current) return
     if (jail.settled.wanted === 'gone') await removeLeftovers(spec, deps)
-    if (jail.settled.wanted === 'running') await deps.send(await bringUp(spec, epoch, deps))
+    if (jail.settled.wanted !== 'running') return
+    const report = await bringUp(spec, epoch, deps)
+    // Redis may be full or away; the next jail need not wait for that.
+    deps.send(report).catch((error) => deps.log.error({ err: error, jail: spec.name }, 'how a jail stands could not be reported'))
   })
 }
 
 async function bringUp(spec: JailSpec, epoch: number, deps: Deps): Promise<JailReport> {
-  const facts: { jid?: number | null; isolation?: Isolation } = {}
+  const facts: JailFacts = {}
   const report = { type: 'jail', host: deps.hostId, jail: spec.name, epoch } as const
   try {
-    for (const step of start) await step.run(contextOf(spec, step.timeoutMs, facts, deps))
+    for (const step of start) await runStep(step, spec, facts, deps)
     return { ...report, at: new Date().toISOString(), jailState: 'running', jid: null, ...facts }
+  } catch (thrown) {
+    const error = toProvostError(thrown)
+    deps.log.error({ err: error, jail: spec.name }, 'a jail that is to run could not be brought up and proven')
+    // One that was seen not to be isolated must not run. That it could not be looked at is no reason to end it.
+    const running = error.code === 'isolation_unproven' ? undefined : await deps.host.findJail(spec).catch(() => undefined)
+    if (!running) await takeDown(spec, deps)
+    return {
+      ...report,
+      at: new Date().toISOString(),
+      ...facts,
+      jailState: running ? 'running' : 'stopped',
+      jid: running?.jid ?? null,
+    }
+  }
+}
+
+/** Runs a step until it succeeds or fails for good, with the waits of a step of an operation. */
+async function runStep(step: Step, spec: JailSpec, facts: JailFacts, deps: Deps): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await step.run(contextOf(spec, step.timeoutMs, facts, deps))
+    } catch (thrown) {
+      if (!toProvostError(thrown).retryable || attempt >= stepRetry.maxAttempts) throw thrown
+      await sleep(retryDelayMs(attempt, stepRetry))
+    }
+  }
+}
+
+async function takeDown(spec: JailSpec, { host, log }: Deps): Promise<void> {
+  try {
+    await host.removeJail(spec, AbortSignal.timeout(60_000))
+    await host.removeNetwork(spec, AbortSignal.timeout(60_000))
   } catch (error) {
-    deps.log.error({ err: error, jail: spec.name }, 'a jail that is to run could not be started')
-    const found = await deps.host.findJail(spec).catch(() => undefined)
-    const jailState = found ? 'running' : 'stopped'
-    return { ...report, at: new Date().toISOString(), ...facts, jailState, jid: found?.jid ?? null }
+    log.error({ err: error, jail: spec.name }, 'what was half brought up could not be taken down')
   }
 }
 
@@ -78,7 +107,7 @@ async function removeLeftovers(spec: JailSpec, deps: Deps): Promise<void> {
   }
 }
 
-function contextOf(jail: JailSpec, timeoutMs: number, facts: object, deps: Deps): StepContext {
+function contextOf(jail: JailSpec, timeoutMs: number, facts: JailFacts, deps: Deps): StepContext {
   return {
     host: deps.host,
     worlds: deps.worlds,

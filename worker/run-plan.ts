@@ -8,7 +8,7 @@ import type { Journal, JournaledOperation, StepMark } from './journal.ts'
 import type { OperationLog } from './operation-log.ts'
 import { Pause } from './pause.ts'
 import { type Plan, planOf, stepsOf } from './plans.ts'
-import { refuseLate, refuseUnknown } from './refuse-job.ts'
+import { refuseLate, refuseStranger, refuseUnknown } from './refuse-job.ts'
 import { makeReporter, type Reporter } from './report-progress.ts'
 import type { Step } from './step.ts'
 import { undoSteps } from './undo-steps.ts'
@@ -66,6 +66,8 @@ export function runPlan(job: Job, name: JobName, log: OperationLog, cancel: Abor
       return { type: 'ended', report: ended }
     }
     if (!planOf(job.kind, job.plan)) return { type: 'ended', report: await refuseUnknown(job, deps) }
+    const found = deps.journal.jail(job.jail.name)
+    if (found && found.spec.provision !== job.jail.provision) return { type: 'ended', report: await refuseStranger(job, deps) }
     if (deps.journal.epochOf(job.jail.name) > job.epoch) return { type: 'ended', report: await refuseLate(job, deps) }
     await endSuperseded(job, log, deps)
 
@@ -167,7 +169,7 @@ async function runOnce({ deps, job, log, cancel, reporter }: Run, step: Step): P
       host: deps.host,
       worlds: deps.worlds,
       jail: job.jail,
-      asker: { operation: job.operation, record: log.record },
+      asker: { operation: `${job.operation}/${job.attempt}`, record: log.record },
       signal: AbortSignal.any([cancel, timeout]),
       learn: reporter.learn,
     })

@@ -7,6 +7,7 @@ import type { Report } from '#shared/report.ts'
 import type { Service } from '#shared/run-service.ts'
 import { type RetryPolicy, stepRetry } from './backoff.ts'
 import { bindOperation, isCancelled, unbindOperation } from './binding.ts'
+import { claimHost } from './claim-host.ts'
 import type { WorkerConfig } from './config.ts'
 import { consumeJobs } from './consume-jobs.ts'
 import { followCancels } from './follow-cancels.ts'
@@ -55,7 +56,10 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
   const stopping = new AbortController()
   const withJail = makeJailLocks()
   const { builds, starts } = config.capacity
-  const found = settledJails(journal)
+  const claim = { key: keys.hostAlive(config.host), holder: `${directory}, boot ${await host.bootId()}` }
+  // Needs no Redis: after a reboot clients have their jails before the fleet has its queue.
+  void reviveJails(settledJails(journal), { hostId: config.host, host, worlds, journal, log, withJail, send })
+  await claimHost(redis, config.host, claim)
   const consumer = await consumeJobs({
     host: config.host,
     prefix: keys.host(config.host),
@@ -86,6 +90,7 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
     worlds,
     redis,
     keys,
+    claim,
     log,
     send,
     load: () => ({
@@ -97,7 +102,6 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
     }),
   })
   worlds.prefill()
-  void reviveJails(found, { hostId: config.host, host, worlds, journal, log, withJail, send })
   log.info({ host: config.host, pid: process.pid }, 'worker is up')
 
   async function endInOrder(): Promise<void> {

@@ -80,12 +80,10 @@ async function open(settings: Settings): Promise<ContractHost> {
     snapshot: () => ({
       jails: [...kernel.jails.values()].map(({ name }) => name),
       links: kernel.links.map(({ name, addresses, members }) => ({ name, addresses: [...addresses], members: [...members] })),
-      mounts: [...kernel.mounts],
-      datasets: [...kernel.datasets.keys()].sort(),
+      mounts: kernel.mounts.filter(({ device }) => !device.includes('/worlds/')),
+      datasets: [...kernel.datasets.keys()].filter((name) => !name.includes('/worlds/')).sort(),
       rules: [...kernel.rules],
-      files: [layout.jails, layout.roots, layout.boot, layout.worlds].flatMap((path) =>
-        readdirSync(path).map((name) => join(path, name)),
-      ),
+      files: [layout.jails, layout.roots, layout.boot].flatMap((path) => readdirSync(path).map((name) => join(path, name))),
       rctlConf: existsSync(join(etc, 'rctl.conf')) ? readFileSync(join(etc, 'rctl.conf'), 'utf8') : '',
       jailConf: readFileSync(join(etc, 'jail.conf'), 'utf8'),
     }),

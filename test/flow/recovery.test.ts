@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { describe, expect } from 'vitest'
 import { redisKeys } from '#shared/keys.ts'
@@ -76,5 +77,39 @@ describe('what was accepted', () => {
     expect(fleet.host().state()).toEqual({ roots: ['web1', 'web2'], networks: ['web1'], jails: ['web1'] })
     expect(await fleet.jail('web2')).toMatchObject({ state: 'stopped' })
     await fleet.stop()
+  })
+
+  withRedis('is never given the root of another jail, also when the records were lost', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.ended(await fleet.ask('web1', { client: 'first' }))
+    const connection = connectRedis(redis.url)
+    const keys = await connection.keys(`${redis.prefix}:*`)
+    await connection.unlink(...keys.filter((key) => !/:host:|:hosts|:reports/.test(key)))
+    connection.disconnect()
+
+    const deeds = [...fleet.host().deeds]
+    const failed = await fleet.ended(await fleet.ask('web1', { client: 'second' }))
+    expect(failed).toMatchObject({ status: 'failed', error: { code: 'journal_conflict' } })
+    expect((await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))).status).toBe('succeeded')
+    expect((await fleet.call('GET', '/v1/jails/web1')).status).toBe(404)
+    expect(fleet.host().deeds).toEqual(deeds)
+    expect(fleet.host().state().jails).toEqual(['web1'])
+    await fleet.stop()
+  })
+
+  withRedis('is done by one worker: a second one with the name of its host is refused', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await expect(fleet.startTwin('host1')).rejects.toThrow('Another worker reports as host host1')
+    expect((await fleet.ended(await fleet.ask('web1'))).status).toBe('succeeded')
+    await fleet.stop()
+  })
+
+  test('and cancelled by a DELETE is not brought back by a retry', async ({ fleet }) => {
+    fleet.host().before('ensureNetwork', (_jail, signal) => sleep(60_000, undefined, { signal }))
+    const asked = await fleet.ask('web1')
+    await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web1'))
+    await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
+    const retried = await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/retry`)
+    expect([retried.status, retried.body.code]).toEqual([409, 'not_retryable'])
   })
 })

@@ -27,6 +27,7 @@ const operation: OperationRecord = {
 }
 const jail: JailRecord = {
   name: 'web1',
+  provision: operation.id,
   client: 'acme',
   hostname: 'web1',
   world: 'tiny',

@@ -47,6 +47,10 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
   async function startHost(name: string): Promise<void> {
     const simulated = hosts.get(name) ?? (await simulatedHost())
     hosts.set(name, simulated)
+    workers.set(name, await startOn(name, simulated))
+  }
+
+  async function startOn(name: string, simulated: SimulatedHost): Promise<Service> {
     const tree = join(simulated.root, 'source')
     await mkdir(join(tree, 'etc'), { recursive: true })
     await writeFile(join(tree, 'etc', 'motd'), 'a world\n')
@@ -71,10 +75,7 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       logLevel: 'silent',
     }
     const run = commandRunner({ commandPath, worker: config.root })
-    workers.set(
-      name,
-      await startWorker(config, { host: simulated.host, run, log, ...(settings.retry ? { retry: settings.retry } : {}) }),
-    )
+    return startWorker(config, { host: simulated.host, run, log, ...(settings.retry ? { retry: settings.retry } : {}) })
   }
 
   for (const name of names) await startHost(name)
@@ -82,6 +83,11 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
   const fleet = {
     ...client,
     startHost,
+    /** Another worker under the name of a host that has one. */
+    async startTwin(name: string): Promise<void> {
+      const twin = await simulatedHost()
+      await startOn(name, twin).finally(twin.remove)
+    },
     host: (name = names[0] ?? '') => hosts.get(name) as SimulatedHost,
     async stopHost(name = names[0] ?? ''): Promise<void> {
       const worker = workers.get(name)

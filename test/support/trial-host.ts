@@ -74,6 +74,7 @@ export async function trialHost(scripts: Record<string, string> = {}): Promise<T
     jail(overrides = {}) {
       const jail: JailSpec = {
         name: `j${made.size}`,
+        provision: '01936c3e-0000-7000-8000-000000000001',
         client: 'acme',
         hostname: `host-${made.size}.example.com`,
         world: world.name,

@@ -16,6 +16,7 @@ const job: Job = {
   attempt: 1,
   jail: {
     name: 'web1',
+    provision: '01936c3e-0000-7000-8000-000000000001',
     client: 'acme',
     hostname: 'web1',
     world: 'tiny',

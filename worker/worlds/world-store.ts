@@ -10,7 +10,7 @@ export type Fill = {
   onProgress(listener: (fraction: number) => void): () => void
 }
 
-/** Who asks for a world: an operation, and where its log keeps the commands of the fill. */
+/** Who asks for a world: an operation's attempt, and where its log keeps the commands of the fill. */
 export type Asker = { operation: string; record(command: CommandRecord): void }
 
 /** The worlds of one host: what it offers, what is filled, and the fills. */

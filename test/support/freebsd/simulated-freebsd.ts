@@ -196,15 +196,26 @@ const environment = { PATH: '/bin:/usr/bin', HOME: '/', TERM: 'dumb' }
 
 async function reallyRun(jail: KernelJail, argv: string[], log: string | undefined): Promise<Answer> {
   const output = log ? openSync(log, 'a', 0o600) : 'ignore'
-  const child = spawn('chroot', [jail.path, ...argv], { stdio: ['ignore', output, output], env: environment, detached: true })
+  const child = spawn('/usr/sbin/chroot', [jail.path, ...argv], {
+    stdio: ['ignore', output, output],
+    env: environment,
+    detached: true,
+  })
   if (typeof output === 'number') closeSync(output)
-  const exitCode = await new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
+  const exitCode = await new Promise<number>((resolve, reject) => {
+    child.once('exit', (code) => resolve(code ?? 1))
+    child.once('error', reject)
+  })
   return { exitCode }
 }
 
 function reallyLeave(jail: KernelJail, argv: string[], log: string | undefined): void {
   const output = log ? openSync(log, 'a', 0o600) : 'ignore'
-  const child = spawn('chroot', [jail.path, ...argv], { stdio: ['ignore', output, output], env: environment, detached: true })
+  const child = spawn('/usr/sbin/chroot', [jail.path, ...argv], {
+    stdio: ['ignore', output, output],
+    env: environment,
+    detached: true,
+  })
   if (typeof output === 'number') closeSync(output)
   const process = { pid: child.pid ?? 0, command: argv.join(' '), child }
   jail.processes.add(process)

@@ -96,6 +96,7 @@ export async function trialFreebsd(settings: Settings = {}) {
       made += 1
       return {
         name: `j${made}`,
+        provision: '01936c3e-0000-7000-8000-000000000001',
         client: 'acme',
         hostname: `host-${made}.example.com`,
         world: world.name,
