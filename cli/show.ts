@@ -1,7 +1,9 @@
 import { Command } from 'commander'
 import { Jail } from '#shared/jail.ts'
+import { Operation } from '#shared/operation.ts'
 import type { CommandContext } from './command-context.ts'
 import { formatBytes } from './print/amounts.ts'
+import { failureLines } from './print/operation-lines.ts'
 
 export function showCommand({ client, print }: CommandContext): Command {
   return new Command('show')
@@ -10,9 +12,17 @@ export function showCommand({ client, print }: CommandContext): Command {
     .option('--json', 'print the body of the HTTP answer')
     .action(async (name: string, { json }: { json?: true }) => {
       const answer = await client().get(`/v1/jails/${encodeURIComponent(name)}`)
-      if (json) print(answer.text)
-      else print(...jailLines(Jail.parse(answer.body)))
+      if (json) return print(answer.text)
+      const jail = Jail.parse(answer.body)
+      print(...jailLines(jail), ...(await failureOf(jail)))
     })
+
+  /** Why it is not as it was to be: what its last operation ended with, if that failed. */
+  async function failureOf({ lastOperation }: Jail): Promise<string[]> {
+    const answer = await client().get(`/v1/operations/${lastOperation}`)
+    const operation = Operation.parse(answer.body)
+    return operation.status === 'failed' ? ['', ...failureLines(operation)] : []
+  }
 }
 
 export function jailLines(jail: Jail): string[] {

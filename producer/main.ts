@@ -1,9 +1,10 @@
-import { parseArgs } from 'node:util'
 import { pino } from 'pino'
+import { readArguments } from '#shared/read-arguments.ts'
 import { runService } from '#shared/run-service.ts'
 import { readProducerConfig } from './config.ts'
 import { startProducer } from './start-producer.ts'
 
-const { values } = parseArgs({ options: { config: { type: 'string' } } })
+const usage = 'Usage: provost producer [--config FILE]    (see README.md for what is read from the environment)'
+const values = readArguments(usage, { config: { type: 'string' } })
 const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'info' })
 await runService(() => startProducer(readProducerConfig(process.env, values.config), log), log)

@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util'
-import { errnoOf } from '#shared/errors.ts'
+import { readArguments } from '#shared/read-arguments.ts'
 import { ConfigError } from '#shared/read-config.ts'
 import { readWorkerConfig } from './config.ts'
 import { adviceChecks } from './doctor/advice.ts'
@@ -9,8 +8,11 @@ import { makeRuntime } from './host/make-runtime.ts'
 import { commandRunner } from './host/run-command.ts'
 
 /** Says whether this host is fit to be a worker: each check and its remedy. Exit status 1 if one failed. */
+const values = readArguments('Usage: provost doctor [--config FILE] [--json]', {
+  config: { type: 'string' },
+  json: { type: 'boolean' },
+})
 try {
-  const { values } = parseArgs({ options: { config: { type: 'string' }, json: { type: 'boolean', default: false } } })
   const config = readWorkerConfig(process.env, values.config)
   const run = commandRunner({ commandPath: config.commandPath, worker: config.root })
   const advice = await runChecks(await adviceChecks({ run, config }))
@@ -19,9 +21,7 @@ try {
   process.stdout.write(values.json ? `${JSON.stringify({ checks })}\n` : checks.map(toLine).join(''))
   process.exitCode = checks.every(({ ok }) => ok) ? 0 : 1
 } catch (error) {
-  // The second is parseArgs' own: an option that there is not.
-  const isWrongUse = error instanceof ConfigError || (error instanceof TypeError && errnoOf(error)?.startsWith('ERR_PARSE_ARGS'))
-  if (!isWrongUse) throw error
+  if (!(error instanceof ConfigError)) throw error
   process.stderr.write(`${error.message}\n`)
   process.exitCode = 2
 }

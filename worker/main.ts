@@ -1,12 +1,13 @@
-import { parseArgs } from 'node:util'
 import { pino } from 'pino'
+import { readArguments } from '#shared/read-arguments.ts'
 import { runService } from '#shared/run-service.ts'
 import { readWorkerConfig } from './config.ts'
 import { makeRuntime } from './host/make-runtime.ts'
 import { commandRunner } from './host/run-command.ts'
 import { startWorker } from './start-worker.ts'
 
-const { values } = parseArgs({ options: { config: { type: 'string' } } })
+const usage = 'Usage: provost worker [--config FILE]    (see README.md for what is read from the environment)'
+const values = readArguments(usage, { config: { type: 'string' } })
 const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'info' })
 await runService(async () => {
   const config = readWorkerConfig(process.env, values.config)

@@ -14,10 +14,15 @@ if (whyNot) console.warn(`NOT RUN HERE: the contract of the FreeBSD runtime on d
 
 const { signal } = new AbortController()
 
-/** What a worker that is killed between two of its commands, or a command that is, leaves behind. */
-const halfMade: Record<string, (trial: TrialFreebsd, jail: JailSpec) => Promise<unknown>> = {
+type HalfMade = Record<string, (trial: TrialFreebsd, jail: JailSpec) => Promise<unknown>>
+
+const onUfs: HalfMade = {
   'has a root that is half copied': async ({ layout }, jail) =>
     mkdirSync(join(layout.jail(jail.name).copying, 'tree/etc'), { recursive: true }),
+}
+
+/** What a worker that is killed between two of its commands, or a command that is, leaves behind. */
+const halfMade: HalfMade = {
   'runs without having been believed': async ({ host, layout }, jail) => {
     await provision(host, jail)
     await rm(layout.jail(jail.name).boot)
@@ -45,7 +50,7 @@ const halfMade: Record<string, (trial: TrialFreebsd, jail: JailSpec) => Promise<
   },
 }
 
-const halfMadeVnet: typeof halfMade = {
+const onVnet: HalfMade = {
   'has an epair without its names': async ({ run, layout }, jail) => {
     await run('ifconfig', ['epair', 'create', 'description', layout.jail(jail.name).mark])
   },
@@ -67,7 +72,7 @@ async function provision(host: TrialFreebsd['host'], jail: JailSpec): Promise<nu
 async function open(settings: Settings): Promise<ContractHost> {
   const trial = await trialFreebsd({ ...settings, fill: fillTinyWorld })
   const { layout, kernel, etc } = trial
-  const states = settings.mode === 'vnet' ? { ...halfMade, ...halfMadeVnet } : halfMade
+  const states = statesOf(settings)
   return {
     host: trial.host,
     jail: trial.jail,
@@ -92,6 +97,10 @@ async function open(settings: Settings): Promise<ContractHost> {
   }
 }
 
+function statesOf({ storage, mode }: Settings): HalfMade {
+  return { ...halfMade, ...(storage === 'ufs' ? onUfs : {}), ...(mode === 'vnet' ? onVnet : {}) }
+}
+
 function fillTinyWorld(tree: string): void {
   copyFileSync(findProgram('busybox', '/bin:/usr/bin') ?? '', join(tree, 'bin/busybox'))
   for (const applet of ['sh', 'sleep', 'echo', 'cat']) symlinkSync('busybox', join(tree, 'bin', applet))
@@ -104,8 +113,7 @@ function fillTinyWorld(tree: string): void {
 for (const storage of ['ufs', 'zfs'] as const) {
   for (const mode of ['shared', 'vnet'] as const) {
     describe.skipIf(whyNot)(`the FreeBSD runtime on doubles, ${storage}, ${mode}`, () => {
-      const names = Object.keys(mode === 'vnet' ? { ...halfMade, ...halfMadeVnet } : halfMade)
-      hostRuntimeContract(names, () => open({ storage, mode }))
+      hostRuntimeContract(Object.keys(statesOf({ storage, mode })), () => open({ storage, mode }))
     })
   }
 }

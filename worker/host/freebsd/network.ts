@@ -25,7 +25,8 @@ export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: A
 
 /** Takes back what `jail -r` did not: the epair, or the addresses of a jail that was removed without its file. */
 export async function removeNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  if (await findByName(host, jail.name, signal)) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
+  const found = await findByName(host, jail.name, signal)
+  if (found?.path === host.layout.jail(jail.name).root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
   await removeEpair(host, jail, signal)
   await removeAliases(host, jail, signal)
   await rm(host.layout.jail(jail.name).aliases, { force: true })

@@ -52,8 +52,8 @@ export function attachCommands(host: FreebsdHost, { name, addresses }: JailSpec)
   return [
     `/sbin/ifconfig ${jailEnd} vnet ${name}`,
     `/sbin/ifconfig -j ${name} lo0 inet 127.0.0.1/8 up`,
-    ...addresses.map((address) => `/sbin/ifconfig -j ${name} ${jailEnd} ${inetOf(address)} ${address} up`),
-    ...gatewaysOf(host, addresses).map((gateway) => `/sbin/route -j ${name} add ${inetFlag(gateway)} default ${gateway}`),
+    ...addresses.map((address) => `/sbin/ifconfig -j ${name} ${jailEnd} ${addressOf(address)} up`),
+    ...gatewaysOf(host, addresses).map((gateway) => `/sbin/route ${familyFlag(gateway)} -j ${name} add default ${gateway}`),
   ]
 }
 
@@ -71,10 +71,11 @@ function gatewaysOf({ config }: FreebsdHost, addresses: string[]): string[] {
   })
 }
 
-function inetOf(address: string): string {
-  return familyOf(address) === 4 ? 'inet' : 'inet6'
+/** IPv6 is off on an interface that nothing has configured, and an address that is still being tried cannot be bound to. */
+function addressOf(address: string): string {
+  return familyOf(address) === 4 ? `inet ${address}` : `inet6 ${address} no_dad -ifdisabled`
 }
 
-function inetFlag(address: string): string {
-  return familyOf(address) === 4 ? '-inet' : '-inet6'
+function familyFlag(address: string): string {
+  return familyOf(address) === 4 ? '-4' : '-6'
 }
