@@ -9,10 +9,12 @@ type Change = Partial<Pick<OperationReport, 'status' | 'jailState' | 'waiting' |
 export type Reporter = ReturnType<typeof makeReporter>
 
 const progressEveryMs = 250
+// Steps of a few milliseconds need no report each: nobody sees them, and every report costs the producer a change of records.
+const tellEveryMs = 50
 // Room for the reports of one run, so that a later run's always count as later.
 const reportsPerRun = 1_000_000
 
-/** Tells how an operation stands: each report is whole and goes out at once, save mere progress, which is thinned out. */
+/** Tells how an operation stands. Each report is whole, so what comes at once goes out as one, and mere progress is thinned out. */
 export function makeReporter(
   job: Job,
   operation: JournaledOperation,
@@ -21,9 +23,12 @@ export function makeReporter(
 ) {
   const states = new Map<string, StepState>(steps.map((step) => [step.name, stateOf(step, operation)]))
   const totalWeight = steps.reduce((sum, { weight }) => sum + weight, 0)
+  // The operation's own number rises with its next run, this one's must not.
+  const firstSequence = operation.run * reportsPerRun
   let count = 0
   let fraction = 0
   let lastSentMs = 0
+  let delayed: NodeJS.Timeout | undefined
   const report: OperationReport = {
     type: 'operation',
     host: job.host,
@@ -51,11 +56,13 @@ export function makeReporter(
   }
 
   function next(change: Change = {}): OperationReport {
+    clearTimeout(delayed)
+    delayed = undefined
     Object.assign(report, change)
     count += 1
     lastSentMs = Date.now()
     report.percent = percent()
-    report.sequence = operation.run * reportsPerRun + count
+    report.sequence = firstSequence + count
     report.at = new Date(lastSentMs).toISOString()
     report.steps = [...states.values()]
     return structuredClone(report)
@@ -72,7 +79,10 @@ export function makeReporter(
     /** Sends the next report and goes on. What an earlier one waited for is over, unless `change` says it. */
     tell(change: Change = {}): void {
       delete report.waiting
-      sendNext(change)
+      Object.assign(report, change)
+      const remainingMs = lastSentMs + tellEveryMs - Date.now()
+      if (remainingMs <= 0) sendNext()
+      else delayed ??= setTimeout(sendNext, remainingMs)
     },
     learn(facts: JailFacts): void {
       Object.assign(report, facts)

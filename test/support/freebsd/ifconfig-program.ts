@@ -11,6 +11,7 @@ export function ifconfigProgram(kernel: Kernel): Program {
     const visible = kernel.links.filter((link) => link.vnet === vnet)
     if (name === '-a') return { stdout: visible.map((link) => shown(kernel, link)).join('') }
     if (verb === 'create') return create(kernel, name, rest)
+    if (verb === '-vnet') return moveHome(kernel, name, rest[0] ?? '')
     const link = visible.find((each) => each.name === name)
     if (!link) return failed(`ifconfig: interface ${name} does not exist`)
     return act(kernel, link, verb, rest)
@@ -46,8 +47,6 @@ function act(kernel: Kernel, link: Link, verb: string | undefined, rest: string[
       return {}
     case 'vnet':
       return moveIn(kernel, link, value)
-    case '-vnet':
-      return notKnown('ifconfig -vnet by the product')
     case 'destroy':
       return destroy(kernel, link)
     default:
@@ -104,6 +103,15 @@ function moveIn(kernel: Kernel, link: Link, which: string): Answer {
   if (!jail || jail.dyingFor !== undefined) return failed(`ifconfig: jail "${which}" not found`)
   if (!jail.vnet) return notKnown('moving an interface into a jail without vnet')
   Object.assign(link, { vnet: jail.jid, addresses: [] })
+  return {}
+}
+
+/** Takes an interface out of a jail again; it has lost its addresses. */
+function moveHome(kernel: Kernel, name: string, which: string): Answer {
+  const jail = findJail(kernel, which)
+  const link = kernel.links.find((each) => each.name === name && each.vnet === jail?.jid)
+  if (!link) return failed(`ifconfig: interface ${name} does not exist`)
+  Object.assign(link, { vnet: 0, addresses: [] })
   return {}
 }
 

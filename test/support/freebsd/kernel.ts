@@ -31,7 +31,7 @@ export type Link = {
 export type Dataset = { mountpoint: string; mounted: boolean; origin?: string; quota?: string }
 
 /** What a command gave; undefined exit code: it hung until it was ended. */
-export type Answer = { exitCode?: number; stdout?: string; stderr?: string }
+export type Answer = { exitCode?: number | undefined; stdout?: string; stderr?: string }
 export type Program = (args: string[], options: CommandOptions) => Answer | Promise<Answer>
 
 /** The state of one simulated FreeBSD host. */

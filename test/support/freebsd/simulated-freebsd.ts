@@ -7,6 +7,7 @@ import { ifconfigProgram } from './ifconfig-program.ts'
 import { jailProgram } from './jail-program.ts'
 import { jlsProgram } from './jls-program.ts'
 import { type Answer, failed, findJail, type Kernel, type KernelJail, notKnown, type Program } from './kernel.ts'
+import { shellProgram } from './shell-program.ts'
 import {
   chflagsProgram,
   devfsProgram,
@@ -86,6 +87,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     sysrc: sysrcProgram(kernel),
     devfs: devfsProgram(kernel),
     chflags: chflagsProgram(kernel),
+    sh: shellProgram(kernel, directory),
     route: () => ({}),
     sync: () => ({}),
     'freebsd-version': () => ({ stdout: '14.4-RELEASE-p10\n' }),

@@ -4,7 +4,7 @@ import { familyOf } from '#shared/addresses.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
 import type { Parameter } from './jail-conf.ts'
-import { attachCommands } from './vnet.ts'
+import { attachCommands, epairCommand } from './vnet.ts'
 
 export const rcCommand = '/bin/sh /etc/rc'
 const shutdownCommand = '/bin/sh /etc/rc.shutdown jail'
@@ -61,7 +61,7 @@ function sharedParameters({ config }: FreebsdHost, { addresses }: JailSpec): Rec
 
 /** No address may be said: "vnet jails cannot have IP address restrictions". */
 function vnetParameters(host: FreebsdHost, jail: JailSpec): Record<string, Parameter> {
-  return { vnet: true, 'exec.created': attachCommands(host, jail) }
+  return { vnet: true, 'exec.prestart': epairCommand(host, jail), 'exec.created': attachCommands(host, jail) }
 }
 
 function commands(root: string, jail: JailSpec): Record<string, Parameter> {

@@ -22,7 +22,9 @@ export function isBelow(path: string, directory: string): boolean {
 /** Unmounts what is mounted below a directory, the last first. @throws ProvostError `resource_busy` */
 export async function unmountBelow(run: RunCommand, directory: string, signal?: AbortSignal): Promise<void> {
   const below = async () => (await readMounts(run, signal)).filter(({ point }) => isBelow(point, directory)).reverse()
-  for (const { point } of await below()) {
+  const found = await below()
+  if (found.length === 0) return
+  for (const { point } of found) {
     try {
       await run('umount', [point], signal ? { signal } : {})
     } catch (error) {

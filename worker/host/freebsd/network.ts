@@ -17,8 +17,7 @@ type Aliases = { interface: string; addresses: string[] }
 export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   if (await findByName(host, jail.name, signal)) return
   if (host.config.network.mode === 'vnet') return ensureEpair(host, jail, signal)
-  await removeAliases(host, jail, signal)
-  const interfaces = await readInterfaces(host.run, { signal })
+  const interfaces = await removeAliases(host, jail, await readInterfaces(host.run, { signal }), signal)
   for (const address of jail.addresses) refuseTaken(interfaces, address)
   await remember(host, jail, { interface: host.config.network.interface ?? '', addresses: jail.addresses })
 }
@@ -27,20 +26,27 @@ export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: A
 export async function removeNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const found = await findByName(host, jail.name, signal)
   if (found?.path === host.layout.jail(jail.name).root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
-  await removeEpair(host, jail, signal)
-  await removeAliases(host, jail, signal)
+  const interfaces = await readInterfaces(host.run, { signal })
+  await removeEpair(host, jail, interfaces, signal)
+  await removeAliases(host, jail, interfaces, signal)
   await rm(host.layout.jail(jail.name).aliases, { force: true })
 }
 
-async function removeAliases(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+/** Gives the interfaces as they are after it. */
+async function removeAliases(
+  host: FreebsdHost,
+  jail: JailSpec,
+  interfaces: Interface[],
+  signal: AbortSignal,
+): Promise<Interface[]> {
   const ours = await remembered(host, jail)
-  if (!ours) return
-  const on = (await readInterfaces(host.run, { signal })).find(({ name }) => name === ours.interface)
-  for (const address of ours.addresses) {
-    if (!on?.addresses.some((each) => bare(each) === bare(address))) continue
+  const on = ours && interfaces.find(({ name }) => name === ours.interface)
+  const left = on?.addresses.filter((address) => ours?.addresses.some((each) => bare(each) === bare(address))) ?? []
+  for (const address of left) {
     const family = familyOf(address) === 4 ? 'inet' : 'inet6'
-    await host.run('ifconfig', [ours.interface, family, bare(address), '-alias'], { signal })
+    await host.run('ifconfig', [on?.name ?? '', family, bare(address), '-alias'], { signal })
   }
+  return left.length > 0 ? readInterfaces(host.run, { signal }) : interfaces
 }
 
 function refuseTaken(interfaces: Interface[], address: string): void {

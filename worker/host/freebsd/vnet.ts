@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { bareAddress, contains, familyOf, parseBlock } from '#shared/addresses.ts'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
@@ -15,7 +16,7 @@ export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: Abo
   const named = (name: string) => interfaces.find((each) => each.name === name)
   if (!named(bridge)) throw new ProvostError('host_unfit', `There is no bridge ${bridge}; the worker makes it when it starts.`)
   if (named(hostEnd)?.up && named(jailEnd) && named(bridge)?.members.includes(hostEnd)) return
-  await destroyAll(host, jail, interfaces, signal)
+  await removeEpair(host, jail, interfaces, signal)
 
   const ifconfig = async (...args: string[]) => (await host.run('ifconfig', args, { signal })).stdout.trim()
   // The mark is there from the first moment on: a worker that is killed now finds its epair again.
@@ -31,11 +32,12 @@ export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: Abo
 }
 
 /** Destroying one end destroys both, epair(4). An end that a dying jail still has comes home first. */
-export async function removeEpair(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  await destroyAll(host, jail, await readInterfaces(host.run, { signal }), signal)
-}
-
-async function destroyAll(host: FreebsdHost, jail: JailSpec, interfaces: Interface[], signal: AbortSignal): Promise<void> {
+export async function removeEpair(
+  host: FreebsdHost,
+  jail: JailSpec,
+  interfaces: Interface[],
+  signal: AbortSignal,
+): Promise<void> {
   const { hostEnd, jailEnd, mark } = host.layout.jail(jail.name)
   const names = interfaces.filter(({ name, description }) => name === hostEnd || description === mark).map(({ name }) => name)
   const ends = names.length > 0 ? names : interfaces.filter(({ name }) => name === jailEnd).map(({ name }) => name)
@@ -55,6 +57,17 @@ export function attachCommands(host: FreebsdHost, { name, addresses }: JailSpec)
     ...addresses.map((address) => `/sbin/ifconfig -j ${name} ${jailEnd} ${addressOf(address)} up`),
     ...gatewaysOf(host, addresses).map((gateway) => `/sbin/route ${familyFlag(gateway)} -j ${name} add default ${gateway}`),
   ]
+}
+
+const script = join(import.meta.dirname, 'attach-epair.sh')
+
+/** Makes the jail's epair(4) where nobody has: at boot, before there is a worker. Our own names and numbers only. */
+export function epairCommand(host: FreebsdHost, { name }: JailSpec): string {
+  const { hostEnd, jailEnd, hostMac, jailMac, mark } = host.layout.jail(name)
+  // What jail(8) would give to sh -c, or split at a blank.
+  if (!/^[A-Za-z0-9_./@+-]+$/.test(script))
+    throw new ProvostError('host_unfit', `Provost lies in ${script}, whose name jail(8) does not take as it is.`)
+  return ['/bin/sh', script, hostEnd, jailEnd, hostMac, jailMac, bridgeName(host), mark].join(' ')
 }
 
 export function bridgeName({ config }: Pick<FreebsdHost, 'config'>): string {

@@ -18,7 +18,7 @@ function read(text: string) {
 
 const hostile = {
   quotes: `a"b'c`,
-  'a variable': '$name ${path} $',
+  'a variable': ['$name $', '{path} $x'].join(''),
   'an escape': '\\n\\\\ \\" \\x41 \\101',
   comments: '/a//b /*c*/ #d',
   'a pattern': '*.k1 ? [a-z]',

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { marked } from '../../../../worker/host/freebsd/end-predecessor.ts'
+import { parseInterfaces } from '../../../../worker/host/freebsd/interfaces.ts'
+import { layoutOf } from '../../../../worker/host/freebsd/layout.ts'
+import { limitRules } from '../../../../worker/host/freebsd/limits.ts'
+
+// As iocage's documentation shows it of a FreeBSD 12 host.
+const ifconfig = `em0: flags=8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> metric 0 mtu 1500
+\toptions=28<VLAN_MTU,JUMBO_MTU>
+\tether 52:54:00:12:34:56
+\tinet6 fe80::5054:ff:fe12:3456%em0 prefixlen 64 scopeid 0x1
+\tinet 10.0.2.15 netmask 0xffffff00 broadcast 10.0.2.255
+\tinet 10.0.2.16 netmask 0xffffffff broadcast 10.0.2.16
+\tmedia: Ethernet 1000baseT <full-duplex>
+\tstatus: active
+tun0: flags=8010<POINTOPOINT,MULTICAST> metric 0 mtu 1500
+\tinet 10.9.0.2 --> 10.9.0.1 netmask 0xffffffff
+vnet0.29: flags=8943<UP,BROADCAST,RUNNING,PROMISC,SIMPLEX,MULTICAST> metric 0 mtu 1500
+\tdescription: associated with jail: vnetcage as nic: epair0b
+\tgroups: epair
+vm-services: flags=8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> metric 0 mtu 1500
+\tmember: vnet0.29 flags=143<LEARNING,DISCOVER,AUTOEDGE,AUTOPTP>
+\t        ifmaxaddr 0 port 4 priority 128 path cost 2000
+\tgroups: bridge
+`
+
+describe('what the host answers', () => {
+  it('is read of interfaces as ifconfig prints them', () => {
+    expect(parseInterfaces(ifconfig)).toEqual([
+      {
+        name: 'em0',
+        up: true,
+        addresses: ['fe80::5054:ff:fe12:3456/64', '10.0.2.15/24', '10.0.2.16/32'],
+        members: [],
+        groups: [],
+      },
+      { name: 'tun0', up: false, addresses: ['10.9.0.2/32'], members: [], groups: [] },
+      {
+        name: 'vnet0.29',
+        up: true,
+        description: 'associated with jail: vnetcage as nic: epair0b',
+        addresses: [],
+        members: [],
+        groups: ['epair'],
+      },
+      { name: 'vm-services', up: true, addresses: [], members: ['vnet0.29'], groups: ['bridge'] },
+    ])
+  })
+
+  it('is read of processes: only what a worker of this root left on the host itself', () => {
+    const ps = [
+      '  100     1   0 PROVOST_WORKER=/jails PATH=/bin sleep 9',
+      '  101     1   0 PROVOST_WORKER=/jails2 PATH=/bin sleep 9',
+      '  102    50   0 PROVOST_WORKER=/jails ps -axeww',
+      '   50     1   0 PROVOST_WORKER=/jails node worker/main.ts',
+      '  103     1   7 PROVOST_WORKER=/jails sh',
+      '  104     1   0 sleep 9',
+      '',
+    ].join('\n')
+    expect(marked(ps, '/jails', 50)).toEqual([100])
+  })
+})
+
+describe('names of interfaces', () => {
+  it('fit into 15 characters and differ between jails and hosts', () => {
+    const long = 'a'.repeat(30)
+    const names = [layoutOf('/jails'), layoutOf('/others')].flatMap((layout) =>
+      [long, `${long.slice(1)}b`].flatMap((name) => [layout.jail(name).hostEnd, layout.jail(name).jailEnd]),
+    )
+    expect(new Set(names).size).toBe(8)
+    expect(Math.max(...names.map(({ length }) => length))).toBeLessThanOrEqual(15)
+  })
+})
+
+describe('rules of rctl', () => {
+  it('are whole percents of one core, and never none', () => {
+    const pcpu = (cpu: number) => limitRules({ name: 'a', limits: { memory: 1, cpu, processes: 1 } })[2]
+    expect([0.01, 0.001, 0.5, 1, 2.5].map(pcpu)).toEqual([1, 1, 50, 100, 250].map((percent) => `jail:a:pcpu:deny=${percent}`))
+  })
+})

@@ -1,0 +1,264 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect } from 'vitest'
+import { destroy, provision, signal, stop, takeCommands, test } from './host-test.ts'
+
+const find = (which: string) => `jls --libxo json -j ${which} jid name path dying`
+const limits = [
+  'rctl -r jail:j1',
+  'rctl -a jail:j1:memoryuse:deny=67108864',
+  'rctl -a jail:j1:maxproc:deny=50',
+  'rctl -a jail:j1:pcpu:deny=50',
+]
+
+describe('the exact commands', () => {
+  test('of a jail on a shared interface, on UFS', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    expect(takeCommands(trial, jail)).toEqual([
+      'tar -x -p -f ROOT/worlds/WORLD/tree.tar -C ROOT/roots/_copying-j1/tree',
+      find('j1'),
+      'ifconfig -a',
+      find('j1'),
+      'jail -f ROOT/jails/j1/jail.conf.unchecked -e |',
+      ...limits,
+      'jail -c -f ROOT/jails/j1/jail.conf j1',
+      'ifconfig em0 inet 10.0.0.11/24 alias',
+      'ifconfig em0 inet6 fd00:1::11/64 alias',
+      find('j1'),
+      find('j1'),
+    ])
+    await stop(trial, jail)
+    expect(takeCommands(trial, jail)).toEqual([
+      find('j1'),
+      'jail -r -f ROOT/jails/j1/jail.conf j1',
+      'umount ROOT/roots/j1/tree/dev',
+      'ifconfig em0 inet6 fd00:1::11/64 -alias',
+      'ifconfig em0 inet 10.0.0.11/24 -alias',
+      find('j1'),
+      'jls -d --libxo json jid name path dying',
+      'mount -p',
+      'rctl -r jail:j1',
+      find('j1'),
+      'ifconfig -a',
+    ])
+    await trial.host.removeRoot(jail, signal)
+    expect(takeCommands(trial, jail)).toEqual([
+      find('j1'),
+      'jls -d --libxo json jid name path dying',
+      'mount -p',
+      'mount -p',
+      'chflags -R noschg ROOT/roots/_removing-j1',
+      'rm -rfx ROOT/roots/_removing-j1',
+    ])
+  })
+
+  test('of a jail with a network of its own, on ZFS', async ({ open }) => {
+    const trial = await open({ storage: 'zfs', mode: 'vnet' })
+    const jail = trial.jail({ limits: { memory: 2 ** 26, cpu: 0.5, processes: 50, disk: 2 ** 30 } })
+    await provision(trial, jail)
+    expect(takeCommands(trial, jail)).toEqual([
+      'zfs get -H -o value origin tank/provost/roots/j1',
+      'zfs get -H -o value type tank/provost/worlds/WORLD@filled',
+      'zfs clone -o quota=1073741824 tank/provost/worlds/WORLD@filled tank/provost/roots/j1',
+      find('j1'),
+      'ifconfig -a',
+      'ifconfig epair create description MARK',
+      'ifconfig epair0a name LINKa',
+      'ifconfig epair0b name LINKb',
+      expect.stringMatching(/^ifconfig LINKa ether 02(:[0-9a-f]{2}){5}$/),
+      expect.stringMatching(/^ifconfig LINKb ether 02(:[0-9a-f]{2}){5}$/),
+      'ifconfig LINKa up',
+      'ifconfig bridge7 addm LINKa',
+      find('j1'),
+      'jail -f ROOT/jails/j1/jail.conf.unchecked -e |',
+      ...limits,
+      'jail -c -f ROOT/jails/j1/jail.conf j1',
+      expect.stringMatching(/^sh \/.*\/attach-epair.sh LINKa LINKb [0-9a-f:]{17} [0-9a-f:]{17} bridge7 MARK$/),
+      'ifconfig LINKa',
+      'ifconfig LINKb vnet j1',
+      'ifconfig -j j1 lo0 inet 127.0.0.1/8 up',
+      'ifconfig -j j1 LINKb inet 10.0.0.11/24 up',
+      'ifconfig -j j1 LINKb inet6 fd00:1::11/64 no_dad -ifdisabled up',
+      'route -4 -j j1 add default 10.0.0.1',
+      'route -6 -j j1 add default fd00:1::1',
+      find('j1'),
+      find('j1'),
+    ])
+    await destroy(trial, jail)
+    expect(takeCommands(trial, jail).filter((line) => !/^(jls|mount|ifconfig -a)/.test(line))).toEqual([
+      'jail -r -f ROOT/jails/j1/jail.conf j1',
+      'umount ROOT/roots/j1/tree/dev',
+      'rctl -r jail:j1',
+      'ifconfig LINKa destroy',
+      'zfs destroy -r tank/provost/roots/j1',
+    ])
+  })
+
+  test("of a jail's own command", async ({ open }) => {
+    const trial = await open({ inJail: () => ({ exitCode: undefined }) })
+    const jail = trial.jail({ command: ['/bin/httpd', '-f'] })
+    const jid = await provision(trial, jail)
+    expect(takeCommands(trial, jail).slice(-3)).toEqual([
+      'sysctl -n -x kern.boot_id',
+      `ps -ww -J ${jid} -o pid= -o jid= -o command=`,
+      `daemon jexec -l ${jid} /bin/httpd -f`,
+    ])
+    expect(readFileSync(trial.layout.jail('j1').conf, 'utf8')).not.toContain('httpd')
+  })
+
+  test('of the enrolment of a host, once', async ({ open }) => {
+    const trial = await open({ storage: 'zfs', mode: 'vnet' })
+    const settings = () => Object.fromEntries(trial.kernel.rcConf)
+    const jailConf = () => readFileSync(join(trial.etc, 'jail.conf'), 'utf8')
+    const first = { settings: settings(), jailConf: jailConf() }
+    expect(first).toEqual({
+      settings: {
+        jail_enable: 'YES',
+        rctl_enable: 'YES',
+        cloned_interfaces: 'bridge7',
+        ifconfig_bridge7: 'inet 10.0.0.1/24 up',
+        ifconfig_bridge7_alias0: 'inet6 fd00:1::1/64',
+      },
+      jailConf: `# The jails that Provost brings back at boot.\n.include "${trial.layout.boot}/*.conf";\n`,
+    })
+    await trial.runtime().open()
+    expect({ settings: settings(), jailConf: jailConf() }).toEqual(first)
+    const changes = trial.commands.filter(
+      ([program, ...args]) => program === 'ifconfig' && args.join(' ') !== '-a' && args.length > 1,
+    )
+    expect(changes).toEqual([])
+  })
+})
+
+describe('the file of a jail', () => {
+  const golden: [string, object, string[]][] = [
+    [
+      'with both families on a shared interface',
+      {},
+      [
+        '  devfs_ruleset = "4";',
+        '  enforce_statfs = "2";',
+        '  securelevel = "2";',
+        '  children.max = "0";',
+        '  ip4.addr = "em0|10.0.0.11/24";',
+        '  ip6.addr = "em0|fd00:1::11/64";',
+      ],
+    ],
+    [
+      'with IPv4 only',
+      { addresses: ['10.0.0.11/24', '10.0.0.12/24'] },
+      [
+        '  devfs_ruleset = "4";',
+        '  enforce_statfs = "2";',
+        '  securelevel = "2";',
+        '  children.max = "0";',
+        '  ip4.addr = "em0|10.0.0.11/24", "em0|10.0.0.12/24";',
+        '  ip6 = "disable";',
+      ],
+    ],
+    [
+      'with IPv6 only',
+      { addresses: ['fd00:1::11/64'] },
+      [
+        '  devfs_ruleset = "4";',
+        '  enforce_statfs = "2";',
+        '  securelevel = "2";',
+        '  children.max = "0";',
+        '  ip4 = "disable";',
+        '  ip6.addr = "em0|fd00:1::11/64";',
+      ],
+    ],
+  ]
+
+  test.for(golden)('is exact %s', async ([, overrides, middle], { open }) => {
+    const trial = await open()
+    const jail = trial.jail(overrides)
+    await provision(trial, jail)
+    const text = readFileSync(trial.layout.jail('j1').conf, 'utf8').replaceAll(trial.layout.directory, 'ROOT')
+    expect(text.split('\n').slice(1)).toEqual([
+      'j1 {',
+      '  path = "ROOT/roots/j1/tree";',
+      '  host.hostname = "host-1.example.com";',
+      '  allow.noset_hostname;',
+      '  persist;',
+      '  exec.clean;',
+      '  exec.timeout = "570";',
+      '  stop.timeout = "5";',
+      '  exec.consolelog = "ROOT/jails/j1/console.log";',
+      '  mount.devfs;',
+      ...middle,
+      '  exec.start = "/bin/sh /etc/rc";',
+      '  exec.stop = "/bin/sh /etc/rc.shutdown jail";',
+      '}',
+      '',
+    ])
+  })
+
+  test('is exact with a network of its own', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    const jail = trial.jail({ command: ['/bin/httpd'] })
+    await provision(trial, jail)
+    const { conf, jailEnd } = trial.layout.jail('j1')
+    const text = readFileSync(conf, 'utf8').replaceAll(trial.layout.directory, 'ROOT').replaceAll(jailEnd, 'LINKb')
+    expect(text.split('\n').slice(10, -2)).toEqual([
+      '  mount.devfs;',
+      '  devfs_ruleset = "5";',
+      '  enforce_statfs = "2";',
+      '  securelevel = "2";',
+      '  children.max = "0";',
+      '  vnet;',
+      expect.stringMatching(/^ {2}exec.prestart = "\/bin\/sh \/[^ ]*\/attach-epair.sh [^"\\$]*";$/),
+      `  exec.created = ${[
+        '"/sbin/ifconfig LINKb vnet j1"',
+        '"/sbin/ifconfig -j j1 lo0 inet 127.0.0.1/8 up"',
+        '"/sbin/ifconfig -j j1 LINKb inet 10.0.0.11/24 up"',
+        '"/sbin/ifconfig -j j1 LINKb inet6 fd00:1::11/64 no_dad -ifdisabled up"',
+        '"/sbin/route -4 -j j1 add default 10.0.0.1"',
+        '"/sbin/route -6 -j j1 add default fd00:1::1"',
+      ].join(', ')};`,
+    ])
+  })
+
+  test('is in place for the next boot only once the jail is believed to run, with its limits', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    const { boot, conf } = trial.layout.jail('j1')
+    const seen: boolean[] = []
+    trial.fail(
+      'jls',
+      () => {
+        seen.push(existsSync(boot))
+        return false
+      },
+      {},
+    )
+    await provision(trial, jail)
+    expect(seen).toEqual([false, false, false, true])
+    expect(readFileSync(boot, 'utf8')).toBe(readFileSync(conf, 'utf8'))
+    const rules = limits.slice(1).map((line) => line.replace('rctl -a ', ''))
+    const { tag } = trial.layout
+    expect(readFileSync(join(trial.etc, 'rctl.conf'), 'utf8')).toBe(
+      `# BEGIN provost ${tag}\n${rules.join('\n')}\n# END provost ${tag}\n`,
+    )
+
+    trial.fail('jail', '-r', { stderr: 'jail: j1: /bin/sh /etc/rc.shutdown jail: failed\n' })
+    trial.fail('jail', '-R', { stderr: 'jail: not now\n' })
+    await expect(stop(trial, jail)).rejects.toMatchObject({ code: 'command_failed' })
+    expect(existsSync(boot)).toBe(false)
+    expect(readFileSync(join(trial.etc, 'rctl.conf'), 'utf8')).toBe('')
+  })
+
+  test('leaves what others wrote into jail.conf and rctl.conf as it was', async ({ open }) => {
+    const trial = await open()
+    const [first, second] = [trial.jail(), trial.jail()]
+    const path = join(trial.etc, 'rctl.conf')
+    await provision(trial, first)
+    writeFileSync(path, `user:joe:maxproc:deny=7\n${readFileSync(path, 'utf8')}# the end\n`)
+    await provision(trial, second)
+    await destroy(trial, first)
+    await destroy(trial, second)
+    expect(readFileSync(path, 'utf8')).toBe('user:joe:maxproc:deny=7\n# the end\n')
+  })
+})

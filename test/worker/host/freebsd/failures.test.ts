@@ -1,0 +1,402 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect } from 'vitest'
+import type { TrialFreebsd } from '../../../support/freebsd/trial-freebsd.ts'
+import { destroy, faultsOf, provision, signal, stop, takeCommands, test } from './host-test.ts'
+
+const never = Number.POSITIVE_INFINITY
+const addressesOn = ({ kernel }: TrialFreebsd, name: string) =>
+  kernel.links.find((link) => link.name === name)?.addresses.map(({ address }) => address)
+const namesOf = ({ kernel }: TrialFreebsd) => [...kernel.jails.values()].map(({ name, jid }) => `${name} ${jid}`)
+
+describe('a start that fails', () => {
+  test('says what /etc/rc printed, and leaves nothing once it is undone', async ({ open }) => {
+    const inJail = () => ({ exitCode: 3, console: 'Starting sshd.\nno host keys\n' })
+    const trial = await open({ mode: 'vnet', inJail })
+    const before = structuredClone({ links: trial.kernel.links, mounts: trial.kernel.mounts })
+    const jail = trial.jail()
+    await expect(provision(trial, jail)).rejects.toMatchObject({
+      code: 'command_failed',
+      message: '/bin/sh /etc/rc failed: no host keys',
+      facts: { command: '/bin/sh /etc/rc', exitCode: 1, logTail: 'Starting sshd.\nno host keys\n' },
+    })
+    expect(existsSync(trial.layout.jail('j1').boot)).toBe(false)
+    // jail(8) does not run what would have removed the epair.
+    expect(trial.kernel.links.map(({ name }) => name)).toContain(trial.layout.jail('j1').hostEnd)
+    await stop(trial, jail)
+    expect({ links: trial.kernel.links, mounts: trial.kernel.mounts }).toEqual(before)
+    expect(trial.kernel.rules).toEqual([])
+  })
+
+  test('keeps what jail(8) said where it is not about /etc/rc', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    trial.fail('ifconfig', 'em0 inet6', { stderr: 'ifconfig: ioctl (SIOCAIFADDR): No buffer space available\n' })
+    await expect(provision(trial, jail)).rejects.toMatchObject({
+      code: 'command_failed',
+      message: expect.stringContaining('jail: j1: /sbin/ifconfig em0 inet6 fd00:1::11/64 alias: failed'),
+    })
+    expect(addressesOn(trial, 'em0')).toEqual([])
+  })
+
+  test('is not taken for a start when the jail is gone again', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    trial.fail('jail', '-c', { exitCode: 0, stdout: 'j1: created\n' })
+    await expect(provision(trial, jail)).rejects.toMatchObject({ message: 'Jail j1 was created and is gone again.' })
+    expect(existsSync(trial.layout.jail('j1').boot)).toBe(false)
+  })
+
+  const unread: [string, object][] = [
+    ['exits 1', { stderr: 'jail: jail.conf line 2: persist: syntax error\n' }],
+    [
+      'says something on standard error',
+      { exitCode: 0, stdout: 'name=j1|persist\n', stderr: 'jail: j1: path: variable "x" not found\n' },
+    ],
+    ['prints no jail', { exitCode: 0, stdout: '' }],
+    ['prints another jail', { exitCode: 0, stdout: 'name=j10|persist\n' }],
+  ]
+  test.for(unread)('does not use a file of which jail -e %s', async ([, answer], { open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    trial.fail('jail', '-e', answer)
+    await expect(provision(trial, jail)).rejects.toThrow()
+    const { conf, boot } = trial.layout.jail('j1')
+    expect([conf, boot].filter((path) => existsSync(path))).toEqual([])
+    expect(trial.commands.filter(([program, flag]) => program === 'jail' && flag === '-c')).toEqual([])
+    await destroy(trial, jail)
+  })
+
+  test('is refused by name where another jail of this host has it, which is left alone', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    const conf = join(trial.directory, 'other.conf')
+    writeFileSync(conf, `j1 { path="${trial.directory}"; persist; }`)
+    await trial.run('jail', ['-c', '-f', conf, 'j1'])
+    await expect(provision(trial, jail)).rejects.toMatchObject({ code: 'name_taken' })
+    expect(await trial.host.findJail(jail)).toBeUndefined()
+    await destroy(trial, jail)
+    expect(namesOf(trial)).toEqual(['j1 1'])
+  })
+})
+
+describe('addresses', () => {
+  test('of the host itself are refused, and never taken off it', async ({ open }) => {
+    const trial = await open()
+    trial.kernel.links[0]?.addresses.push({ family: 'inet', address: '10.0.0.11', prefix: 24 })
+    const jail = trial.jail()
+    await expect(provision(trial, jail)).rejects.toMatchObject({
+      code: 'address_taken',
+      message: '10.0.0.11 is on em0 of this host already.',
+    })
+    await destroy(trial, jail)
+    expect(addressesOn(trial, 'em0')).toEqual(['10.0.0.11'])
+  })
+
+  test('are told in any form', async ({ open }) => {
+    const trial = await open()
+    trial.kernel.links[1]?.addresses.push({ family: 'inet6', address: 'fd00:1:0:0::11', prefix: 128 })
+    await expect(provision(trial, trial.jail())).rejects.toMatchObject({ code: 'address_taken' })
+  })
+
+  test('that a killed worker left are known to be ours', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await trial.host.ensureNetwork(jail, signal)
+    await trial.run('ifconfig', ['em0', 'inet', '10.0.0.11/24', 'alias'])
+    await trial.host.ensureNetwork(jail, signal)
+    expect(addressesOn(trial, 'em0')).toEqual([])
+    await trial.run('ifconfig', ['em0', 'inet', '10.0.0.11/24', 'alias'])
+    await destroy(trial, jail)
+    expect(addressesOn(trial, 'em0')).toEqual([])
+  })
+
+  test('edited in the file while the jail ran take none off the host', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    trial.kernel.links[0]?.addresses.push({ family: 'inet', address: '10.0.0.99', prefix: 24 })
+    const { conf } = trial.layout.jail('j1')
+    writeFileSync(conf, readFileSync(conf, 'utf8').replace('10.0.0.11', '10.0.0.99'))
+    await stop(trial, jail)
+    expect(addressesOn(trial, 'em0')).toEqual(['10.0.0.99'])
+    expect(namesOf(trial)).toEqual([])
+    expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/'])
+  })
+
+  test('of two jails started together lie on an epair each', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    const jails = [trial.jail(), trial.jail(), trial.jail()]
+    await Promise.all(jails.map((jail) => provision(trial, jail)))
+    for (const jail of jails) expect(await faultsOf(trial, jail)).toEqual([])
+    await Promise.all(jails.map((jail) => destroy(trial, jail)))
+    expect(trial.kernel.links.map(({ name }) => name)).toEqual(['em0', 'lo0', 'bridge7'])
+  })
+})
+
+describe('a stop', () => {
+  const refusals: [string, (trial: TrialFreebsd) => void][] = [
+    ['the file is broken', ({ layout }) => writeFileSync(layout.jail('j1').conf, 'j1 { path = }')],
+    ['exec.stop fails', ({ fail }) => fail('jail', '-r', { stderr: 'jail: j1: /bin/sh /etc/rc.shutdown jail: failed\n' })],
+    ['exec.stop hangs', ({ hang }) => hang('jail', '-r')],
+  ]
+  test.for(refusals)('ends the jail by its number and undoes the rest itself when %s', async ([, refuse], { open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    const jid = await provision(trial, jail)
+    refuse(trial)
+    takeCommands(trial, jail)
+    await stop(trial, jail)
+    expect(namesOf(trial)).toEqual([])
+    expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/'])
+    expect(addressesOn(trial, 'em0')).toEqual([])
+    expect(takeCommands(trial, jail)).toEqual(
+      expect.arrayContaining([
+        `jail -R ${jid}`,
+        'umount ROOT/roots/j1/tree/dev',
+        'ifconfig em0 inet 10.0.0.11 -alias',
+        'ifconfig em0 inet6 fd00:1::11 -alias',
+      ]),
+    )
+    trial.heal()
+    await provision(trial, jail)
+  })
+
+  test('unmounts what jail(8) could not, which it never tries again', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    trial.fail('umount', '/dev', { stderr: 'umount: unmount of /dev failed: Device busy\n' }, 1)
+    await stop(trial, jail)
+    expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/'])
+  })
+
+  test('may be repeated while a mount stays in use, and keeps the root from being removed', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    const dev = join(trial.layout.jail('j1').root, 'dev')
+    trial.kernel.busyMounts.add(dev)
+    await expect(destroy(trial, jail)).rejects.toMatchObject({
+      code: 'resource_busy',
+      retryable: true,
+      message: `Still mounted: ${dev}.`,
+    })
+    await expect(trial.host.removeRoot(jail, signal)).rejects.toMatchObject({ code: 'resource_busy' })
+    trial.kernel.busyMounts.clear()
+    await destroy(trial, jail)
+    expect(existsSync(trial.layout.jail('j1').holder)).toBe(false)
+  })
+
+  test('waits for the dying jail by its old number', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    const jail = trial.jail()
+    trial.kernel.dyingFor = 4
+    const jid = await provision(trial, jail)
+    await destroy(trial, jail)
+    const looks = takeCommands(trial, jail).filter((line) => line === `jls -d -j ${jid} jid`)
+    expect(looks.length).toBeGreaterThan(1)
+    expect(trial.kernel.links.map(({ name }) => name)).toEqual(['em0', 'lo0', 'bridge7'])
+  })
+
+  test('says that the jail is still dying, and goes on when it is tried again', async ({ open }) => {
+    const trial = await open({ storage: 'zfs' })
+    const jail = trial.jail()
+    trial.kernel.dyingFor = never
+    const jid = await provision(trial, jail)
+    await expect(stop(trial, jail)).rejects.toMatchObject({
+      code: 'resource_busy',
+      retryable: true,
+      message: `Jail j1 was removed, but its number ${jid} is still dying.`,
+    })
+    await expect(trial.host.removeRoot(jail, signal)).rejects.toMatchObject({ code: 'resource_busy' })
+    for (const each of trial.kernel.jails.values()) each.dyingFor = 2
+    await destroy(trial, jail)
+    expect([...trial.kernel.datasets.keys()]).not.toContain('tank/provost/roots/j1')
+  })
+
+  test('ends no other jail that has taken the name meanwhile', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    const takeName = (args: string[]) => {
+      const old = trial.kernel.jails.get(1)
+      if (args[0] !== '-r' || !old) return false
+      trial.kernel.jails.delete(1)
+      trial.kernel.jails.set(9, { ...old, jid: 9, path: '/elsewhere', processes: new Set() })
+      return true
+    }
+    trial.fail('jail', takeName, { stderr: 'jail: j1: something: failed\n' })
+    await stop(trial, jail)
+    expect(namesOf(trial)).toEqual(['j1 9'])
+  })
+})
+
+describe('a removal', () => {
+  test('tries a busy dataset again, and never removes its files itself', async ({ open }) => {
+    const trial = await open({ storage: 'zfs' })
+    const jail = trial.jail()
+    const dataset = 'tank/provost/roots/j1'
+    await provision(trial, jail)
+    await stop(trial, jail)
+    trial.kernel.busyDatasets.set(dataset, never)
+    await expect(trial.host.removeRoot(jail, signal)).rejects.toMatchObject({ code: 'resource_busy', retryable: true })
+    expect(existsSync(join(trial.layout.jail('j1').root, 'etc'))).toBe(true)
+    trial.kernel.busyDatasets.set(dataset, 3)
+    takeCommands(trial, jail)
+    await trial.host.removeRoot(jail, signal)
+    const commands = takeCommands(trial, jail)
+    expect(commands.filter((line) => line === `zfs destroy -r ${dataset}`).length).toBe(4)
+    expect(commands.filter((line) => /^(rm|chflags)/.test(line))).toEqual([])
+  })
+
+  test('takes the flags of files off that nobody may remove', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    await stop(trial, jail)
+    const { removing } = trial.layout.jail('j1')
+    trial.kernel.immutable.add(join(removing, 'tree/sbin/init'))
+    await trial.host.removeRoot(jail, signal)
+    expect(existsSync(removing)).toBe(false)
+  })
+
+  test('touches no file while anything is mounted in the root', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    await stop(trial, jail)
+    const point = join(trial.layout.jail('j1').root, 'data')
+    trial.kernel.mounts.push({ device: '/home', point, fsType: 'nullfs' })
+    trial.kernel.busyMounts.add(point)
+    await expect(trial.host.removeRoot(jail, signal)).rejects.toMatchObject({ code: 'resource_busy' })
+    expect(trial.commands.filter(([program]) => program === 'rm' || program === 'chflags')).toEqual([])
+  })
+})
+
+describe('limits', () => {
+  test('replace those that an earlier jail of the name left', async ({ open }) => {
+    const trial = await open()
+    trial.kernel.rules.push('jail:j1:maxproc:deny=1', 'jail:j10:maxproc:deny=2')
+    await provision(trial, trial.jail())
+    expect(trial.kernel.rules).toEqual([
+      'jail:j10:maxproc:deny=2',
+      'jail:j1:memoryuse:deny=67108864',
+      'jail:j1:maxproc:deny=50',
+      'jail:j1:pcpu:deny=50',
+    ])
+  })
+
+  test('are there before the jail is', async ({ open }) => {
+    const trial = await open()
+    let rules: string[] = []
+    trial.fail(
+      'jail',
+      ([flag]) => {
+        if (flag === '-c') rules = [...trial.kernel.rules]
+        return false
+      },
+      {},
+    )
+    await provision(trial, trial.jail())
+    expect(rules.length).toBe(3)
+  })
+
+  test('that cannot be held keep the worker from starting, with what to do', async ({ open }) => {
+    const trial = await open()
+    trial.kernel.sysctl.set('kern.racct.enable', '0')
+    await expect(trial.runtime().open()).rejects.toMatchObject({
+      code: 'host_unfit',
+      message: expect.stringContaining('Put kern.racct.enable=1 into /boot/loader.conf, and reboot.'),
+    })
+  })
+
+  test('that cannot be held keep a jail from starting', async ({ open }) => {
+    const trial = await open()
+    trial.kernel.sysctl.set('kern.racct.enable', '0')
+    await expect(provision(trial, trial.jail())).rejects.toMatchObject({
+      code: 'command_failed',
+      message: expect.stringContaining('enable using kern.racct.enable=1 tunable'),
+    })
+    expect(namesOf(trial)).toEqual([])
+  })
+})
+
+describe('after a reboot', () => {
+  /** What a boot leaves of a host: its files, datasets and rc.conf; then rc.d/rctl and rc.d/jail do their part. */
+  async function reboot(trial: TrialFreebsd): Promise<void> {
+    const { kernel, etc } = trial
+    kernel.jails.clear()
+    kernel.nextJid = 1
+    kernel.links = kernel.links.filter(({ kind, vnet }) => kind !== 'epair' && vnet === 0)
+    for (const link of kernel.links) Object.assign(link, { members: [], addresses: link.kind === 'ether' ? [] : link.addresses })
+    kernel.mounts = kernel.mounts.filter(({ fsType }) => fsType !== 'devfs')
+    kernel.sysctl.set('kern.boot_id', 'ffffffffffffffffffffffffffffffff')
+    const rules = readFileSync(join(etc, 'rctl.conf'), 'utf8').split('\n')
+    kernel.rules = rules.filter((line) => line.startsWith('jail:'))
+  }
+
+  test('a jail that is meant to run comes back as it was, without its worker', async ({ open }) => {
+    const trial = await open()
+    const [running, stopped] = [trial.jail(), trial.jail()]
+    await provision(trial, running)
+    await provision(trial, stopped)
+    await stop(trial, stopped)
+    await reboot(trial)
+    const jailConf = join(trial.etc, 'jail.conf')
+    const { stdout } = await trial.run('jail', ['-f', jailConf, '-e', '|'])
+    expect(stdout.split('\n').map((line) => line.split('|')[0])).toEqual(['name=j1', ''])
+    await trial.run('jail', ['-c', '-f', jailConf, 'j1'])
+
+    trial.commands.length = 0
+    expect(await provision({ host: trial.runtime() }, running)).toBe(1)
+    expect(trial.commands.filter(([program, flag]) => program === 'jail' && flag !== '-f')).toEqual([])
+    expect(await faultsOf(trial, running)).toEqual([])
+  })
+
+  test('a jail with a network of its own comes back too, with a new epair', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    const jail = trial.jail()
+    await provision(trial, jail)
+    await reboot(trial)
+    // rc.conf(5) makes the bridge.
+    await trial.runtime().open()
+    await trial.run('jail', ['-c', '-f', join(trial.etc, 'jail.conf'), 'j1'])
+    trial.commands.length = 0
+    expect(await provision({ host: trial.runtime() }, jail)).toBe(1)
+    expect(trial.commands.filter(([program, flag]) => program === 'jail' && flag !== '-f')).toEqual([])
+    expect(await faultsOf(trial, jail)).toEqual([])
+    await destroy(trial, jail)
+    expect(trial.kernel.links.map(({ name }) => name)).toEqual(['em0', 'lo0', 'bridge7'])
+  })
+
+  test('a jail that the boot missed is started, and its command again', async ({ open }) => {
+    const trial = await open({ mode: 'vnet', inJail: () => ({ exitCode: undefined }) })
+    const jail = trial.jail({ command: ['/bin/httpd'] })
+    await provision(trial, jail)
+    await reboot(trial)
+    const host = trial.runtime()
+    await host.open()
+    await provision({ host }, jail)
+    await provision({ host }, jail)
+    expect(await faultsOf({ host }, jail)).toEqual([])
+    expect(trial.commands.filter(([program]) => program === 'daemon').length).toBe(2)
+  })
+
+  test('the bridge of a host is mended, and no interface of the host put on it', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    const bridge = trial.kernel.links.find(({ name }) => name === 'bridge7')
+    Object.assign(bridge ?? {}, { addresses: [], up: false })
+    await trial.runtime().open()
+    expect(addressesOn(trial, 'bridge7')).toEqual(['10.0.0.1', 'fd00:1::1'])
+    expect(bridge).toMatchObject({ up: true, members: [] })
+  })
+})
+
+test('a world is read from no half-filled dataset', async ({ open }) => {
+  const trial = await open({ storage: 'zfs' })
+  const stage = await trial.host.stageWorld({ name: 'other', digest: 'b2'.repeat(32) })
+  mkdirSync(join(stage, 'etc'))
+  const jail = trial.jail({ world: 'other', worldDigest: 'b2'.repeat(32) })
+  await expect(trial.host.ensureRoot(jail, signal)).rejects.toMatchObject({ code: 'not_built' })
+})

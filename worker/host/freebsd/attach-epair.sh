@@ -1,0 +1,15 @@
+#!/bin/sh
+# jail(8) runs this before a jail with a network of its own starts (exec.prestart). When a worker starts the jail, its
+# epair(4) is there already; at boot nobody else makes it. All arguments are names and numbers of Provost's own making.
+# Absolute paths: with exec.clean there is no /sbin in PATH.
+set -e
+host_end=$1 jail_end=$2 host_mac=$3 jail_mac=$4 bridge=$5 mark=$6
+
+if /sbin/ifconfig "$host_end" >/dev/null 2>&1; then exit 0; fi
+made=$(/sbin/ifconfig epair create description "$mark")
+/sbin/ifconfig "$made" name "$host_end" >/dev/null
+/sbin/ifconfig "${made%a}b" name "$jail_end" >/dev/null
+/sbin/ifconfig "$host_end" ether "$host_mac"
+/sbin/ifconfig "$jail_end" ether "$jail_mac"
+/sbin/ifconfig "$host_end" up
+/sbin/ifconfig "$bridge" addm "$host_end"
