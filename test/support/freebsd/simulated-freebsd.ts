@@ -18,6 +18,7 @@ import {
   sysrcProgram,
   umountProgram,
 } from './small-programs.ts'
+import { standIns } from './stand-ins.ts'
 import { zfsProgram } from './zfs-program.ts'
 
 type Matcher = string | RegExp | ((args: string[]) => boolean)
@@ -90,6 +91,8 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     sh: shellProgram(kernel, directory),
     route: () => ({}),
     sync: () => ({}),
+    // Started by daemon(8) only; here it is there.
+    jexec: () => notKnown('jexec by itself'),
     'freebsd-version': () => ({ stdout: '14.4-RELEASE-p10\n' }),
     rm: (args) => {
       const [flags, path = ''] = args
@@ -158,6 +161,13 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     hang: (program: string, matcher: Matcher) =>
       void injections.push({ program, matcher, answer: { stderr: hangs }, times: Number.POSITIVE_INFINITY }),
     heal: () => void injections.splice(0),
+    /** Puts an executable for each program into a directory, for a worker that really starts them. */
+    serve: (place: string) =>
+      standIns(
+        place,
+        Object.keys(programs).filter((program) => program !== 'tar' && program !== 'sh'),
+        async (program, args, options) => complete(await answer(program, args, options)),
+      ),
   }
 }
 
