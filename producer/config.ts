@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { PlainName } from '#shared/jail.ts'
-import { ConfigError, readConfig, readYaml } from '#shared/read-config.ts'
+import { ConfigError, readConfig, readConfigFile } from '#shared/read-config.ts'
 
 const ProducerFile = z.strictObject({
   /** The hosts that belong to the fleet; none named: every host that enrols does. */
@@ -35,7 +35,7 @@ export type ProducerConfig = z.output<typeof ProducerFile> & {
 export function readProducerConfig(environment: NodeJS.ProcessEnv, file?: string): ProducerConfig {
   const env = readConfig(Environment, environment, 'The environment')
   const path = file ?? env.PROVOST_PRODUCER_CONFIG
-  const config = readConfig(ProducerFile, path ? readYaml(path) : {}, path ?? 'The configuration')
+  const config = path ? readConfigFile(ProducerFile, path) : readConfig(ProducerFile, {}, 'The configuration')
   const at = env.PROVOST_LISTEN.lastIndexOf(':')
   const port = Number(env.PROVOST_LISTEN.slice(at + 1))
   if (port > 65_535) throw new ConfigError(`PROVOST_LISTEN: ${port} is no port.`)

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { contains, overlaps, parseBlock } from '#shared/addresses.ts'
 import { Pool } from '#shared/host.ts'
 import { AskedLimits, PlainName } from '#shared/jail.ts'
-import { readConfig, readYaml } from '#shared/read-config.ts'
+import { readConfig, readConfigFile } from '#shared/read-config.ts'
 import { Size } from '#shared/size.ts'
 import { misfit, World } from './worlds/world.ts'
 
@@ -12,8 +12,10 @@ const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
 /** A directory, or a ZFS dataset below a pool, as zfs(8) names them. */
 const Root = z
   .string()
-  .regex(/^(\/|[a-zA-Z][a-zA-Z0-9_.:-]*\/[a-zA-Z0-9])/, 'must be an absolute path, or a ZFS dataset like tank/provost')
-  .refine((root) => root.startsWith('/') || /^[a-zA-Z0-9_.:-]+(\/[a-zA-Z0-9_.:-]+)+$/.test(root), 'is no name of a ZFS dataset')
+  .regex(
+    /^(\/.*|[a-zA-Z][a-zA-Z0-9_.:-]*(\/[a-zA-Z0-9][a-zA-Z0-9_.:-]*)+)$/,
+    'must be an absolute path, or a ZFS dataset like tank/provost',
+  )
 
 /** At most 15 characters (IFNAMSIZ), none of which ip(8) or ifconfig(8) reads as its own. */
 const InterfaceName = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_]{0,14}$/, 'must be an interface name of at most 15 characters')
@@ -85,6 +87,6 @@ export type WorkerConfig = z.output<typeof WorkerFile> & { redisUrl: string; red
 export function readWorkerConfig(environment: NodeJS.ProcessEnv, file?: string): WorkerConfig {
   const env = readConfig(Environment, environment, 'The environment')
   const path = file ?? env.PROVOST_CONFIG
-  const config = readConfig(WorkerFile, readYaml(path), path)
+  const config = readConfigFile(WorkerFile, path)
   return { ...config, redisUrl: env.PROVOST_REDIS_URL, redisPrefix: env.PROVOST_REDIS_PREFIX, logLevel: env.PROVOST_LOG_LEVEL }
 }

@@ -38,7 +38,7 @@ function faultsOf(runtime: string, kinds: (keyof typeof definitions)[]): string[
     return String(error)
       .split('\n')
       .slice(1)
-      .map((line) => line.trim())
+      .map((line) => line.trim().replace(/^line 1, /, ''))
   }
 }
 
