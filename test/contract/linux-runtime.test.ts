@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
 import { isAlive, readStatus } from '../../worker/host/linux/processes.ts'
-import { whyNoHostTests } from '../support/host-fitness.ts'
+import { whyNoLinuxJails } from '../support/host-fitness.ts'
 import { hostSnapshot } from '../support/host-snapshot.ts'
 import { endless, provision, type TrialHost, trialHost } from '../support/trial-host.ts'
 import { type ContractHost, contractScripts, hostRuntimeContract } from './host-runtime-contract.ts'
 
-const whyNot = process.platform === 'linux' ? whyNoHostTests() : 'this is not Linux.'
+const whyNot = whyNoLinuxJails()
 if (whyNot) console.warn(`NOT RUN HERE: the contract of the Linux runtime: ${whyNot}`)
 
 const { signal } = new AbortController()

@@ -11,7 +11,7 @@ import { connectRedis } from '#shared/redis.ts'
 import { endProcess, isRunning, type ProcessRecord, recordProcess, signal } from '../../cli/dev/process-record.ts'
 import { type Dev, spawnDev } from '../../cli/dev/spawn-dev.ts'
 import { httpClient } from '../../cli/http/client.ts'
-import { whyNoHostTests } from '../support/host-fitness.ts'
+import { whyNoLinuxJails } from '../support/host-fitness.ts'
 import { waitUntil } from '../support/wait-until.ts'
 
 const program = fileURLToPath(new URL('../../bin/provost', import.meta.url))
@@ -60,7 +60,7 @@ function processOf(dev: Dev, name: string): ProcessRecord {
 const bridgeOf = (dev: Dev) => `/sys/class/net/${dev.state.chosen().hosts?.[0]?.bridge}`
 const readyz = async (dev: Dev) => (await fetch(`${dev.url}/readyz`)).status
 
-describe.skipIf(whyNoHostTests())('provost dev', () => {
+describe.skipIf(whyNoLinuxJails())('provost dev', () => {
   test('prints what it started, and keeps what it accepts', async () => {
     const dev = await start()
     const names = ['redis', 'producer', 'worker dev-1']

@@ -6,14 +6,14 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { whyNoHostTests } from '../support/host-fitness.ts'
+import { whyNoLinuxJails } from '../support/host-fitness.ts'
 import { startRealFleet } from '../support/real-fleet.ts'
 import { test } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
 const busybox = { world: 'busybox' }
 
-describe.skipIf(whyNoHostTests())('a worker that is killed', () => {
+describe.skipIf(whyNoLinuxJails())('a worker that is killed', () => {
   test('while a jail starts goes on with it after its return, and its child was ended', async ({ redis }) => {
     const fleet = await startRealFleet(redis)
     const before = fleet.snapshot()
@@ -100,7 +100,7 @@ describe.skipIf(whyNoHostTests())('a worker that is killed', () => {
   })
 })
 
-describe.skipIf(whyNoHostTests())('a worker', () => {
+describe.skipIf(whyNoLinuxJails())('a worker', () => {
   test('refuses a host that has one, and names it', async ({ redis }) => {
     const fleet = await startRealFleet(redis)
     const second = await fleet.start('worker')

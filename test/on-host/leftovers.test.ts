@@ -2,11 +2,11 @@ import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { whyNoHostTests } from '../support/host-fitness.ts'
+import { whyNoLinuxJails } from '../support/host-fitness.ts'
 import { hostSnapshot } from '../support/host-snapshot.ts'
 import { endless, provision, removeAll, type TrialHost, trialHost } from '../support/trial-host.ts'
 
-const whyNot = process.platform === 'linux' ? whyNoHostTests() : 'it is about Linux.'
+const whyNot = whyNoLinuxJails()
 if (whyNot) console.warn(`NOT RUN HERE: what jails leave on a Linux host: ${whyNot}`)
 
 describe.skipIf(whyNot)('what jails leave on a Linux host', () => {

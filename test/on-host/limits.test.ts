@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
 import { type Cgroups, type Controller, detectCgroups, processesIn } from '../../worker/host/linux/cgroups.ts'
-import { whyNoHostTests } from '../support/host-fitness.ts'
+import { whyNoLinuxJails } from '../support/host-fitness.ts'
 import { endless, provision, removeAll, type TrialHost, trialHost } from '../support/trial-host.ts'
 import { waitUntil } from '../support/wait-until.ts'
 
-const whyNot = process.platform === 'linux' ? whyNoHostTests() : 'it is about Linux.'
+const whyNot = whyNoLinuxJails()
 if (whyNot) console.warn(`NOT RUN HERE: limits on Linux: ${whyNot}`)
 
 const MiB = 1024 * 1024

@@ -3,11 +3,11 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { whyNoHostTests } from '../support/host-fitness.ts'
+import { whyNoLinuxJails } from '../support/host-fitness.ts'
 import { startRealFleet } from '../support/real-fleet.ts'
 import { test } from '../support/redis.ts'
 
-const whyNot = whyNoHostTests()
+const whyNot = whyNoLinuxJails()
 const busybox = { world: 'busybox' }
 
 describe.skipIf(whyNot)('jails asked for over HTTP', () => {

@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { mirrorOf } from '../../worker/worlds/apt-settings.ts'
 import { directoryHost } from '../support/directory-host.ts'
-import { whyNoHostTests } from '../support/host-fitness.ts'
+import { whyNoLinuxJails } from '../support/host-fitness.ts'
 import { asker, test as base, openStore } from '../worker/worlds/world-fixture.ts'
 
-const unfit = whyNoHostTests()
+const unfit = whyNoLinuxJails()
 const debian = { name: 'debian', method: 'debootstrap', suite: 'bookworm' }
 
 const test = base.extend<{ smallDisk: string }>({

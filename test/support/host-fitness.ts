@@ -15,3 +15,8 @@ export function whyNoHostTests(): string | undefined {
   if (missing.length > 0) return `needs what is missing here: ${missing.join(', ')}; script/bootstrap says how to get it.`
   return undefined
 }
+
+/** The same for tests about Linux. */
+export function whyNoLinuxJails(): string | undefined {
+  return process.platform === 'linux' ? whyNoHostTests() : 'they are about Linux.'
+}
