@@ -20,6 +20,7 @@ import { makeOperationLog } from './operation-log.ts'
 import { reportHost } from './report-host.ts'
 import { reviveJails, settledJails } from './revive-jails.ts'
 import { runPlan } from './run-plan.ts'
+import { trimConsoles } from './trim-consoles.ts'
 import { makeWorldStore } from './worlds/make-world-store.ts'
 
 type Parts = { host: HostRuntime; run: RunCommand; log: Logger; retry?: RetryPolicy }
@@ -102,6 +103,7 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
     }),
   })
   worlds.prefill()
+  const stopTrimming = trimConsoles(() => journal.jails().map(({ spec }) => host.consoleOf(spec)), log)
   log.info({ host: config.host, pid: process.pid }, 'worker is up')
 
   async function endInOrder(): Promise<void> {
@@ -113,6 +115,7 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
   return {
     async stop() {
       stopping.abort()
+      stopTrimming()
       await unlessAway(redis, redisAwayMs, endInOrder())
       redis.disconnect()
       subscriber.disconnect()

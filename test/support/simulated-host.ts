@@ -79,6 +79,7 @@ export async function simulatedHost() {
       const jid = jails.get(jail.name)
       return jid === undefined ? undefined : { jid }
     },
+    consoleOf: (jail) => `${directories.root}/${jail.name}.console`,
     async proveIsolation(jail, signal) {
       await doing('proveIsolation', jail, signal)
       const names = ['hostname', 'addresses', 'processes', 'root', 'devices', 'privileges']

@@ -54,6 +54,8 @@ export interface HostRuntime {
   startCommand(jail: JailSpec, signal: AbortSignal): Promise<void>
   /** Whether it runs, by what the host says and not by what was asked. */
   findJail(jail: JailSpec): Promise<{ jid: number } | undefined>
+  /** The file on the host that the jail's processes print to. */
+  consoleOf(jail: JailSpec): string
   /** Looks at the running jail from outside, with no program of its own world. */
   proveIsolation(jail: JailSpec, signal: AbortSignal): Promise<Isolation>
 }

@@ -87,6 +87,7 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     removeJail: (jail, signal) => endJail(host, jail, signal),
     startCommand: (jail, signal) => startCommand(host, jail, signal),
     findJail: (jail) => findJail(host, jail),
+    consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
   }
 }

@@ -76,6 +76,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
       const jid = findInit(host, jail.name)
       return jid === undefined ? undefined : { jid }
     },
+    consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
   }
 }

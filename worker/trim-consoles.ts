@@ -1,0 +1,41 @@
+import { open } from 'node:fs/promises'
+import type { Logger } from 'pino'
+import { errnoOf } from '#shared/errors.ts'
+
+const everyMs = 1_000
+const largestBytes = 4 * 1024 ** 2
+const keptBytes = 64 * 1024
+
+/**
+ * Keeps the consoles of jails small: what a jail prints goes to a file of the host, which no limit of the jail holds. All
+ * who write to it append, so that it may be cut under them. Gives what ends that.
+ */
+export function trimConsoles(consoles: () => string[], log: Logger): () => void {
+  let trimming = false
+  const timer = setInterval(async () => {
+    if (trimming) return
+    trimming = true
+    for (const path of consoles()) await trimConsole(path).catch((error) => log.warn({ err: error, path }, 'console'))
+    trimming = false
+  }, everyMs)
+  return () => clearInterval(timer)
+}
+
+/** Cuts a console that has grown too large to its last `keptBytes`. */
+export async function trimConsole(path: string): Promise<void> {
+  const file = await open(path, 'r+').catch((error) => {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (!file) return
+  try {
+    const { size } = await file.stat()
+    if (size <= largestBytes) return
+    const kept = Buffer.alloc(keptBytes)
+    const { bytesRead } = await file.read(kept, 0, keptBytes, size - keptBytes)
+    await file.truncate(0)
+    await file.write(kept, 0, bytesRead, 0)
+  } finally {
+    await file.close()
+  }
+}
