@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
@@ -13,6 +13,7 @@ export type ByHand = {
 
 const script = fileURLToPath(new URL('by-hand.sh', import.meta.url))
 const bridge = 'bhbridge'
+const cgroup = 'provost-bench'
 /** Of the range for documentation (RFC 5737): nobody routes it. */
 const network = { gateway: '198.51.100.1', address: (n: number) => `198.51.100.${n + 2}/24` }
 
@@ -25,7 +26,7 @@ export async function prepareByHand(directory: string, tree: string, ourConfig: 
   const config = JSON.parse(readFileSync(ourConfig, 'utf8')) as Config
   config.hostname = '@NAME@'
   config.root.path = '@ROOT@'
-  config.linux.cgroupsPath = '/provost-bench/@NAME@'
+  config.linux.cgroupsPath = `/${cgroup}/@NAME@`
   for (const namespace of config.linux.namespaces) if (namespace.type === 'network') namespace.path = '/run/netns/bh@NAME@'
   const template = join(directory, 'template.json')
   writeFileSync(template, JSON.stringify(config))
@@ -53,7 +54,11 @@ export async function prepareByHand(directory: string, tree: string, ourConfig: 
       const input = names.map((name) => `${name} ${addressOf(name)}`).join('\n')
       await execa('xargs', ['-P', String(parallel), '-L', '1', script, 'up'], { env, input })
     },
-    close: async () => void (await execa('ip', ['link', 'delete', bridge])),
+    async close() {
+      await execa('ip', ['link', 'delete', bridge])
+      // runc removes the jails' own cgroups, not the one above them.
+      for (const directory of globSync(`/sys/fs/cgroup/{,*/}${cgroup}`)) rmdirSync(directory)
+    },
   }
 }
 
