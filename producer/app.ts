@@ -94,7 +94,7 @@ function newApp(log: Logger) {
     loggerInstance: log,
     bodyLimit: bodyLimitBytes,
     logController: new LogController({ disableRequestLogging: true }),
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
   })

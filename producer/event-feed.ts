@@ -18,7 +18,7 @@ const sinceAtOnce = 10_000
 
 /** Every change of a record in the fleet, whichever producer made it, as it happens. */
 export async function openEventFeed({ reader, redis, keys, log }: Deps) {
-  const emitter = new EventEmitter<{ event: [FeedEvent]; [operation: `operation:${string}`]: [FeedEvent] }>()
+  const emitter = new EventEmitter<{ event: [FeedEvent]; [operation: `operation:${string}`]: [FeedEvent]; end: [] }>()
   emitter.setMaxListeners(0)
   let position = await lastId().catch(() => '0-0')
   let stopped = false
@@ -50,11 +50,11 @@ export async function openEventFeed({ reader, redis, keys, log }: Deps) {
 
   const following = follow()
   return {
-    /** Calls `listener` for every event, or for those of one operation. Gives what ends that. */
-    subscribe(listener: (event: FeedEvent) => void, operation?: string): () => void {
+    /** Calls `listener` for every event, or for those of one operation, and `onEnd` when there will be no more. Gives what ends that. */
+    subscribe(listener: (event: FeedEvent) => void, onEnd: () => void, operation?: string): () => void {
       const name = operation === undefined ? 'event' : (`operation:${operation}` as const)
-      emitter.on(name, listener)
-      return () => emitter.off(name, listener)
+      emitter.on(name, listener).on('end', onEnd)
+      return () => emitter.off(name, listener).off('end', onEnd)
     },
     /** The events after `sequence` that are still kept, oldest first. */
     async since(sequence: number): Promise<FeedEvent[]> {
@@ -71,6 +71,7 @@ export async function openEventFeed({ reader, redis, keys, log }: Deps) {
     },
     async stop(): Promise<void> {
       stopped = true
+      emitter.emit('end')
       reader.disconnect()
       await following
     },

@@ -14,6 +14,7 @@ import { makeScripts } from './scripts.ts'
 import { startSweeper } from './sweep.ts'
 
 const commandTimeoutMs = 5_000
+const answerWithinMs = 5_000
 /** How long a producer that stops waits for a Redis that is away. */
 const redisAwayMs = 3_000
 
@@ -57,8 +58,12 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   const url = await app.listen(config.listen)
 
   async function closeAll(): Promise<void> {
+    // Streams and waits end first; a request under way is answered.
+    await feed.stop()
+    const late = setTimeout(() => app.server.closeAllConnections(), answerWithinMs)
     await app.close()
-    await Promise.all([reports.stop(), feed.stop()])
+    clearTimeout(late)
+    await reports.stop()
     await closeFlows()
   }
 

@@ -32,11 +32,11 @@ export async function waitForEnd(
     latest = (await records.operation(operation.id)) ?? latest
     if (hasEnded(latest.status)) resolve(latest)
   }
-  const unsubscribe = feed.subscribe(() => void look().catch(() => undefined), operation.id)
   const lookOnceMore = () =>
     look()
       .catch(() => undefined)
       .finally(() => resolve(latest))
+  const unsubscribe = feed.subscribe(() => void look().catch(() => undefined), lookOnceMore, operation.id)
   const timer = setTimeout(lookOnceMore, seconds * 1000)
   try {
     await look()

@@ -38,7 +38,7 @@ export const eventRoutes =
           }
           if (hasEnded(now.status)) close()
         }, close)
-        const unsubscribe = feed.subscribe(pump, id)
+        const unsubscribe = feed.subscribe(pump, close, id)
         reply.sse.onClose(close)
         startStream(reply)
         pump()
@@ -64,7 +64,7 @@ export const eventRoutes =
       // What comes while the missed ones are read stands behind them.
       const early: FeedEvent[] = []
       let take = (event: FeedEvent): void => void early.push(event)
-      const unsubscribe = feed.subscribe((event) => take(event))
+      const unsubscribe = feed.subscribe((event) => take(event), close)
       try {
         reply.sse.onClose(close)
         const seen = lastSeen(reply)

@@ -80,6 +80,11 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
 
   for (const name of names) await startHost(name)
   const client = makeClient(producer.url, apiKey)
+  let producerRuns = true
+  async function stopProducer(): Promise<void> {
+    if (producerRuns) await producer.stop()
+    producerRuns = false
+  }
   const fleet = {
     ...client,
     startHost,
@@ -94,9 +99,10 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       workers.delete(name)
       await worker?.stop()
     },
+    stopProducer,
     async stop(): Promise<void> {
       await Promise.all([...workers.values()].map((worker) => worker.stop()))
-      await producer.stop()
+      await stopProducer()
       for (const host of hosts.values()) await host.remove()
     },
   }
