@@ -20,10 +20,16 @@ const Root = z
 /** At most 15 characters (IFNAMSIZ), none of which ip(8) or ifconfig(8) reads as its own. */
 const InterfaceName = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_]{0,14}$/, 'must be an interface name of at most 15 characters')
 
+/** One that is there already; a VLAN's has a dot, like `em0.100` (ifconfig(8)). */
+const ParentInterface = z
+  .string()
+  .regex(/^[a-zA-Z][a-zA-Z0-9_]*(\.[0-9]+)?$/, 'must be an interface name')
+  .max(15, 'must have at most 15 characters')
+
 const Network = z
   .strictObject({
     mode: z.enum(['shared', 'vnet']).default('vnet'),
-    interface: InterfaceName.optional(),
+    interface: ParentInterface.optional(),
     bridge: InterfaceName.optional(),
     pools: z.array(Pool).min(1),
   })

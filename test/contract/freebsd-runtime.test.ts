@@ -117,3 +117,9 @@ for (const storage of ['ufs', 'zfs'] as const) {
     })
   }
 }
+
+// A worker starts programs by commandPath, and knows nothing of a simulation.
+describe.skipIf(whyNot)('the FreeBSD runtime on doubles that are executables, ufs, shared', () => {
+  const settings: Settings = { storage: 'ufs', mode: 'shared', served: true }
+  hostRuntimeContract(Object.keys(statesOf(settings)), () => open(settings))
+})

@@ -32,8 +32,9 @@ export async function adviceChecks({ run, config }: Deps): Promise<NamedCheck[]>
 
 /** What the first start of a worker arranges must still be there: else jails do not come back at boot. */
 function checksAfterEnrolment(directory: string, { run, config }: Deps): NamedCheck[] {
-  const line = includeLine(layoutOf(realpathSync(directory)).include)
-  const include = { jailConf: join(config.etcDir, 'jail.conf'), line, enrolled: true }
+  const layout = layoutOf(realpathSync(directory))
+  const { boot } = layout
+  const include = { jailConf: join(config.etcDir, 'jail.conf'), line: includeLine(layout.include), enrolled: true, boot }
   return [
     ['boot', () => checkBoot({ run, config }, true)],
     ['jail.conf', () => checkInclude({ run, config }, include)],

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { errnoOf, ProvostError } from '#shared/errors.ts'
 import type { WorkerConfig } from '../config.ts'
 import type { RunCommand } from '../host/run-command.ts'
@@ -78,10 +79,12 @@ export type Include = {
   line: string
   /** Whether a worker has started on this host before, and so has put the line there. */
   enrolled: boolean
+  /** The directory of the files that the line includes. */
+  boot?: string
 }
 
 /** Whether jails come back at boot: rc.d/jail starts what jail.conf(5) contains, and `.include` came with 14.0. */
-export async function checkInclude({ run }: FreebsdCheckHost, { jailConf, line, enrolled }: Include): Promise<Result> {
+export async function checkInclude({ run }: FreebsdCheckHost, { jailConf, line, enrolled, boot }: Include): Promise<Result> {
   const version = parseFreebsdVersion((await run('freebsd-version', ['-k'])).stdout)
   if (version && version.major < 14)
     return fault(`jail.conf of FreeBSD ${version.major}.${version.minor} knows no .include.`, 'Upgrade to 14.4 or later.')
@@ -90,22 +93,57 @@ export async function checkInclude({ run }: FreebsdCheckHost, { jailConf, line, 
     if (errnoOf(error) === 'ENOENT') return undefined
     throw error
   })
+  let defined: string[] = []
   if (text !== undefined) {
     // Exit 0 alone proves nothing: some faults are only on standard error (jail(8) -e).
-    const faults = await run('jail', ['-f', jailConf, '-e', '|']).then(({ stderr }) => stderr, tailOf)
-    if (faults.trim())
-      return fault(
-        `${jailConf} has a fault, so no jail starts at boot, or stops: ${faults.trim()}`,
+    const { stdout, stderr } = await read(run, jailConf)
+    // No reason for a worker not to start: it does not read this file, and starts the jails that the boot did not.
+    if (stderr.trim())
+      return (enrolled ? fault : note)(
+        `${jailConf} has a fault, so no jail starts from it at boot, or stops: ${stderr.trim()}`,
         'Correct the named line, or the named file that it includes.',
       )
+    defined = definitionsIn(stdout)
   }
   const lines = (text ?? '').split('\n').map((each) => each.trim())
+  const changed = lines.includes(line) && boot ? await changedJails(run, boot, defined) : []
+  if (changed.length > 0)
+    return fault(
+      `${jailConf} defines ${changed.join(', ')} in another way than their own files do, or not at all.`,
+      'Move what stands outside of all blocks, or in one for *, into the blocks of the jails that it is for; and see that no byte outside of comments is other than ASCII.',
+    )
   if (lines.includes(line)) return fine(`${jailConf} includes the jails that are meant to run.`)
   if (!enrolled) return fine(`The worker puts ${line} into ${jailConf} when it first starts.`)
   return fault(
     `${jailConf} lacks the line ${line} so jails do not come back at boot.`,
     'Start the worker again, which puts it there, or add it.',
   )
+}
+
+/**
+ * The files of jails that come back at boot as something else. A statement outside of all blocks holds for the jails of
+ * included files too, and a byte that is no ASCII may end the file before they are included, both without a word, jail.conf(5).
+ */
+async function changedJails(run: RunCommand, boot: string, defined: string[]): Promise<string[]> {
+  const names = (await readdir(boot)).filter((name) => name.endsWith('.conf'))
+  const changed: string[] = []
+  for (const name of names) {
+    const own = definitionsIn((await read(run, join(boot, name))).stdout)
+    if (own.length === 0 || own.some((each) => !defined.includes(each))) changed.push(name.slice(0, -'.conf'.length))
+  }
+  return changed
+}
+
+async function read(run: RunCommand, file: string): Promise<{ stdout: string; stderr: string }> {
+  return run('jail', ['-f', file, '-e', '|']).catch((error) => ({ stdout: '', stderr: tailOf(error) }))
+}
+
+/** One for each line that jail(8) -e printed, with its parameters in an order that does not tell where they came from. */
+function definitionsIn(printed: string): string[] {
+  return printed
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split('|').sort().join('|'))
 }
 
 /** rc.d/jail starts no jail unless rc.conf(5) says so, and the limits of rctl.conf(5) come from their own service. */

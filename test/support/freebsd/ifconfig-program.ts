@@ -85,11 +85,13 @@ function create(kernel: Kernel, name: string, rest: string[]): Answer {
     kernel.links.push(a, b)
     return { stdout: `${a.name}\n` }
   }
+  if (/^epair\d+$/.test(name) && kernel.links.some((each) => each.name === `${name}a`))
+    return failed(`ifconfig: interface ${name} already exists`)
   if (name !== 'bridge' && !numbered) return notKnown(`ifconfig ${name} create`)
   const free = (number: number): string =>
     kernel.links.some((each) => each.name === `bridge${number}`) ? free(number + 1) : `bridge${number}`
   const made = numbered ? name : free(0)
-  if (kernel.links.some((each) => each.name === made)) return failed(`ifconfig: SIOCIFCREATE2 (${made}): File exists`)
+  if (kernel.links.some((each) => each.name === made)) return failed(`ifconfig: interface ${made} already exists`)
   kernel.links.push(newLink(made, 'bridge'))
   return { stdout: `${made}\n` }
 }

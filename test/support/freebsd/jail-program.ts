@@ -1,37 +1,9 @@
-import { existsSync, lstatSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
 import { ConfError } from './conf-lexer.ts'
+import { faultIn, faultOfOwn } from './jail-faults.ts'
+import { aliasSteps, devfsStep, hooks, hostCommand, jailedCommand, type Step, unmountDevfs } from './jail-steps.ts'
 import { type Answer, failed, findJail, type Kernel, type KernelJail, notKnown, type Program, removeJail } from './kernel.ts'
-import { type Conf, type ConfJail, type Parameters, parseJailConf } from './parse-jail-conf.ts'
-
-const booleans = ['persist', 'exec.clean', 'mount.devfs']
-const numbers = ['exec.timeout', 'stop.timeout', 'securelevel', 'enforce_statfs', 'devfs_ruleset', 'children.max']
-const jailsys = ['host', 'ip4', 'ip6', 'vnet', 'sysvmsg', 'sysvsem', 'sysvshm']
-const others = [
-  'name',
-  'path',
-  'host.hostname',
-  'ip4.addr',
-  'ip6.addr',
-  'exec.consolelog',
-  'exec.start',
-  'exec.stop',
-  'exec.created',
-]
-const alsoKnown = [
-  'exec.prepare',
-  'exec.prestart',
-  'exec.poststart',
-  'exec.prestop',
-  'exec.poststop',
-  'exec.release',
-  'vnet.interface',
-]
-const allowed = /^allow\.(no)?(set_hostname|raw_sockets|mount|chflags|reserved_ports|sysvipc|socket_af)$/
-// Any of these makes an exec.* string a matter for sh(1).
-const metacharacters = /[!"$&'()*;<>?[\\\]`{|}~]/
-
-type Step = { forward(): Promise<string | undefined>; back?(): Promise<string | undefined> }
+import { type Conf, type ConfJail, lastOf, parseJailConf } from './parse-jail-conf.ts'
 
 /** jail(8): -c, -r, -R and -e with -f. Gives only 0 and 1. */
 export function jailProgram(kernel: Kernel): Program {
@@ -99,7 +71,7 @@ function startSteps(kernel: Kernel, { name, parameters }: ConfJail, notes: strin
   return [
     ...hooks(kernel, name, parameters, 'exec.prepare', notes),
     ...aliasSteps(kernel, name, parameters),
-    ...(parameters.has('mount.devfs') ? [devfsStep(kernel, name, path)] : []),
+    ...(parameters.has('mount.devfs') ? [devfsStep(kernel, name, parameters)] : []),
     ...hooks(kernel, name, parameters, 'exec.prestart', notes),
     {
       forward: async () => {
@@ -189,105 +161,6 @@ function forceRemove(kernel: Kernel, which: string): Answer {
   return {}
 }
 
-/** IPv4 before IPv6; an address without an interface gets no alias. */
-function aliasSteps(kernel: Kernel, name: string, parameters: Parameters): Step[] {
-  return (['inet', 'inet6'] as const).flatMap((family) =>
-    (parameters.get(family === 'inet' ? 'ip4.addr' : 'ip6.addr') ?? []).flatMap((text): Step[] => {
-      const [link, spec] = text.split('|')
-      if (!link || spec === undefined) return []
-      const address = spec.includes('/')
-        ? [spec]
-        : [spec, ...(family === 'inet' ? ['netmask', '255.255.255.255'] : ['prefixlen', '128'])]
-      return [
-        {
-          forward: () => hostCommand(kernel, name, ['/sbin/ifconfig', link, family, ...address, 'alias']),
-          back: () => hostCommand(kernel, name, ['/sbin/ifconfig', link, family, ...address, '-alias']),
-        },
-      ]
-    }),
-  )
-}
-
-function devfsStep(kernel: Kernel, name: string, path: string): Step {
-  const dev = join(path, 'dev')
-  return {
-    forward: async () => {
-      const found = lstatSync(dev, { throwIfNoEntry: false })
-      if (!found) return `jail: ${name}: mount.devfs: ${dev}: No such file or directory`
-      if (found.isSymbolicLink()) return `jail: ${name}: mount.devfs: ${dev} is a symbolic link`
-      kernel.mounts.push({ device: 'devfs', point: dev, fsType: 'devfs' })
-      return undefined
-    },
-    back: () => unmountDevfs(kernel, name, path),
-  }
-}
-
-async function unmountDevfs(kernel: Kernel, name: string, path: string): Promise<string | undefined> {
-  const dev = join(path, 'dev')
-  if (!kernel.mounts.some(({ point }) => point === dev)) return `jail: ${name}: mount.devfs: ${dev}: not a mount point`
-  return hostCommand(kernel, name, ['/sbin/umount', dev])
-}
-
-function hooks(kernel: Kernel, name: string, parameters: Parameters, key: string, notes: string[]): Step[] {
-  return (parameters.get(key) ?? []).map((text) => ({
-    forward: async () => {
-      if (metacharacters.test(text)) return notKnown(`what sh(1) makes of ${text}`)
-      return hostCommand(kernel, name, text.split(' '), notes)
-    },
-  }))
-}
-
-async function hostCommand(kernel: Kernel, jail: string, argv: string[], notes: string[] = []): Promise<string | undefined> {
-  const [path = '', ...args] = argv
-  const { exitCode, stdout, stderr } = await kernel.host(path.slice(path.lastIndexOf('/') + 1), args)
-  notes.push(stdout)
-  return exitCode === 0 ? undefined : `${stderr}jail: ${jail}: ${argv.join(' ')}: failed`
-}
-
-async function jailedCommand(kernel: Kernel, jail: KernelJail, text: string): Promise<string | undefined> {
-  const log = lastOf(jail.parameters, 'exec.consolelog')
-  if (log && !existsSync(dirname(log))) return `jail: ${jail.name}: open ${log}: No such file or directory`
-  const argv = metacharacters.test(text) ? ['/bin/sh', '-c', text] : text.split(/\s+/)
-  const shown = metacharacters.test(text) ? `/bin/sh -c ${text}` : text
-  const { exitCode, stderr } = await kernel.inJail(jail, argv, log)
-  if (exitCode === 0) return undefined
-  if (exitCode === undefined) return `jail: ${jail.name}: ${shown}: timed out`
-  return `${stderr ?? ''}jail: ${jail.name}: ${shown}: failed`
-}
-
 function loopback(vnet: number) {
   return { name: 'lo0', kind: 'loop' as const, up: false, addresses: [], members: [], ether: '', vnet }
-}
-
-/** jail(8)'s own parameters are looked at first, also for a removal. */
-function faultOfOwn({ name, parameters }: ConfJail): string | undefined {
-  for (const [key, values] of parameters) {
-    const value = values.at(-1) ?? ''
-    if (booleans.includes(key) && values.length > 0 && !/^(true|false|0|1)$/i.test(value))
-      return `jail: ${name}: ${key}: unknown boolean value "${value}"`
-    if (key.endsWith('.timeout') && !/^\d+$/.test(value)) return `jail: ${name}: ${key}: non-integer value "${value}"`
-  }
-  return undefined
-}
-
-function faultIn(jail: ConfJail): string | undefined {
-  const own = faultOfOwn(jail)
-  if (own) return own
-  for (const [key, values] of jail.parameters) {
-    const value = values.at(-1) ?? ''
-    const isKnown = [...booleans, ...numbers, ...jailsys, ...others, ...alsoKnown].includes(key) || allowed.test(key)
-    if (!isKnown) return `jail: ${jail.name}: unknown parameter: ${key}`
-    if (numbers.includes(key) && !/^-?\d+$/.test(value)) return `jail: ${jail.name}: ${key}: non-integer value "${value}"`
-    if (jailsys.includes(key) && values.length > 0 && !/^(disable|new|inherit)$/.test(value))
-      return `jail: ${jail.name}: ${key}: unknown jailsys value "${value}"`
-  }
-  const path = lastOf(jail.parameters, 'path') ?? '/'
-  if (!path.startsWith('/')) return `jail: ${jail.name}: path ${path}: not an absolute pathname`
-  if (!['persist', 'exec.start', 'command', 'exec.poststart'].some((key) => jail.parameters.has(key)))
-    return `jail: ${jail.name}: new jail must persist or attach`
-  return undefined
-}
-
-export function lastOf(parameters: Parameters, key: string): string | undefined {
-  return parameters.get(key)?.at(-1)
 }

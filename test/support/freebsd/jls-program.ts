@@ -1,5 +1,5 @@
-import { lastOf } from './jail-program.ts'
 import { age, failed, findJail, type Kernel, type KernelJail, notKnown, type Program } from './kernel.ts'
+import { lastOf } from './parse-jail-conf.ts'
 
 type Shown = Record<string, string | string[]>
 

@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process'
-import type { CommandOptions, CommandResult } from '../../../worker/host/run-command.ts'
 import type { Parameters } from './parse-jail-conf.ts'
 
 /** A jail as the kernel keeps it; `dyingFor`: in how many more looks at it it is still dying after its removal. */
@@ -10,6 +9,8 @@ export type KernelJail = {
   parameters: Parameters
   vnet: boolean
   processes: Set<JailedProcess>
+  /** The CPUs that it is bound to; undefined: all of the host's. */
+  cpus?: number[]
   dyingFor?: number
 }
 
@@ -29,6 +30,10 @@ export type Link = {
 }
 
 export type Dataset = { mountpoint: string; mounted: boolean; origin?: string; quota?: string }
+
+/** How a program is started: the doubles know nothing of who starts them. */
+export type CommandOptions = { signal?: AbortSignal; timeoutMs?: number; okExitCodes?: number[]; outputFile?: string }
+export type CommandResult = { exitCode: number; stdout: string; stderr: string }
 
 /** What a command gave; undefined exit code: it hung until it was ended. */
 export type Answer = { exitCode?: number | undefined; stdout?: string; stderr?: string }

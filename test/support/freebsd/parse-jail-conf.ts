@@ -126,3 +126,7 @@ function matching(pattern: string): string[] {
     return []
   }
 }
+
+export function lastOf(parameters: Parameters, key: string): string | undefined {
+  return parameters.get(key)?.at(-1)
+}

@@ -1,15 +1,25 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { appendFileSync, closeSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { appendFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
-import type { CommandOptions, CommandResult, RunCommand } from '../../../worker/host/run-command.ts'
 import { ifconfigProgram } from './ifconfig-program.ts'
+import { type InJail, leavePretended, pretend, reallyLeave, reallyRun } from './in-jail.ts'
 import { jailProgram } from './jail-program.ts'
 import { jlsProgram } from './jls-program.ts'
-import { type Answer, failed, findJail, type Kernel, type KernelJail, notKnown, type Program } from './kernel.ts'
+import {
+  type Answer,
+  type CommandOptions,
+  type CommandResult,
+  failed,
+  findJail,
+  type Kernel,
+  notKnown,
+  type Program,
+} from './kernel.ts'
 import { shellProgram } from './shell-program.ts'
 import {
   chflagsProgram,
+  cpusetProgram,
   devfsProgram,
   mountProgram,
   psProgram,
@@ -24,9 +34,6 @@ import { zfsProgram } from './zfs-program.ts'
 type Matcher = string | RegExp | ((args: string[]) => boolean)
 type Injection = { program: string; matcher: Matcher; answer: Answer; times: number }
 
-/** What a command in a jail does where it is not really run: the last word of its arguments may say how it ends. */
-export type InJail = (jail: KernelJail, argv: string[]) => Answer & { console?: string }
-
 export type SimulatedFreebsd = ReturnType<typeof simulatedFreebsd>
 
 /**
@@ -36,7 +43,9 @@ export type SimulatedFreebsd = ReturnType<typeof simulatedFreebsd>
  */
 export function simulatedFreebsd(directory: string, inJail?: InJail) {
   const commands: string[][] = []
+  const nested = new Set<string[]>()
   const injections: Injection[] = []
+  const holds: Pick<Injection, 'program' | 'matcher'>[] = []
   let amended: Record<string, string | string[]> = {}
   const store = join(directory, 'snapshots')
   mkdirSync(store, { recursive: true })
@@ -56,6 +65,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     busyDatasets: new Map(),
     rules: [],
     sysctl: new Map([
+      ['hw.ncpu', '4'],
       ['kern.racct.enable', '1'],
       ['kern.boot_id', '4c8609698ad1a11cdc00cf6eb7d954e1'],
     ]),
@@ -67,7 +77,11 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     ]),
     immutable: new Set(),
     dyingFor: 0,
-    host: async (program, args) => complete(await answer(program, args, {})),
+    host: async (program, args) => {
+      const argv = [program, ...args]
+      nested.add(argv)
+      return complete(await answer(argv, {}))
+    },
     inJail: inJail ? pretend(inJail) : reallyRun,
     leaveInJail: inJail ? (jail, argv, log) => void leavePretended(inJail, jail, argv, log) : reallyLeave,
     amend: (parameters) => {
@@ -88,6 +102,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     sysrc: sysrcProgram(kernel),
     devfs: devfsProgram(kernel),
     chflags: chflagsProgram(kernel),
+    cpuset: cpusetProgram(kernel),
     sh: shellProgram(kernel, directory),
     route: () => ({}),
     sync: () => ({}),
@@ -117,8 +132,9 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     },
   }
 
-  async function answer(program: string, args: string[], options: CommandOptions): Promise<Answer> {
-    commands.push([program, ...args])
+  async function answer(argv: string[], options: CommandOptions): Promise<Answer> {
+    commands.push(argv)
+    const [program = '', ...args] = argv
     const injection = injections.find((each) => each.times > 0 && each.program === program && matches(each.matcher, args))
     if (injection) {
       injection.times -= 1
@@ -129,15 +145,15 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     return run(args, options)
   }
 
-  const run: RunCommand = async (program, args, options = {}) => {
+  const run = async (program: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> => {
     options.signal?.throwIfAborted()
-    const given = await answer(program, args, options)
+    const given = await answer([program, ...args], options)
     const command = [program, ...args].join(' ')
     // It hangs: until its time is up, or whoever waits for it gives up.
     if (!('exitCode' in given) && given.stdout === undefined && given.stderr === hangs) {
       await ended(options)
       options.signal?.throwIfAborted()
-      throw new ProvostError('command_failed', `${program} did not end in its time.`, { command, logTail: '' })
+      throw new ProvostError('step_timeout', `${program} did not end in its time.`, { command, logTail: '' })
     }
     const result = complete(given)
     if (options.outputFile) appendFileSync(options.outputFile, result.stdout + result.stderr)
@@ -155,18 +171,25 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     kernel,
     /** Every command in its order, those that jail(8) started among them. */
     commands,
+    /** Those of them that the host's programs started themselves: jail(8), and what it runs. */
+    nested,
     /** Makes the next commands that match give this answer in place of their own. */
     fail: (program: string, matcher: Matcher, given: Answer, times = Number.POSITIVE_INFINITY) =>
       void injections.push({ program, matcher, answer: { exitCode: 1, ...given }, times }),
     hang: (program: string, matcher: Matcher) =>
       void injections.push({ program, matcher, answer: { stderr: hangs }, times: Number.POSITIVE_INFINITY }),
+    /** A program that is served leaves a process that keeps its outputs open, whose pid is then in `socket.held` beside it. */
+    hold: (program: string, matcher: Matcher) => void holds.push({ program, matcher }),
     heal: () => void injections.splice(0),
     /** Puts an executable for each program into a directory, for a worker that really starts them. */
     serve: (place: string) =>
       standIns(
         place,
         Object.keys(programs).filter((program) => program !== 'tar' && program !== 'sh'),
-        async (program, args, options) => complete(await answer(program, args, options)),
+        async (program, args, options) => ({
+          ...complete(await answer([program, ...args], options)),
+          holds: holds.some((each) => each.program === program && matches(each.matcher, args)),
+        }),
       ),
   }
 }
@@ -188,50 +211,4 @@ function ended({ signal, timeoutMs }: CommandOptions): Promise<void> {
     if (timeoutMs !== undefined) setTimeout(resolve, timeoutMs)
     signal?.addEventListener('abort', () => resolve())
   })
-}
-
-function pretend(inJail: InJail): Kernel['inJail'] {
-  return async (jail, argv, log) => {
-    const { console: text, ...given } = inJail(jail, argv)
-    if (log && text) appendFileSync(log, text)
-    return { exitCode: 0, ...given }
-  }
-}
-
-function leavePretended(inJail: InJail, jail: KernelJail, argv: string[], log: string | undefined): void {
-  const { console: text, exitCode } = inJail(jail, argv)
-  if (log && text) appendFileSync(log, text)
-  if (exitCode === undefined) jail.processes.add({ pid: 50_000 + jail.jid, command: argv.join(' ') })
-}
-
-const environment = { PATH: '/bin:/usr/bin', HOME: '/', TERM: 'dumb' }
-
-async function reallyRun(jail: KernelJail, argv: string[], log: string | undefined): Promise<Answer> {
-  const output = log ? openSync(log, 'a', 0o600) : 'ignore'
-  const child = spawn('/usr/sbin/chroot', [jail.path, ...argv], {
-    stdio: ['ignore', output, output],
-    env: environment,
-    detached: true,
-  })
-  if (typeof output === 'number') closeSync(output)
-  const exitCode = await new Promise<number>((resolve, reject) => {
-    child.once('exit', (code) => resolve(code ?? 1))
-    child.once('error', reject)
-  })
-  return { exitCode }
-}
-
-function reallyLeave(jail: KernelJail, argv: string[], log: string | undefined): void {
-  const output = log ? openSync(log, 'a', 0o600) : 'ignore'
-  const child = spawn('/usr/sbin/chroot', [jail.path, ...argv], {
-    stdio: ['ignore', output, output],
-    env: environment,
-    detached: true,
-  })
-  if (typeof output === 'number') closeSync(output)
-  const process = { pid: child.pid ?? 0, command: argv.join(' '), child }
-  jail.processes.add(process)
-  child.once('exit', () => jail.processes.delete(process))
-  child.once('error', () => jail.processes.delete(process))
-  child.unref()
 }

@@ -15,7 +15,7 @@ export function rctlProgram(kernel: Kernel): Program {
       return {}
     }
     if (flag === '-r') {
-      const left = kernel.rules.filter((each) => !each.startsWith(`${rule}:`))
+      const left = kernel.rules.filter((each) => each !== rule && !each.startsWith(`${rule}:`))
       if (left.length === kernel.rules.length) return failed(`rctl: failed to remove rule '${rule}': No such process`)
       kernel.rules = left
       return {}
@@ -30,8 +30,14 @@ export function rctlProgram(kernel: Kernel): Program {
   }
 }
 
+/** mount(8): -p, and what jail(8) asks for with mount.devfs. */
 export function mountProgram(kernel: Kernel): Program {
   return (args) => {
+    const [t, fsType, ruleset = '', from, point = ''] = args
+    if (t === '-t' && fsType === 'devfs' && /^-oruleset=\d+$/.test(ruleset) && from === '.') {
+      kernel.mounts.push({ device: 'devfs', point, fsType })
+      return {}
+    }
     if (args.join(' ') !== '-p') return notKnown(`mount ${args.join(' ')}`)
     return { stdout: kernel.mounts.map(({ device, point, fsType }) => `${device}\t${point}\t${fsType}\trw\t0 0\n`).join('') }
   }
@@ -101,8 +107,30 @@ export function devfsProgram(kernel: Kernel): Program {
 export function chflagsProgram(kernel: Kernel): Program {
   return (args): Answer => {
     const [r, flags, path = ''] = args
-    if (r !== '-R' || flags !== 'noschg') return notKnown(`chflags ${args.join(' ')}`)
+    if (r !== '-R' || flags !== 'noschg,nouunlnk') return notKnown(`chflags ${args.join(' ')}`)
     for (const file of [...kernel.immutable]) if (file === path || file.startsWith(`${path}/`)) kernel.immutable.delete(file)
     return {}
   }
+}
+
+/** cpuset(1) -l with -j: binds all that runs in a jail. A CPU that the host has not cannot be among them. */
+export function cpusetProgram(kernel: Kernel): Program {
+  return ([l, list = '', j, which = '', ...more]) => {
+    if (l !== '-l' || j !== '-j' || more.length > 0) return notKnown(`cpuset ${[l, list, j, which, ...more].join(' ')}`)
+    const ids = list.split(',').flatMap(idsOf)
+    if (ids.length === 0 || ids.some(Number.isNaN)) return failed(`cpuset: Malformed cpu-list ${list}`)
+    const jail = findJail(kernel, which)
+    if (!jail || jail.dyingFor !== undefined)
+      return failed(/^\d+$/.test(which) ? 'cpuset: setaffinity: No such process' : `cpuset: jail "${which}" not found`)
+    if (ids.some((id) => id >= Number(kernel.sysctl.get('hw.ncpu')))) return failed('cpuset: setaffinity: Invalid argument')
+    jail.cpus = ids
+    return {}
+  }
+}
+
+/** One item of a list: `3` or `0-3`. */
+function idsOf(text: string): number[] {
+  const [first, last] = (/^(\d+)(?:-(\d+))?$/.exec(text) ?? []).slice(1).map((each) => each && Number(each))
+  if (typeof first !== 'number') return [Number.NaN]
+  return Array.from({ length: (typeof last === 'number' ? last : first) - first + 1 }, (_, i) => first + i)
 }

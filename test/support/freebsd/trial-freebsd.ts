@@ -11,15 +11,18 @@ import type { WorldId } from '../../../worker/host/host-runtime.ts'
 import { endPredecessor } from '../../../worker/host/linux/end-predecessor.ts'
 import { lockFile } from '../../../worker/host/linux/lock-file.ts'
 import { commandRunner } from '../../../worker/host/run-command.ts'
-import { type InJail, simulatedFreebsd } from './simulated-freebsd.ts'
+import type { InJail } from './in-jail.ts'
+import { simulatedFreebsd } from './simulated-freebsd.ts'
 
-const programs = ['chflags', 'daemon', 'devfs', 'ifconfig', 'jail', 'jexec', 'jls', 'mount', 'ps', 'rctl', 'rm', 'sync']
+const programs = ['chflags', 'cpuset', 'daemon', 'devfs', 'ifconfig', 'jail', 'jexec', 'jls', 'mount', 'ps', 'rctl', 'rm', 'sync']
 const morePrograms = ['sysctl', 'sysrc', 'tar', 'umount', 'zfs']
 
 export type Settings = {
   storage?: 'ufs' | 'zfs'
   mode?: 'shared' | 'vnet'
   inJail?: InJail | undefined
+  /** The doubles are executables that the worker really starts, by commandPath. */
+  served?: boolean
   /** Fills the one world, `tiny`. */
   fill?(tree: string): void | Promise<void>
   patience?: Partial<Patience>
@@ -38,17 +41,19 @@ export async function trialFreebsd(settings: Settings = {}) {
   const etc = join(directory, 'etc')
   const bin = join(directory, 'bin')
   for (const path of [etc, bin, join(directory, 'tank')]) mkdirSync(path)
-  for (const program of [...programs, ...morePrograms]) {
+  // The doubles take the others' places; tar(1) is the real one.
+  for (const program of [...programs, ...morePrograms].filter((each) => !settings.served || each !== 'tar')) {
     writeFileSync(join(bin, program), '')
     chmodSync(join(bin, program), 0o755)
   }
   const simulated = simulatedFreebsd(directory, settings.inJail)
+  const server = settings.served ? await simulated.serve(bin) : undefined
   const file = join(directory, 'worker.yaml')
   const text = {
     host: 'trial',
     runtime: 'freebsd',
     root: storage === 'zfs' ? 'tank/provost' : join(directory, 'host'),
-    commandPath: bin,
+    commandPath: settings.served ? `${bin}:/usr/bin:/bin` : bin,
     etcDir: etc,
     network: {
       mode,
@@ -68,7 +73,7 @@ export async function trialFreebsd(settings: Settings = {}) {
   const real = commandRunner({ commandPath: '/usr/bin:/bin', worker: config.root })
   const runtime = () =>
     freebsdRuntime({
-      run: simulated.run,
+      run: settings.served ? commandRunner({ commandPath: config.commandPath, worker: config.root }) : simulated.run,
       config,
       patience: { dying: 300, busy: 300, stop: 200, poll: 2, ...settings.patience },
       // The operating system under the doubles.
@@ -76,6 +81,7 @@ export async function trialFreebsd(settings: Settings = {}) {
     })
   const host = runtime()
   const own = await host.open()
+  const enrolment = [...simulated.commands]
   const tree = await host.stageWorld(world)
   for (const name of ['bin', 'dev', 'etc', 'data']) mkdirSync(join(tree, name))
   await settings.fill?.(tree)
@@ -88,6 +94,8 @@ export async function trialFreebsd(settings: Settings = {}) {
     host,
     /** As a worker that starts again. */
     runtime,
+    /** What it ran to be opened for the first time. */
+    enrolment,
     config,
     etc,
     directory,
@@ -106,6 +114,9 @@ export async function trialFreebsd(settings: Settings = {}) {
         ...overrides,
       }
     },
-    close: () => rm(directory, { recursive: true, force: true }),
+    close: async () => {
+      server?.close()
+      await rm(directory, { recursive: true, force: true })
+    },
   }
 }

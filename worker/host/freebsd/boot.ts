@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
@@ -14,9 +14,14 @@ import { limitRules } from './limits.ts'
  */
 export async function comeBackAtBoot(host: FreebsdHost, jail: JailSpec): Promise<void> {
   const { conf, boot } = host.layout.jail(jail.name)
-  await changeRules(host, jail.name, limitRules(jail))
+  await ensureLimitsAtBoot(host, jail)
   await rm(boot, { force: true })
   await link(conf, boot)
+}
+
+/** Holds the jail to its limits from its first process on, at the next boot too. */
+export async function ensureLimitsAtBoot(host: FreebsdHost, jail: JailSpec): Promise<void> {
+  await changeRules(host, jail.name, limitRules(jail))
 }
 
 /** From now on the jail does not come back at boot. */
@@ -75,9 +80,11 @@ async function textOf(path: string): Promise<string> {
 }
 
 /** Written aside, then renamed: who reads it meanwhile sees the old or the new, and a crash leaves one of them. */
-async function replace(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+async function replace(name: string, text: string): Promise<void> {
+  await mkdir(dirname(name), { recursive: true })
+  // Where an operator keeps it elsewhere, the link stays.
+  const path = await realpath(name).catch(() => name)
   const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0o644
-  await writeFile(`${path}.provost-new`, text, { mode })
+  await writeFile(`${path}.provost-new`, text, { mode, flush: true })
   await rename(`${path}.provost-new`, path)
 }

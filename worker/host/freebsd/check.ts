@@ -12,7 +12,7 @@ import type { Layout } from './layout.ts'
 import { bridgeName } from './vnet.ts'
 
 /** All of FreeBSD's base. */
-const programs = ['chflags', 'daemon', 'devfs', 'ifconfig', 'jail', 'jexec', 'jls', 'mount', 'ps', 'rctl', 'rm', 'sync']
+const programs = ['chflags', 'cpuset', 'daemon', 'devfs', 'ifconfig', 'jail', 'jexec', 'jls', 'mount', 'ps', 'rctl', 'rm', 'sync']
 const morePrograms = ['sysctl', 'sysrc', 'tar', 'umount']
 
 type Unopened = Omit<FreebsdHost, 'layout'>

@@ -6,7 +6,7 @@ import { stayDownAtBoot } from './boot.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
 import { isAsWritten } from './jail-conf.ts'
 import { dyingJails, type FoundJail, findByName, isKept } from './jls.ts'
-import { removeLimits } from './limits.ts'
+import { limitRules, removeRules } from './limits.ts'
 import { unmountBelow } from './mounts.ts'
 
 /**
@@ -23,7 +23,9 @@ export async function endJail(host: FreebsdHost, jail: JailSpec, signal: AbortSi
   for (const { jid } of dying) await waitForEnd(host, jail, jid, signal)
   // jail(8) tries each unmount once, and never again for a jail that is gone.
   await unmountBelow(host.run, root, signal)
-  await removeLimits(host, jail.name, signal)
+  // Rules are the name's, which may be another's jail by now: then only those that are exactly ours go.
+  const isAnothers = found !== undefined && found.path !== root
+  for (const filter of isAnothers ? limitRules(jail) : [`jail:${jail.name}`]) await removeRules(host, filter, signal)
   for (const path of [commandStarted, conf, `${conf}.unchecked`]) await rm(path, { force: true })
 }
 
@@ -36,7 +38,8 @@ async function remove(host: FreebsdHost, { jid, name }: FoundJail, signal: Abort
     } catch (error) {
       signal.throwIfAborted()
       // The jail stays up when exec.stop fails or hangs, or the file is not read; what else failed is undone after this.
-      if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
+      const isRefused = error instanceof ProvostError && ['command_failed', 'step_timeout'].includes(error.code)
+      if (!isRefused) throw error
     }
   }
   // Number and name together: meanwhile another jail may have taken the name.

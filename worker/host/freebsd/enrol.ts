@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises'
-import { inPool } from '#shared/addresses.ts'
+import { familyOf, inPool } from '#shared/addresses.ts'
 import { ProvostError } from '#shared/errors.ts'
 import { ensureInclude } from './boot.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
@@ -27,7 +27,11 @@ async function ensureBridge(host: FreebsdHost): Promise<void> {
   const found = (await readInterfaces(host.run)).find(({ name }) => name === bridge)
   if (!found) await makeBridge(host, bridge, gateways)
   const missing = gateways.filter((gateway) => !found?.addresses.some((address) => bare(address) === bare(gateway)))
-  for (const gateway of missing) await host.run('ifconfig', [bridge, inetOf(gateway), gateway, 'alias'])
+  for (const gateway of missing) {
+    // IPv6 is off on an interface until it is told otherwise, whatever addresses it has: inet6(4).
+    const enabled = familyOf(gateway) === 6 ? ['-ifdisabled'] : []
+    await host.run('ifconfig', [bridge, inetOf(gateway), gateway, 'alias', ...enabled])
+  }
   if (!found?.up) await host.run('ifconfig', [bridge, 'up'])
 }
 
@@ -37,21 +41,25 @@ async function makeBridge(host: FreebsdHost, bridge: string, gateways: string[])
   if (!/^bridge\d+$/.test(made)) throw new ProvostError('command_failed', `ifconfig bridge create printed ${made}.`)
   if (made !== bridge) await host.run('ifconfig', [made, 'name', bridge])
 
-  const [first, ...others] = gateways
+  const [first, ...four] = gateways.filter((gateway) => familyOf(gateway) === 4)
+  const [firstSix, ...six] = gateways.filter((gateway) => familyOf(gateway) === 6)
   const settings = [
     `cloned_interfaces+=${made}`,
     ...(made === bridge ? [] : [`ifconfig_${made}_name=${bridge}`]),
-    `ifconfig_${bridge}=${first ? `${inetOf(first)} ${first} ` : ''}up`,
-    ...others.map((gateway, i) => `ifconfig_${bridge}_alias${i}=${inetOf(gateway)} ${gateway}`),
+    `ifconfig_${bridge}=${first ? `inet ${first} ` : ''}up`,
+    // Without this one, rc(8) leaves IPv6 off and passes over the aliases of that family.
+    ...(firstSix ? [`ifconfig_${bridge}_ipv6=inet6 ${firstSix}`] : []),
+    ...[...four, ...six].map((gateway, i) => `ifconfig_${bridge}_alias${i}=${inetOf(gateway)} ${gateway}`),
   ]
   for (const setting of settings) await host.run('sysrc', [setting])
 }
 
+/** sysrc(8) -i says nothing of a variable that is nowhere set. What is on in any of rc.conf(5)'s ways stays as it is. */
 async function enable({ run }: FreebsdHost, service: string): Promise<void> {
   const { stdout } = await run('sysrc', ['-i', '-n', service])
   if (!/^(YES|TRUE|ON|1)$/i.test(stdout.trim())) await run('sysrc', [`${service}=YES`])
 }
 
 function inetOf(address: string): string {
-  return address.includes(':') ? 'inet6' : 'inet'
+  return familyOf(address) === 6 ? 'inet6' : 'inet'
 }

@@ -38,7 +38,7 @@ export function parseInterfaces(text: string): Interface[] {
 function readLine(current: Interface, line: string): void {
   const [word = '', value = ''] = line.split(/\s+/)
   if (word === 'inet') current.addresses.push(`${value}/${prefixOfMask(/netmask (0x[0-9a-f]+)/.exec(line)?.[1])}`)
-  // A link-local address carries its scope: fe80::1%lo0.
+  // A link-local address carries its scope, fe80::1%lo0 (inet6(4)).
   if (word === 'inet6') current.addresses.push(`${value.split('%')[0]}/${/prefixlen (\d+)/.exec(line)?.[1] ?? '128'}`)
   if (word === 'member:') current.members.push(value)
   if (word === 'groups:') current.groups.push(...line.split(/\s+/).slice(1))

@@ -9,15 +9,15 @@ import { attachCommands, epairCommand } from './vnet.ts'
 export const rcCommand = '/bin/sh /etc/rc'
 const shutdownCommand = '/bin/sh /etc/rc.shutdown jail'
 
-/** Seconds for each command of jail(8), which waits for ever without it, also at boot. */
+/** Seconds for each command of jail(8), which waits for ever without it (exec.timeout), also at boot. */
 const execTimeout = 570
-/** Seconds from SIGTERM to the end of a jail's processes. */
+/** Seconds from SIGTERM to the end of a jail's processes, jail(8). */
 const stopTimeout = 5
 
 /** Of devfs.rules(5): what a jail sees in /dev; 5 has pf besides, for a network stack of its own. */
 export const devfsRuleset = { shared: '4', vnet: '5' }
 
-/** What the kernel holds every jail to, whoever asked for it. */
+/** What the kernel holds every jail to, whoever asked for it: jail(8), and security(7) for securelevel. */
 export const hardening = { enforce_statfs: '2', securelevel: '2', 'children.max': '0' }
 
 /**
@@ -54,12 +54,14 @@ function sharedParameters({ config }: FreebsdHost, { addresses }: JailSpec): Rec
   const of = (family: 4 | 6): Record<string, Parameter> => {
     const own = addresses.filter((address) => familyOf(address) === family)
     if (own.length === 0) return { [`ip${family}`]: 'disable' }
-    return { [`ip${family}.addr`]: own.map((address) => `${config.network.interface}|${address}`) }
+    // While it is tried whether another host has it, no service of the jail could be bound to it (inet6(4)); it is leased to one.
+    const more = family === 6 ? ' no_dad' : ''
+    return { [`ip${family}.addr`]: own.map((address) => `${config.network.interface}|${address}${more}`) }
   }
   return { ...of(4), ...of(6) }
 }
 
-/** No address may be said: "vnet jails cannot have IP address restrictions". */
+/** No address may be said: "vnet jails cannot have IP address restrictions" is the kernel's answer, jail_set(2). */
 function vnetParameters(host: FreebsdHost, jail: JailSpec): Record<string, Parameter> {
   return { vnet: true, 'exec.prestart': epairCommand(host, jail), 'exec.created': attachCommands(host, jail) }
 }

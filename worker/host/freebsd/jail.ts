@@ -2,7 +2,8 @@ import { existsSync, lstatSync, statSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { errnoOf, ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { comeBackAtBoot, comesBackAtBoot } from './boot.ts'
+import { comeBackAtBoot, comesBackAtBoot, ensureLimitsAtBoot } from './boot.ts'
+import { ensureCpus } from './cpus.ts'
 import { endJail } from './end-jail.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
 import { jailConf } from './jail-conf.ts'
@@ -20,6 +21,8 @@ export async function ensureJail(host: FreebsdHost, jail: JailSpec, signal: Abor
   requireOurs(host, jail, found)
   if (found && comesBackAtBoot(host, jail.name)) {
     if (!(await holdsLimits(host, jail, signal))) await ensureLimits(host, jail, signal)
+    await ensureLimitsAtBoot(host, jail)
+    await ensureCpus(host, jail, found.jid, signal)
     return found.jid
   }
   // What a start that was cut short left: the file at boot comes last, so without it nothing is known to be whole.
@@ -34,6 +37,7 @@ export async function ensureJail(host: FreebsdHost, jail: JailSpec, signal: Abor
   const started = await findByName(host, jail.name, signal)
   if (!started) throw new ProvostError('command_failed', `Jail ${jail.name} was created and is gone again.`)
   requireOurs(host, jail, started)
+  await ensureCpus(host, jail, started.jid, signal)
   await comeBackAtBoot(host, jail)
   return started.jid
 }
@@ -46,7 +50,7 @@ export async function findJail(host: FreebsdHost, jail: JailSpec): Promise<{ jid
 
 /**
  * Writes the jail's file aside and puts it in place once jail(8) has read it as one that defines this jail. That it exits 0
- * proves nothing: an undefined variable is only on standard error, a byte that ends the file early is nowhere.
+ * proves nothing (jail(8), -e): an undefined variable is only on standard error, a byte that ends the file early is nowhere.
  */
 async function writeConf(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { directory, conf } = host.layout.jail(jail.name)

@@ -63,7 +63,7 @@ function notAsked(stderr: string): ProvostError {
   return new ProvostError('command_failed', `jls did not answer: ${stderr.trim()}`, { exitCode: 1, logTail: stderr })
 }
 
-/** In parameter mode every scalar is a string, and keys may be absent; which is not relied on. */
+/** With a list of parameters jls(8) gives every scalar as a string, and keys may be absent; which is not relied on. */
 function recordsIn(json: string): JailRecord[] {
   const jails: unknown = parse(json)?.['jail-information']?.jail
   if (!Array.isArray(jails)) throw new ProvostError('command_failed', `jls gave no list of jails: ${json.slice(0, 200)}`)
@@ -76,7 +76,7 @@ function parse(json: string): { 'jail-information'?: { jail?: unknown } } | unde
   try {
     return JSON.parse(json)
   } catch (error) {
-    // A tab in a host name comes out raw, which is no JSON.
+    // A tab in a host name comes out raw, which is no JSON: libxo(3).
     throw new ProvostError('command_failed', `What jls printed is not JSON: ${json.slice(0, 200)}`, { cause: error })
   }
 }

@@ -19,7 +19,7 @@ export function limitRules({ name, limits }: { name: string; limits: Limits }): 
  * is there is not replaced by another amount but joined by it, rctl(8), so all are removed first.
  */
 export async function ensureLimits(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  await removeLimits(host, jail.name, signal)
+  await removeRules(host, `jail:${jail.name}`, signal)
   for (const rule of limitRules(jail)) await host.run('rctl', ['-a', rule], { signal })
 }
 
@@ -28,12 +28,15 @@ export async function holdsLimits(host: FreebsdHost, jail: JailSpec, signal: Abo
   return sameRules(await readRules(host, jail.name, signal), limitRules(jail))
 }
 
-/** Rules are keyed by the name and outlive the jail: the next of that name would inherit them. */
-export async function removeLimits(host: FreebsdHost, name: string, signal: AbortSignal): Promise<void> {
-  const { exitCode, stderr } = await host.run('rctl', ['-r', `jail:${name}`], { signal, okExitCodes: [1] })
+/**
+ * Removes the rules that match a filter of rctl(8), like `jail:NAME`. They are keyed by the name and outlive the jail: the next
+ * of that name would inherit them.
+ */
+export async function removeRules(host: FreebsdHost, filter: string, signal: AbortSignal): Promise<void> {
+  const { exitCode, stderr } = await host.run('rctl', ['-r', filter], { signal, okExitCodes: [1] })
   if (exitCode === 0 || /: No such process$/m.test(stderr)) return
   // For the message of the failure as it is made everywhere else.
-  await host.run('rctl', ['-r', `jail:${name}`], { signal })
+  await host.run('rctl', ['-r', filter], { signal })
 }
 
 /** The rules in force for a name, as `rctl jail:NAME` prints them. */

@@ -28,7 +28,7 @@ export async function unmountBelow(run: RunCommand, directory: string, signal?: 
     try {
       await run('umount', [point], signal ? { signal } : {})
     } catch (error) {
-      // Never forced: a nullfs(5) that is pulled away under a process may lose what it wrote.
+      // Never forced (umount(8), -f): a nullfs(5) that is pulled away under a process may lose what it wrote.
       if (error instanceof ProvostError && /busy/i.test(error.facts.logTail ?? '')) continue
       throw error
     }

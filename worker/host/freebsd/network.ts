@@ -12,7 +12,8 @@ type Aliases = { interface: string; addresses: string[] }
 
 /**
  * What a jail needs of the network before it starts. On a shared interface jail(8) itself puts the addresses there; here it
- * is made sure that none of them is the host's own, which a stop would take off the host. A running jail has it all.
+ * is made sure that none of them is the host's own, which a stop would take off the host (jail(8), interface). A running jail
+ * has it all.
  */
 export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   if (await findByName(host, jail.name, signal)) return
@@ -61,7 +62,7 @@ function refuseTaken(interfaces: Interface[], address: string): void {
 async function remember(host: FreebsdHost, jail: JailSpec, aliases: Aliases): Promise<void> {
   const { directory, aliases: path } = host.layout.jail(jail.name)
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  await writeFile(`${path}.new`, JSON.stringify(aliases), { mode: 0o600 })
+  await writeFile(`${path}.new`, JSON.stringify(aliases), { mode: 0o600, flush: true })
   await rename(`${path}.new`, path)
 }
 

@@ -9,6 +9,7 @@ export function provePrivileges({ held }: Subject): Finding {
   const faults = differing(held, hardening)
   const allowed = Object.keys(held).filter((key) => key.startsWith('allow.') && held[key] !== 'false' && !usual.includes(key))
   if (allowed.length > 0) faults.push(`is allowed more than a jail should be: ${allowed.join(', ')}`)
+  if (!Object.keys(held).some((key) => key.startsWith('allow.'))) faults.push('is allowed what is not known')
   const shared = ['sysvmsg', 'sysvsem', 'sysvshm'].filter((key) => held[key] === 'inherit')
   if (shared.length > 0) faults.push(`shares the host's ${shared.join(', ')}`)
   return { faults, fine: `securelevel ${hardening.securelevel}, nothing allowed beyond the default` }

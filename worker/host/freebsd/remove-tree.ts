@@ -14,7 +14,8 @@ export async function removeTree(run: RunCommand, directory: string, signal?: Ab
     const points = mounted.map(({ point }) => point).join(', ')
     throw new ProvostError('resource_busy', `Not removed, because it is mounted: ${points}.`)
   }
-  // A FreeBSD world has files that even root cannot remove, /sbin/init among them.
-  await run('chflags', ['-R', 'noschg', directory], options)
+  // A FreeBSD world has files that even root cannot remove, /sbin/init among them; and of the flags that a jail may set by
+  // itself, uunlnk is the one that rm(1) does not take off.
+  await run('chflags', ['-R', 'noschg,nouunlnk', directory], options)
   await run('rm', ['-rfx', directory], options)
 }

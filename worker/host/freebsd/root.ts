@@ -52,6 +52,7 @@ async function ensureClone(host: FreebsdHost, jail: JailSpec, dataset: string, s
     return
   }
   if (origin !== snapshot) throw new ProvostError('unexpected', `${dataset} is a clone of ${origin} and not of ${snapshot}.`)
+  // A boot mounts no dataset with canmount=noauto or an unloaded key, zfs-mount(8).
   if ((await zfsProperty(host, dataset, 'mounted', signal)) !== 'yes') await host.run('zfs', ['mount', dataset], { signal })
 }
 
@@ -62,7 +63,9 @@ async function ensureCopy(host: FreebsdHost, jail: JailSpec, signal: AbortSignal
   if (!existsSync(archive)) throw notFilled(jail)
   if (existsSync(copying)) await removeTree(host.run, copying, signal)
   await mkdir(join(copying, 'tree'), { recursive: true, mode: 0o755 })
-  await host.run('tar', ['-x', '-p', '-f', archive, '-C', join(copying, 'tree')], { signal, timeoutMs: copyMs })
+  // Owners are the world's own: by name they would be whoever has that name on the host now.
+  const unpack = ['-x', '-p', '--numeric-owner', '-f', archive, '-C', join(copying, 'tree')]
+  await host.run('tar', unpack, { signal, timeoutMs: copyMs })
   await rename(copying, holder)
 }
 

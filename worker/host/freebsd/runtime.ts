@@ -108,7 +108,10 @@ async function openHost(host: FreebsdHost, learnLayout: () => Promise<Layout | u
 /** A dataset's files lie where it is mounted; undefined while it is not there. */
 async function mountedLayout(host: FreebsdHost, dataset: string): Promise<Layout | undefined> {
   const mountpoint = await zfsProperty(host, dataset, 'mountpoint')
-  return mountpoint?.startsWith('/') ? layoutOf(realPath(mountpoint), dataset) : undefined
+  if (!mountpoint?.startsWith('/')) return undefined
+  // One whose key is not loaded has its mountpoint all the same: an empty directory, in which this host would have no jails.
+  const isMounted = (await zfsProperty(host, dataset, 'mounted')) === 'yes'
+  return isMounted ? layoutOf(realPath(mountpoint), dataset) : undefined
 }
 
 /** The kernel tells a jail's path without links. What is not there yet keeps its name below its real parent. */

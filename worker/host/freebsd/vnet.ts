@@ -84,7 +84,10 @@ function gatewaysOf({ config }: FreebsdHost, addresses: string[]): string[] {
   })
 }
 
-/** IPv6 is off on an interface that nothing has configured, and an address that is still being tried cannot be bound to. */
+/**
+ * IPv6 is off on an interface that nothing has configured (rc.conf(5), ipv6_activate_all_interfaces), and an address that is
+ * still being tried cannot be bound to: ifconfig(8), no_dad and ifdisabled.
+ */
 function addressOf(address: string): string {
   return familyOf(address) === 4 ? `inet ${address}` : `inet6 ${address} no_dad -ifdisabled`
 }

@@ -23,8 +23,8 @@ export async function datasetsBelow(host: FreebsdHost, dataset: string): Promise
 }
 
 /**
- * Destroys a dataset and its own snapshots, never what was cloned from it (-R), and never by removing files. Right after a
- * stop it is often still busy. @throws ProvostError `resource_busy`
+ * Destroys a dataset and its own snapshots, never what was cloned from it (-R, zfs-destroy(8)), and never by removing
+ * files. Right after a stop it is often still busy. @throws ProvostError `resource_busy`
  */
 export async function destroyDataset(host: FreebsdHost, dataset: string, signal?: AbortSignal): Promise<void> {
   await whileBusy(host, dataset, signal, async () => {
@@ -38,6 +38,7 @@ export async function destroyDataset(host: FreebsdHost, dataset: string, signal?
   })
 }
 
+/** It is unmounted for a moment, which what is in use cannot be: zfs-rename(8). */
 export async function renameDataset(host: FreebsdHost, from: string, to: string): Promise<void> {
   await whileBusy(host, from, undefined, async () => {
     const { exitCode, stderr } = await host.run('zfs', ['rename', from, to], { okExitCodes: [1] })

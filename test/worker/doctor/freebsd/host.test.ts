@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import {
   checkBoot,
@@ -146,7 +146,29 @@ describe('what brings jails back at boot', () => {
     const syntax = fails(`jail: ${jailConf} line 2: persist: syntax error\n`)
     expect(await checkInclude(at(syntax), include)).toMatchObject({ ok: false, detail: expect.stringContaining('line 2') })
     const undefinedVariable: Script = (_, say) => void say.stderr('jail: b: p2: variable "undef" not found\n')
-    expect(await checkInclude(at(undefinedVariable), { ...include, enrolled: false })).toMatchObject({ ok: false })
+    expect(await checkInclude(at(undefinedVariable), include)).toMatchObject({ ok: false })
+    // A worker starts all the same, and with it the jails.
+    expect(await checkInclude(at(syntax), { ...include, enrolled: false })).toMatchObject({
+      ok: true,
+      detail: expect.stringContaining('line 2'),
+      remedy: expect.any(String),
+    })
+  })
+
+  it('is of no use where the file changes what it includes, or ends before it, without a word', async () => {
+    const boot = mkdtempSync(join(directory, 'boot-'))
+    for (const name of ['a.conf', 'b.conf']) writeFileSync(join(boot, name), '')
+    writeFileSync(jailConf, `${line}\n`)
+    const own = { 'a.conf': 'name=a|path=/a|persist\n', 'b.conf': 'name=b|path=/b|persist\n' }
+    const whole =
+      (text: string): Script =>
+      ([, file = ''], say) =>
+        void say.stdout(file === jailConf ? text : (own[basename(file) as 'a.conf'] ?? ''))
+    const check = (text: string) => checkInclude(at(whole(text)), { ...include, boot })
+    expect(await check(`name=mine|persist\n${own['b.conf']}persist|name=a|path=/a\n`)).toMatchObject({ ok: true })
+    const changed = await check(`name=a|allow.mount|path=/a|persist\n${own['b.conf']}`)
+    expect(changed).toMatchObject({ ok: false, detail: expect.stringContaining('defines a in another way') })
+    expect(await check('')).toMatchObject({ ok: false, detail: expect.stringContaining('defines a, b in another way') })
   })
 
   it('is unknown to releases before 14.0', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { cpusOf } from '../../../../worker/host/freebsd/cpus.ts'
 import { marked } from '../../../../worker/host/freebsd/end-predecessor.ts'
 import { parseInterfaces } from '../../../../worker/host/freebsd/interfaces.ts'
 import { layoutOf } from '../../../../worker/host/freebsd/layout.ts'
@@ -76,5 +77,26 @@ describe('rules of rctl', () => {
   it('are whole percents of one core, and never none', () => {
     const pcpu = (cpu: number) => limitRules({ name: 'a', limits: { memory: 1, cpu, processes: 1 } })[2]
     expect([0.01, 0.001, 0.5, 1, 2.5].map(pcpu)).toEqual([1, 1, 50, 100, 250].map((percent) => `jail:a:pcpu:deny=${percent}`))
+  })
+})
+
+describe('the CPUs of jails', () => {
+  const names = Array.from({ length: 400 }, (_, i) => `web${i}`)
+  const cpus = (name: string, cpu: number, count: number) => cpusOf({ name, limits: { memory: 1, cpu, processes: 1 } }, count)
+
+  it('are spread evenly over the host', () => {
+    const on = [0, 1, 2, 3].map((id) => names.filter((name) => cpus(name, 0.5, 4) === `${id}`).length)
+    expect(on.reduce((sum, each) => sum + each)).toBe(400)
+    for (const each of on) expect(each).toBeGreaterThan(70)
+  })
+
+  it('are side by side, from the last to the first where they must', () => {
+    const seen = [...new Set(names.map((name) => cpus(name, 1.5, 4)))].sort()
+    expect(seen).toEqual(['0,1', '0,3', '1,2', '2,3'])
+  })
+
+  it('are not said where all of the host are meant', () => {
+    expect([1, 4, 3.1, 9].map((cpu) => cpus('web1', cpu, cpu === 1 ? 1 : 4))).toEqual(Array(4).fill(undefined))
+    expect(cpus('web1', 3, 4)).toMatch(/^\d,\d,\d$/)
   })
 })

@@ -10,6 +10,7 @@ const limits = [
   'rctl -a jail:j1:maxproc:deny=50',
   'rctl -a jail:j1:pcpu:deny=50',
 ]
+const cpus = ['sysctl -n hw.ncpu', 'cpuset -l 2 -j 1']
 
 describe('the exact commands', () => {
   test('of a jail on a shared interface, on UFS', async ({ open }) => {
@@ -17,7 +18,7 @@ describe('the exact commands', () => {
     const jail = trial.jail()
     await provision(trial, jail)
     expect(takeCommands(trial, jail)).toEqual([
-      'tar -x -p -f ROOT/worlds/WORLD/tree.tar -C ROOT/roots/_copying-j1/tree',
+      'tar -x -p --numeric-owner -f ROOT/worlds/WORLD/tree.tar -C ROOT/roots/_copying-j1/tree',
       find('j1'),
       'ifconfig -a',
       find('j1'),
@@ -25,8 +26,10 @@ describe('the exact commands', () => {
       ...limits,
       'jail -c -f ROOT/jails/j1/jail.conf j1',
       'ifconfig em0 inet 10.0.0.11/24 alias',
-      'ifconfig em0 inet6 fd00:1::11/64 alias',
+      'ifconfig em0 inet6 fd00:1::11/64 no_dad alias',
+      'mount -t devfs -oruleset=4 . ROOT/roots/j1/tree/dev',
       find('j1'),
+      ...cpus,
       find('j1'),
     ])
     await stop(trial, jail)
@@ -49,7 +52,7 @@ describe('the exact commands', () => {
       'jls -d --libxo json jid name path dying',
       'mount -p',
       'mount -p',
-      'chflags -R noschg ROOT/roots/_removing-j1',
+      'chflags -R noschg,nouunlnk ROOT/roots/_removing-j1',
       'rm -rfx ROOT/roots/_removing-j1',
     ])
   })
@@ -75,8 +78,10 @@ describe('the exact commands', () => {
       'jail -f ROOT/jails/j1/jail.conf.unchecked -e |',
       ...limits,
       'jail -c -f ROOT/jails/j1/jail.conf j1',
+      'mount -t devfs -oruleset=5 . ROOT/roots/j1/tree/dev',
       expect.stringMatching(/^sh \/.*\/attach-epair.sh LINKa LINKb [0-9a-f:]{17} [0-9a-f:]{17} bridge7 MARK$/),
-      'ifconfig LINKa',
+      'ifconfig LINKb',
+      'ifconfig bridge7',
       'ifconfig LINKb vnet j1',
       'ifconfig -j j1 lo0 inet 127.0.0.1/8 up',
       'ifconfig -j j1 LINKb inet 10.0.0.11/24 up',
@@ -84,6 +89,7 @@ describe('the exact commands', () => {
       'route -4 -j j1 add default 10.0.0.1',
       'route -6 -j j1 add default fd00:1::1',
       find('j1'),
+      ...cpus,
       find('j1'),
     ])
     await destroy(trial, jail)
@@ -119,7 +125,7 @@ describe('the exact commands', () => {
         rctl_enable: 'YES',
         cloned_interfaces: 'bridge7',
         ifconfig_bridge7: 'inet 10.0.0.1/24 up',
-        ifconfig_bridge7_alias0: 'inet6 fd00:1::1/64',
+        ifconfig_bridge7_ipv6: 'inet6 fd00:1::1/64',
       },
       jailConf: `# The jails that Provost brings back at boot.\n.include "${trial.layout.boot}/*.conf";\n`,
     })
@@ -143,7 +149,19 @@ describe('the file of a jail', () => {
         '  securelevel = "2";',
         '  children.max = "0";',
         '  ip4.addr = "em0|10.0.0.11/24";',
-        '  ip6.addr = "em0|fd00:1::11/64";',
+        '  ip6.addr = "em0|fd00:1::11/64 no_dad";',
+      ],
+    ],
+    [
+      'with limits, none of which stands in it',
+      { limits: { memory: 2 ** 30, cpu: 2, processes: 7 } },
+      [
+        '  devfs_ruleset = "4";',
+        '  enforce_statfs = "2";',
+        '  securelevel = "2";',
+        '  children.max = "0";',
+        '  ip4.addr = "em0|10.0.0.11/24";',
+        '  ip6.addr = "em0|fd00:1::11/64 no_dad";',
       ],
     ],
     [
@@ -167,7 +185,7 @@ describe('the file of a jail', () => {
         '  securelevel = "2";',
         '  children.max = "0";',
         '  ip4 = "disable";',
-        '  ip6.addr = "em0|fd00:1::11/64";',
+        '  ip6.addr = "em0|fd00:1::11/64 no_dad";',
       ],
     ],
   ]
@@ -194,6 +212,15 @@ describe('the file of a jail', () => {
       '}',
       '',
     ])
+  })
+
+  const hostile = ['a"b', "it's", '$name $x', '/a//b /*c*/ #d', '*', '"; persist=0; } b { path="/";', 'one\ntwo', 'back\\slash']
+  test.for(hostile)('gives jail(8) a name like %j as it is, and nothing else', async (hostname, { open }) => {
+    const trial = await open()
+    await provision(trial, trial.jail({ hostname }))
+    const { parameters } = trial.kernel.jails.get(1) ?? {}
+    expect(parameters?.get('host.hostname')).toEqual([hostname])
+    expect([trial.kernel.jails.size, parameters?.get('persist'), parameters?.size]).toEqual([1, [], 18])
   })
 
   test('is exact with a network of its own', async ({ open }) => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import type { TrialFreebsd } from '../../../support/freebsd/trial-freebsd.ts'
@@ -34,7 +34,7 @@ describe('a start that fails', () => {
     trial.fail('ifconfig', 'em0 inet6', { stderr: 'ifconfig: ioctl (SIOCAIFADDR): No buffer space available\n' })
     await expect(provision(trial, jail)).rejects.toMatchObject({
       code: 'command_failed',
-      message: expect.stringContaining('jail: j1: /sbin/ifconfig em0 inet6 fd00:1::11/64 alias: failed'),
+      message: expect.stringContaining('jail: j1: /sbin/ifconfig em0 inet6 fd00:1::11/64 no_dad alias: failed'),
     })
     expect(addressesOn(trial, 'em0')).toEqual([])
   })
@@ -45,6 +45,15 @@ describe('a start that fails', () => {
     trial.fail('jail', '-c', { exitCode: 0, stdout: 'j1: created\n' })
     await expect(provision(trial, jail)).rejects.toMatchObject({ message: 'Jail j1 was created and is gone again.' })
     expect(existsSync(trial.layout.jail('j1').boot)).toBe(false)
+  })
+
+  test('hangs no longer than jail(8) itself, and says that it timed out', async ({ open }) => {
+    const trial = await open({ inJail: () => ({ exitCode: undefined, console: 'Waiting for the network.\n' }) })
+    await expect(provision(trial, trial.jail())).rejects.toMatchObject({
+      code: 'command_failed',
+      message: '/bin/sh /etc/rc timed out: Waiting for the network.',
+    })
+    expect(namesOf(trial)).toEqual([])
   })
 
   const unread: [string, object][] = [
@@ -75,9 +84,21 @@ describe('a start that fails', () => {
     await trial.run('jail', ['-c', '-f', conf, 'j1'])
     await expect(provision(trial, jail)).rejects.toMatchObject({ code: 'name_taken' })
     expect(await trial.host.findJail(jail)).toBeUndefined()
+    trial.kernel.rules.push('jail:j1:maxproc:deny=7')
     await destroy(trial, jail)
     expect(namesOf(trial)).toEqual(['j1 1'])
+    expect(trial.kernel.rules).toEqual(['jail:j1:maxproc:deny=7'])
   })
+})
+
+test('a start ends with jail(8), whatever keeps the outputs of that open', async ({ open }) => {
+  const trial = await open({ served: true })
+  trial.hold('jail', /^-c /)
+  const started = performance.now()
+  expect(await provision(trial, trial.jail())).toBe(1)
+  expect(performance.now() - started).toBeLessThan(8_000)
+  // Throws where there is no such process any more.
+  process.kill(Number(readFileSync(join(trial.directory, 'bin/socket.held'), 'utf8')), 'SIGKILL')
 })
 
 describe('addresses', () => {
@@ -122,6 +143,16 @@ describe('addresses', () => {
     expect(addressesOn(trial, 'em0')).toEqual(['10.0.0.99'])
     expect(namesOf(trial)).toEqual([])
     expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/'])
+  })
+
+  test('lie on an epair by the number that is free, when another has the first one', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    await trial.run('ifconfig', ['epair', 'create'])
+    const jail = trial.jail()
+    await provision(trial, jail)
+    expect(await faultsOf(trial, jail)).toEqual([])
+    await destroy(trial, jail)
+    expect(trial.kernel.links.map(({ name }) => name)).toEqual(['em0', 'lo0', 'bridge7', 'epair0a', 'epair0b'])
   })
 
   test('of two jails started together lie on an epair each', async ({ open }) => {
@@ -229,6 +260,8 @@ describe('a stop', () => {
     trial.fail('jail', takeName, { stderr: 'jail: j1: something: failed\n' })
     await stop(trial, jail)
     expect(namesOf(trial)).toEqual(['j1 9'])
+    await stop(trial, jail)
+    expect(trial.kernel.rules).toEqual([])
   })
 })
 
@@ -322,6 +355,52 @@ describe('limits', () => {
   })
 })
 
+describe('the CPUs of a jail', () => {
+  const cpusOfAll = ({ kernel }: TrialFreebsd) => [...kernel.jails.values()].map(({ cpus }) => cpus)
+
+  test('are as many as its limit rounded up, and the same ones at every start', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail({ limits: { memory: 1, cpu: 1.2, processes: 1 } })
+    await provision(trial, jail)
+    const first = cpusOfAll(trial)
+    expect(first[0]?.length).toBe(2)
+    await stop(trial, jail)
+    await provision(trial, jail)
+    expect(cpusOfAll(trial)).toEqual(first)
+  })
+
+  test('are all of the host where its limit leaves none out', async ({ open }) => {
+    const trial = await open()
+    await provision(trial, trial.jail({ limits: { memory: 1, cpu: 3.5, processes: 1 } }))
+    expect(cpusOfAll(trial)).toEqual([undefined])
+    expect(trial.commands.filter(([program]) => program === 'cpuset')).toEqual([])
+  })
+
+  test('are its own again before it is believed, when it came back at boot', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    const [before] = cpusOfAll(trial)
+    const running = trial.kernel.jails.get(1)
+    delete running?.cpus
+    await provision({ host: trial.runtime() }, jail)
+    expect(cpusOfAll(trial)).toEqual([before])
+  })
+
+  test('that cannot be given keep the jail from being believed', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    trial.fail('cpuset', '', { stderr: 'cpuset: setaffinity: Resource deadlock avoided\n' }, 1)
+    await expect(provision(trial, jail)).rejects.toMatchObject({
+      code: 'command_failed',
+      message: expect.stringContaining('Resource deadlock avoided'),
+    })
+    expect(existsSync(trial.layout.jail('j1').boot)).toBe(false)
+    // The next try takes it down and starts it anew.
+    expect(await provision(trial, jail)).toBe(2)
+  })
+})
+
 describe('after a reboot', () => {
   /** What a boot leaves of a host: its files, datasets and rc.conf; then rc.d/rctl and rc.d/jail do their part. */
   async function reboot(trial: TrialFreebsd): Promise<void> {
@@ -370,6 +449,25 @@ describe('after a reboot', () => {
     expect(trial.kernel.links.map(({ name }) => name)).toEqual(['em0', 'lo0', 'bridge7'])
   })
 
+  test('a link to it that a dying jail still has, or that is not whole, is made anew without a worker', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    const jail = trial.jail()
+    await provision(trial, jail)
+    const { conf, hostEnd } = trial.layout.jail('j1')
+    const restart = async () => {
+      await trial.run('jail', ['-r', '-f', conf, 'j1'])
+      await trial.run('jail', ['-c', '-f', conf, 'j1'])
+      expect(await faultsOf(trial, jail)).toEqual([])
+    }
+    trial.kernel.dyingFor = never
+    await restart()
+    trial.kernel.dyingFor = 0
+    for (const link of trial.kernel.links) link.members = []
+    await restart()
+    expect(trial.kernel.links.filter(({ name }) => name === hostEnd).length).toBe(1)
+    expect(trial.kernel.links.filter(({ kind }) => kind === 'epair').length).toBe(2)
+  })
+
   test('a jail that the boot missed is started, and its command again', async ({ open }) => {
     const trial = await open({ mode: 'vnet', inJail: () => ({ exitCode: undefined }) })
     const jail = trial.jail({ command: ['/bin/httpd'] })
@@ -383,6 +481,40 @@ describe('after a reboot', () => {
     expect(trial.commands.filter(([program]) => program === 'daemon').length).toBe(2)
   })
 
+  test('a jail is held to its limits at the next one too, whatever became of rctl.conf', async ({ open }) => {
+    const trial = await open()
+    const [jail, path] = [trial.jail(), join(trial.etc, 'rctl.conf')]
+    await provision(trial, jail)
+    const before = readFileSync(path, 'utf8')
+    writeFileSync(path, '')
+    await provision({ host: trial.runtime() }, jail)
+    expect(readFileSync(path, 'utf8')).toBe(before)
+  })
+
+  test('a jail.conf that is broken keeps no worker from starting the jails', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    await reboot(trial)
+    const path = join(trial.etc, 'jail.conf')
+    writeFileSync(path, `mine { persist }\n${readFileSync(path, 'utf8')}`)
+    const host = trial.runtime()
+    await host.open()
+    await provision({ host }, jail)
+    expect(namesOf(trial)).toEqual(['j1 1'])
+  })
+
+  test('a jail.conf that is a link to a file elsewhere stays one', async ({ open }) => {
+    const trial = await open()
+    const [link, file] = [join(trial.etc, 'jail.conf'), join(trial.directory, 'mine.conf')]
+    rmSync(link)
+    writeFileSync(file, 'mine { persist; }\n')
+    symlinkSync(file, link)
+    await trial.runtime().open()
+    expect(readlinkSync(link)).toBe(file)
+    expect(readFileSync(file, 'utf8')).toMatch(/^mine \{ persist; \}\n# .*\n\.include /)
+  })
+
   test('the bridge of a host is mended, and no interface of the host put on it', async ({ open }) => {
     const trial = await open({ mode: 'vnet' })
     const bridge = trial.kernel.links.find(({ name }) => name === 'bridge7')
@@ -390,6 +522,15 @@ describe('after a reboot', () => {
     await trial.runtime().open()
     expect(addressesOn(trial, 'bridge7')).toEqual(['10.0.0.1', 'fd00:1::1'])
     expect(bridge).toMatchObject({ up: true, members: [] })
+  })
+})
+
+test('a root whose dataset is not mounted is no empty host', async ({ open }) => {
+  const trial = await open({ storage: 'zfs' })
+  Object.assign(trial.kernel.datasets.get('tank/provost') ?? {}, { mounted: false })
+  await expect(trial.runtime().open()).rejects.toMatchObject({
+    code: 'host_unfit',
+    message: 'The dataset tank/provost is not mounted anywhere.',
   })
 })
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test as base } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
-import type { InJail } from '../../../support/freebsd/simulated-freebsd.ts'
+import type { InJail } from '../../../support/freebsd/in-jail.ts'
 import { type Settings, type TrialFreebsd, trialFreebsd } from '../../../support/freebsd/trial-freebsd.ts'
 
 export const { signal } = new AbortController()

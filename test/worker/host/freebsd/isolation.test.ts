@@ -165,6 +165,15 @@ describe('the proof of isolation', () => {
     expect(await faultsOf(trial, jail)).toEqual(['processes', 'limits'])
   })
 
+  test('fails privileges where jls does not say what the jail is allowed', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    const jid = await provision(trial, jail)
+    const { stdout } = await trial.run('jls', ['--libxo', 'json', '-j', `${jid}`, 'all'])
+    trial.fail('jls', 'all', { exitCode: 0, stdout: stdout.replace(/,"allow\.[a-z_.]+":"[a-z]+"/g, '') })
+    expect(await faultsOf(trial, jail)).toEqual(['privileges'])
+  })
+
   test('enters no jail', async ({ open }) => {
     const trial = await open()
     const jail = trial.jail()

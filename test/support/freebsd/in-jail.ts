@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process'
+import { appendFileSync, closeSync, openSync } from 'node:fs'
+import type { Answer, Kernel, KernelJail } from './kernel.ts'
+
+/** What a command in a jail does where it is not really run: the last word of its arguments may say how it ends. */
+export type InJail = (jail: KernelJail, argv: string[]) => Answer & { console?: string }
+
+export function pretend(inJail: InJail): Kernel['inJail'] {
+  return async (jail, argv, log) => {
+    const { console: text, ...given } = inJail(jail, argv)
+    if (log && text) appendFileSync(log, text)
+    return { exitCode: 0, ...given }
+  }
+}
+
+export function leavePretended(inJail: InJail, jail: KernelJail, argv: string[], log: string | undefined): void {
+  const { console: text, exitCode } = inJail(jail, argv)
+  if (log && text) appendFileSync(log, text)
+  if (exitCode === undefined) jail.processes.add({ pid: 50_000 + jail.jid, command: argv.join(' ') })
+}
+
+const environment = { PATH: '/bin:/usr/bin', HOME: '/', TERM: 'dumb' }
+
+export async function reallyRun(jail: KernelJail, argv: string[], log: string | undefined): Promise<Answer> {
+  const output = log ? openSync(log, 'a', 0o600) : 'ignore'
+  const child = spawn('/usr/sbin/chroot', [jail.path, ...argv], {
+    stdio: ['ignore', output, output],
+    env: environment,
+    detached: true,
+  })
+  if (typeof output === 'number') closeSync(output)
+  const exitCode = await new Promise<number>((resolve, reject) => {
+    child.once('exit', (code) => resolve(code ?? 1))
+    child.once('error', reject)
+  })
+  return { exitCode }
+}
+
+export function reallyLeave(jail: KernelJail, argv: string[], log: string | undefined): void {
+  const output = log ? openSync(log, 'a', 0o600) : 'ignore'
+  const child = spawn('/usr/sbin/chroot', [jail.path, ...argv], {
+    stdio: ['ignore', output, output],
+    env: environment,
+    detached: true,
+  })
+  if (typeof output === 'number') closeSync(output)
+  const process = { pid: child.pid ?? 0, command: argv.join(' '), child }
+  jail.processes.add(process)
+  child.once('exit', () => jail.processes.delete(process))
+  child.once('error', () => jail.processes.delete(process))
+  child.unref()
+}
