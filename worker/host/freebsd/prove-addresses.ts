@@ -1,5 +1,5 @@
 import { familyOf } from '#shared/addresses.ts'
-import { bare, canonical, readInterfaces, sameAddresses } from './interfaces.ts'
+import { bare, canonical, type Interface, readInterfaces, sameAddresses } from './interfaces.ts'
 import { differing, type Finding, type Subject } from './subject.ts'
 import { bridgeName } from './vnet.ts'
 
@@ -30,10 +30,10 @@ async function proveOwnNetwork({ host, jail, jid, held, signal }: Subject): Prom
   const { hostEnd, jailEnd } = host.layout.jail(jail.name)
   const faults = differing(held, { vnet: 'new' })
   const inside = await readInterfaces(host.run, { jid, signal })
-  const foreign = inside.filter(({ name }) => name !== jailEnd && !/^lo\d+$/.test(name)).map(({ name }) => name)
+  const foreign = inside.filter((each) => each.name !== jailEnd && !isTenants(each)).map(({ name }) => name)
   if (foreign.length > 0) faults.push(`has the interfaces ${foreign.join(', ')}, which are not its own`)
   const seen = inside
-    .filter(({ name }) => !/^lo\d+$/.test(name))
+    .filter((each) => !isTenants(each))
     .flatMap(({ addresses }) => addresses)
     .filter((address) => !address.startsWith('fe80:'))
   if (!sameAddresses(seen, jail.addresses))
@@ -41,4 +41,12 @@ async function proveOwnNetwork({ host, jail, jid, held, signal }: Subject): Prom
   const bridge = (await readInterfaces(host.run, { signal })).find(({ name }) => name === bridgeName(host))
   if (!bridge?.members.includes(hostEnd)) faults.push(`its link ${hostEnd} is not on the bridge`)
   return { faults, fine: `has ${seen.join(', ')} on a link of its own and no interface of the host` }
+}
+
+/**
+ * Root in a jail with a network of its own may clone interfaces there (lo, tun, wg, bridge: ifconfig(8)), which are known
+ * by their group; a card of the host has none. An epair has one too, but may have its other end anywhere.
+ */
+function isTenants({ groups }: Interface): boolean {
+  return groups.length > 0 && !groups.includes('epair')
 }

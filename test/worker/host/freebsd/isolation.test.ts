@@ -138,6 +138,18 @@ describe('the proof of isolation', () => {
     expect(await faultsOf(trial, jail)).toEqual([name])
   })
 
+  test('with a network of its own lets root clone interfaces there', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    const jail = trial.jail()
+    await provision(trial, jail)
+    const end = link(trial, 'jailEnd')
+    const addresses = [{ family: 'inet' as const, address: '192.168.9.1', prefix: 24 }]
+    if (end) trial.kernel.links.push({ ...end, name: 'bridge7', kind: 'bridge', addresses })
+    expect(await faultsOf(trial, jail)).toEqual([])
+    if (end) trial.kernel.links.push({ ...end, name: 'epair9b', addresses })
+    expect(await faultsOf(trial, jail)).toEqual(['addresses'])
+  })
+
   test('says what it saw', async ({ open }) => {
     const trial = await open()
     const jail = trial.jail()
