@@ -69,7 +69,18 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   })
-  await app.register(scalar, { routePrefix: '/docs', configuration: { url: '/openapi.json' } })
+  await app.register(scalar, {
+    routePrefix: '/docs',
+    // The reference alone: nothing on the page that asks or tells anybody outside.
+    configuration: {
+      url: '/openapi.json',
+      showDeveloperTools: 'never',
+      hideClientButton: true,
+      agent: { disabled: true },
+      mcp: { disabled: true },
+      telemetry: false,
+    },
+  })
 
   await app.register(healthRoutes(deps))
   await app.register(async (guarded) => {
