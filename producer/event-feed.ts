@@ -66,9 +66,6 @@ export async function openEventFeed({ reader, redis, keys, log }: Deps) {
         if (page.length < sinceAtOnce) return events
       }
     },
-    async latest(): Promise<number> {
-      return sequenceOf(await lastId())
-    },
     async stop(): Promise<void> {
       stopped = true
       emitter.emit('end')
