@@ -1,4 +1,3 @@
-import type { Operation } from '#shared/operation.ts'
 import type { Client } from './http/client.ts'
 
 /** What a command is given. `client` reads the environment when it is first called: `--help` needs none. */
@@ -7,13 +6,13 @@ export type CommandContext = {
   print(...lines: string[]): void
 }
 
-/** An operation that a command waited for did not end as asked. */
+/** What was asked for was not done, or not all of it. `lines` tell a person. */
 export class Unsuccessful extends Error {
   override readonly name = 'Unsuccessful'
-  readonly operation: Operation
+  readonly lines: string[]
 
-  constructor(operation: Operation) {
-    super(`The ${operation.kind} of ${operation.jail} ended ${operation.status}.`)
-    this.operation = operation
+  constructor(lines: string[]) {
+    super(lines.join('\n'))
+    this.lines = lines
   }
 }

@@ -1,9 +1,11 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { Jail } from '#shared/jail.ts'
 import type { CommandContext } from './command-context.ts'
+import { dryRun } from './dry-run.ts'
 import { requestOperation, type WaitOptions } from './request-operation.ts'
 
 type CreateOptions = WaitOptions & {
+  dryRun?: true
   client: string
   world: string
   hostname?: string
@@ -32,6 +34,7 @@ export function createCommand(context: CommandContext): Command {
     .option('--disk <size>', 'at most so much disk, where the host can hold it')
     .option('--host <host>', 'the host to put it on (default: chosen)')
     .option('--label <key=value>', 'a label; may be repeated', collectLabels)
+    .addOption(new Option('--dry-run', 'make nothing; say which hosts it fits on, and why not on the others').conflicts('wait'))
     .option('--wait', 'show the progress and end when the jail runs')
     .option('--json', 'print the body of the HTTP answer')
     .action(async (name: string, words: string[], options: CreateOptions, command: Command) => {
@@ -43,7 +46,7 @@ export function createCommand(context: CommandContext): Command {
 }
 
 async function createJail(context: CommandContext, name: string, words: string[], options: CreateOptions): Promise<void> {
-  const { client, world, hostname, host, address, memory, cpu, processes, disk, label, ...waiting } = options
+  const { client, world, hostname, host, address, memory, cpu, processes, disk, label, dryRun: isDryRun, ...waiting } = options
   const limits = { memory, cpu, processes, disk }
   const body = {
     name,
@@ -56,6 +59,7 @@ async function createJail(context: CommandContext, name: string, words: string[]
     ...(Object.values(limits).some((limit) => limit !== undefined) ? { limits } : {}),
     ...(words.length > 0 ? { command: words } : {}),
   }
+  if (isDryRun) return dryRun(context, body, waiting)
   const ended = await requestOperation(context, { method: 'POST', path: '/v1/jails', body }, waiting)
   if (!ended) return
   const jail = Jail.parse((await context.client().get(`/v1/jails/${name}`)).body)

@@ -3,7 +3,6 @@ import { Command, CommanderError } from 'commander'
 import { Jail } from '#shared/jail.ts'
 import { countRemains } from './demo/count-remains.ts'
 import { NotShown, say } from './demo/say.ts'
-import { showBoard } from './demo/show-board.ts'
 import { showJails } from './demo/show-jails.ts'
 import { startDev } from './demo/start-dev.ts'
 import { isPortFree } from './dev/free-port.ts'
@@ -13,6 +12,7 @@ import { listAll } from './http/list-all.ts'
 import { Refusal } from './http/refusal.ts'
 import { failureLines } from './print/operation-lines.ts'
 import { refusalLines } from './print/refusal-lines.ts'
+import { showBoard } from './print/show-board.ts'
 
 const state = fileURLToPath(new URL('../.cache/demo', import.meta.url))
 const favouritePort = 7070

@@ -1,17 +1,45 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { Host } from '#shared/host.ts'
 import type { CommandContext } from './command-context.ts'
+import type { Client } from './http/client.ts'
+import type { WaitOptions } from './request-operation.ts'
+
+const pollMs = 500
 
 export function drainCommand({ client, print }: CommandContext): Command {
   return new Command('drain')
     .description('place no more jails on a host; those on it stay')
     .argument('<host>', 'its id')
+    .option('--wait', 'show how many operations are left on it and end when there are none')
     .option('--json', 'print the body of the HTTP answer')
-    .action(async (id: string, { json }: { json?: true }) => {
-      const answer = await client().send({ method: 'POST', path: `/v1/hosts/${encodeURIComponent(id)}/drain` })
-      if (json) return print(answer.text)
+    .action(async (id: string, { wait, json }: WaitOptions) => {
+      const path = `/v1/hosts/${encodeURIComponent(id)}`
+      const answer = await client().send({ method: 'POST', path: `${path}/drain` })
       const { host } = z.object({ host: Host }).parse(answer.body)
-      print(`${host.id} is ${host.state}`)
+      if (!wait) return print(json ? answer.text : `${host.id} is ${host.state}`)
+      const empty = await awaitEmpty(client(), path, json ? () => {} : print)
+      if (json) print(JSON.stringify({ host: empty }))
     })
+}
+
+/** Polls a drained host until no operation on it is open, and says each time it stands otherwise. */
+async function awaitEmpty(client: Client, path: string, say: (line: string) => void): Promise<unknown> {
+  let told = ''
+  for (;;) {
+    const { body } = await client.get(path)
+    const host = Host.parse(body)
+    const line = drainLine(host)
+    if (line !== told) say(line)
+    told = line
+    // A second producer shows the drain a moment later; and while somebody has undrained it, it does not stay empty.
+    if (host.operations === 0 && host.state !== 'up') return body
+    await pause(pollMs)
+  }
+}
+
+export function drainLine({ id, state, reason, operations }: Pick<Host, 'id' | 'state' | 'reason' | 'operations'>): string {
+  const left = operations === 0 ? 'no operations' : operations === 1 ? '1 operation' : `${operations} operations`
+  return `${id} is ${state}${reason ? ` (${reason})` : ''}: ${left} left`
 }

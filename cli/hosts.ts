@@ -1,13 +1,18 @@
 import { Command } from 'commander'
 import { Host } from '#shared/host.ts'
 import type { CommandContext } from './command-context.ts'
+import { adoptCommand } from './hosts/adopt.ts'
+import { cleanCommand } from './hosts/clean.ts'
+import { forgetCommand } from './hosts/forget.ts'
+import { showHostCommand } from './hosts/show.ts'
 import { listAll } from './http/list-all.ts'
 import { formatAge, formatBytes } from './print/amounts.ts'
 import { tableLines } from './print/table.ts'
 
-export function hostsCommand({ client, print }: CommandContext): Command {
-  return new Command('hosts')
-    .description('the hosts of the fleet: state, promised of what they have, worlds')
+export function hostsCommand(context: CommandContext): Command {
+  const { client, print } = context
+  const command = new Command('hosts')
+    .description('the hosts of the fleet: state, promised of what they have, worlds; with a verb, one host')
     .option('--json', 'print them as JSON')
     .action(async ({ json }: { json?: true }) => {
       const items = await listAll(client(), '/v1/hosts')
@@ -19,17 +24,21 @@ export function hostsCommand({ client, print }: CommandContext): Command {
         ),
       )
     })
+  for (const verb of [showHostCommand, adoptCommand, cleanCommand, forgetCommand]) command.addCommand(verb(context))
+  return command
 }
 
 export function hostTable(hosts: Host[], now: number): string[] {
   if (hosts.length === 0) return ['No hosts.']
-  const rows = hosts.map(({ id, state, runtime, promised, capacity, worlds, lastSeen, reason }) => [
+  const rows = hosts.map(({ id, state, runtime, promised, capacity, operations, drift, worlds, lastSeen, reason }) => [
     id,
     state,
     runtime,
     `${promised.jails}/${capacity.jails}`,
     `${formatBytes(promised.memory)}/${formatBytes(capacity.memory)}`,
     `${promised.cpu}/${capacity.cpu}`,
+    String(operations),
+    String(drift),
     worlds
       .filter((world) => world.state === 'ready')
       .map(({ name }) => name)
@@ -37,5 +46,6 @@ export function hostTable(hosts: Host[], now: number): string[] {
     `${formatAge(lastSeen, now)} ago`,
     reason ?? '',
   ])
-  return tableLines(['HOST', 'STATE', 'RUNTIME', 'JAILS', 'MEMORY', 'CPU', 'READY WORLDS', 'SEEN', ''], rows)
+  const header = ['HOST', 'STATE', 'RUNTIME', 'JAILS', 'MEMORY', 'CPU', 'OPERATIONS', 'DRIFT', 'READY WORLDS', 'SEEN', '']
+  return tableLines(header, rows)
 }

@@ -23,7 +23,7 @@ export function listCommand({ client, print }: CommandContext): Command {
 
 export function jailTable(jails: Jail[]): string[] {
   if (jails.length === 0) return ['No jails.']
-  const rows = jails.map(({ name, client, state, host, world, limits, addresses }) => [
+  const rows = jails.map(({ name, client, state, host, world, limits, addresses, reason }) => [
     name,
     client,
     state,
@@ -32,6 +32,7 @@ export function jailTable(jails: Jail[]): string[] {
     formatBytes(limits.memory),
     String(limits.cpu),
     addresses.join(' '),
+    reason ?? '',
   ])
-  return tableLines(['JAIL', 'CLIENT', 'STATE', 'HOST', 'WORLD', 'MEMORY', 'CPU', 'ADDRESSES'], rows)
+  return tableLines(['JAIL', 'CLIENT', 'STATE', 'HOST', 'WORLD', 'MEMORY', 'CPU', 'ADDRESSES', ''], rows)
 }

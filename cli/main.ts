@@ -6,12 +6,12 @@ import { readClientConfig } from './config.ts'
 import { createCommand } from './create.ts'
 import { destroyCommand } from './destroy.ts'
 import { drainCommand } from './drain.ts'
+import { fillCommand } from './fill.ts'
 import { hostsCommand } from './hosts.ts'
 import { httpClient } from './http/client.ts'
 import { Refusal, Unreachable } from './http/refusal.ts'
 import { listCommand } from './list.ts'
 import { logCommand } from './log.ts'
-import { failureLines } from './print/operation-lines.ts'
 import { refusalLines } from './print/refusal-lines.ts'
 import { restartCommand } from './restart.ts'
 import { retryCommand } from './retry.ts'
@@ -36,6 +36,7 @@ const commands = [
   logCommand,
   hostsCommand,
   worldsCommand,
+  fillCommand,
   drainCommand,
   undrainCommand,
 ]
@@ -63,10 +64,16 @@ const program = new Command('provost')
   .description('Provisions jails across a fleet of hosts, from a queue.')
   .addHelpText('after', services)
   .exitOverride()
+  // Else `hosts` would take the --json of `hosts show` for its own.
+  .enablePositionalOptions()
   .hook('preAction', (_, action) => {
     json = action.opts()['json'] === true
   })
-for (const command of commands) program.addCommand(command(context).copyInheritedSettings(program))
+for (const command of commands) {
+  const verb = command(context).copyInheritedSettings(program)
+  for (const below of verb.commands) below.copyInheritedSettings(verb)
+  program.addCommand(verb)
+}
 
 // A reader that has seen enough, like head(1), is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -95,7 +102,7 @@ function tell(error: unknown): number {
     return 1
   }
   if (error instanceof Unsuccessful) {
-    if (!json) complain(failureLines(error.operation))
+    if (!json) complain(error.lines)
     return 1
   }
   if (error instanceof Unreachable) {

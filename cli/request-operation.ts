@@ -2,6 +2,7 @@ import type { Operation, OperationStatus } from '#shared/operation.ts'
 import { type CommandContext, Unsuccessful } from './command-context.ts'
 import { type Request, WithOperation } from './http/client.ts'
 import { followOperation } from './http/follow-operation.ts'
+import { acceptedLine, failureLines } from './print/operation-lines.ts'
 import { showProgress } from './print/show-progress.ts'
 
 export type WaitOptions = { wait?: true; json?: true }
@@ -20,16 +21,16 @@ export async function requestOperation(
     const answer = await (wait ? client().sendAndWait(request) : client().send(request))
     print(answer.text)
     const { operation } = WithOperation.parse(answer.body)
-    if (wait && operation.status !== wanted) throw new Unsuccessful(operation)
+    if (wait && operation.status !== wanted) throw new Unsuccessful(failureLines(operation))
     return undefined
   }
   const asked = WithOperation.parse((await client().send(request)).body).operation
   if (!wait) {
-    print(`The ${asked.kind} of ${asked.jail} is ${asked.status}: operation ${asked.id}`)
+    print(acceptedLine(asked))
     return undefined
   }
   const ended = await watchOperation(client(), asked.id)
-  if (ended.status !== wanted) throw new Unsuccessful(ended)
+  if (ended.status !== wanted) throw new Unsuccessful(failureLines(ended))
   return ended
 }
 

@@ -2,8 +2,10 @@ import { Command } from 'commander'
 import { Jail } from '#shared/jail.ts'
 import { Operation } from '#shared/operation.ts'
 import type { CommandContext } from './command-context.ts'
+import { Refusal } from './http/refusal.ts'
 import { formatBytes } from './print/amounts.ts'
-import { failureLines } from './print/operation-lines.ts'
+import { type Fact, factLines } from './print/fact-lines.ts'
+import { failureLines, moveLines } from './print/operation-lines.ts'
 
 export function showCommand({ client, print }: CommandContext): Command {
   return new Command('show')
@@ -14,22 +16,32 @@ export function showCommand({ client, print }: CommandContext): Command {
       const answer = await client().get(`/v1/jails/${encodeURIComponent(name)}`)
       if (json) return print(answer.text)
       const jail = Jail.parse(answer.body)
-      print(...jailLines(jail), ...(await failureOf(jail)))
+      print(...jailLines(jail), ...(await lastOperationLines(jail)))
     })
 
-  /** Why it is not as it was to be: what its last operation ended with, if that failed. */
-  async function failureOf({ lastOperation }: Jail): Promise<string[]> {
-    const answer = await client().get(`/v1/operations/${lastOperation}`)
-    const operation = Operation.parse(answer.body)
-    return operation.status === 'failed' ? ['', ...failureLines(operation)] : []
+  /** Why it is where it is and as it is: how its last operation was moved, and what it ended with, if that failed. */
+  async function lastOperationLines({ lastOperation }: Jail): Promise<string[]> {
+    const operation = await findOperation(lastOperation)
+    if (!operation) return []
+    return [...moveLines(operation.moves), ...(operation.status === 'failed' ? ['', ...failureLines(operation)] : [])]
+  }
+
+  /** Undefined for one that ended too long ago to be kept, or that only the host knew whose jail was adopted. */
+  async function findOperation(id: string): Promise<Operation | undefined> {
+    try {
+      return Operation.parse((await client().get(`/v1/operations/${id}`)).body)
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 404) return undefined
+      throw error
+    }
   }
 }
 
 export function jailLines(jail: Jail): string[] {
   const { limits } = jail
-  const facts: [string, string][] = [
+  const facts = factLines([
     ['jail', jail.name],
-    ['state', jail.state],
+    ['state', jail.reason ? `${jail.state}: ${jail.reason}` : jail.state],
     ['client', jail.client],
     ['host name', jail.hostname],
     ['host', jail.host],
@@ -38,17 +50,14 @@ export function jailLines(jail: Jail): string[] {
     ['memory', formatBytes(limits.memory)],
     ['cpu', `${limits.cpu} cores`],
     ['processes', String(limits.processes)],
-    ...(limits.disk ? [['disk', formatBytes(limits.disk)] as [string, string]] : []),
-    ...(jail.command ? [['command', jail.command.join(' ')] as [string, string]] : []),
-    ...(jail.jid === null ? [] : [['jid', String(jail.jid)] as [string, string]]),
-    ...Object.entries(jail.labels).map(([key, value]): [string, string] => ['label', `${key}=${value}`]),
+    ['disk', limits.disk ? formatBytes(limits.disk) : undefined],
+    ['command', jail.command?.join(' ')],
+    ['jid', jail.jid?.toString()],
+    ...Object.entries(jail.labels).map(([key, value]): Fact => ['label', `${key}=${value}`]),
     ['created', jail.createdAt],
     ['updated', jail.updatedAt],
     ['operation', jail.lastOperation],
-  ]
+  ])
   const checks = jail.isolation?.checks.map(({ name, ok, detail }) => `  ${ok ? '✓' : '✗'} ${name}: ${detail}`) ?? []
-  return [
-    ...facts.map(([name, value]) => `${name.padEnd(11)}${value}`),
-    ...(checks.length > 0 ? [`isolation, as seen at ${jail.isolation?.checkedAt}:`, ...checks] : []),
-  ]
+  return [...facts, ...(checks.length > 0 ? [`isolation, as seen at ${jail.isolation?.checkedAt}:`, ...checks] : [])]
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { Operation } from '#shared/operation.ts'
 import { type CommandContext, Unsuccessful } from './command-context.ts'
 import { followOperation } from './http/follow-operation.ts'
+import { failureLines } from './print/operation-lines.ts'
 import { watchOperation } from './request-operation.ts'
 
 export function watchCommand({ client, print }: CommandContext): Command {
@@ -11,7 +12,7 @@ export function watchCommand({ client, print }: CommandContext): Command {
     .option('--json', 'print it as JSON when it has ended')
     .action(async (id: string, { json }: { json?: true }) => {
       const ended = json ? await awaitQuietly(id) : await watchOperation(client(), id)
-      if (ended.status !== 'succeeded') throw new Unsuccessful(ended)
+      if (ended.status !== 'succeeded') throw new Unsuccessful(failureLines(ended))
     })
 
   async function awaitQuietly(id: string): Promise<Operation> {

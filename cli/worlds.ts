@@ -5,7 +5,12 @@ import type { CommandContext } from './command-context.ts'
 import { listAll } from './http/list-all.ts'
 import { tableLines } from './print/table.ts'
 
-const World = z.object({ name: z.string(), hosts: z.array(WorldState.omit({ name: true }).extend({ host: z.string() })) })
+const World = z.object({
+  name: z.string(),
+  /** Platforms on which its hosts define it differently. */
+  conflict: z.array(z.string()).optional(),
+  hosts: z.array(WorldState.omit({ name: true }).extend({ host: z.string(), platform: z.string() })),
+})
 type World = z.infer<typeof World>
 
 export function worldsCommand({ client, print }: CommandContext): Command {
@@ -20,15 +25,20 @@ export function worldsCommand({ client, print }: CommandContext): Command {
 }
 
 export function worldTable(worlds: World[]): string[] {
-  const rows = worlds.flatMap(({ name, hosts }) =>
-    hosts.map(({ host, method, state, percent, digest, error }) => [
+  const rows = worlds.flatMap(({ name, conflict = [], hosts }) =>
+    hosts.map((world) => [
       name,
-      host,
-      method,
-      state === 'filling' && percent !== undefined ? `filling ${percent}%` : state,
-      digest.slice(0, 12),
-      error ?? '',
+      world.host,
+      world.method,
+      worldStanding(world),
+      world.digest.slice(0, 12),
+      conflict.includes(world.platform) ? `not placed: hosts of ${world.platform} define it differently` : (world.error ?? ''),
     ]),
   )
   return rows.length === 0 ? ['No worlds.'] : tableLines(['WORLD', 'HOST', 'METHOD', 'STATE', 'DIGEST', ''], rows)
+}
+
+/** Its state, with how far it is while it fills. */
+export function worldStanding({ state, percent }: Pick<WorldState, 'state' | 'percent'>): string {
+  return state === 'filling' && percent !== undefined ? `filling ${percent}%` : state
 }

@@ -13,9 +13,14 @@ import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { RedisKeys } from '#shared/keys.ts'
 import { type Caller, makeAccess } from './access.ts'
+import type { AwaitReplica } from './await-replica.ts'
 import type { EventFeed } from './event-feed.ts'
+import type { Explain } from './explain-wait.ts'
+import type { Forgotten } from './forget-host.ts'
 import { answerBrokenRequest, answerError, answerNotFound } from './http-errors.ts'
+import type { Metrics } from './metrics.ts'
 import type { Operate } from './operate.ts'
+import type { Orphans } from './orphans.ts'
 import type { HostRegistry } from './placement/host-registry.ts'
 import { NoBody, NoQuery, readBodies } from './read-body.ts'
 import type { Records } from './records.ts'
@@ -23,6 +28,7 @@ import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { hostRoutes } from './routes/hosts.ts'
 import { jailRoutes } from './routes/jails.ts'
+import { metricsRoutes } from './routes/metrics.ts'
 import { operationRoutes } from './routes/operations.ts'
 
 export type AppDeps = {
@@ -30,10 +36,16 @@ export type AppDeps = {
   keys: RedisKeys
   records: Records
   operate: Operate
+  orphans: Orphans
+  forgetHost(host: string, poweredOff: boolean): Promise<Forgotten>
+  explain: Explain
+  metrics: Metrics
   hosts: HostRegistry
   feed: EventFeed
   apiKey: string
   log: Logger
+  /** Keeps a yes back until a replica has it; with Sentinel only. */
+  awaitReplica: AwaitReplica | undefined
   /** Says that a host changed. */
   announceHost(id: string): void
 }
@@ -88,6 +100,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     guarded.addHook('onRequest', async (request) => {
       request.caller = callerOf(request)
     })
+    if (deps.awaitReplica) guarded.addHook('preSerialization', deps.awaitReplica)
     guarded.addHook('onRoute', (route) => {
       const hasBody = route.method === 'POST' || route.method === 'DELETE'
       route.schema = { querystring: NoQuery, ...(hasBody ? { body: NoBody } : {}), ...route.schema }
@@ -96,6 +109,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     await guarded.register(operationRoutes(deps))
     await guarded.register(eventRoutes(deps))
     await guarded.register(hostRoutes(deps))
+    await guarded.register(metricsRoutes(deps))
   })
   return app
 }

@@ -1,7 +1,8 @@
+import { bareAddress } from '#shared/addresses.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
-import type { JailReport, OperationReport } from '#shared/report.ts'
-import { promiseOf } from './admit.ts'
+import type { FillReport, JailReport, OperationReport } from '#shared/report.ts'
+import { unpromise } from './place-jail.ts'
 import { endedExpireSeconds, type JailRecord, type OperationRecord, toFields } from './records.ts'
 import type { Change } from './scripts.ts'
 
@@ -10,7 +11,7 @@ import type { Change } from './scripts.ts'
  * overtaken by a later one, or the operation has ended.
  */
 export function applyOperationReport(
-  report: OperationReport,
+  report: OperationReport | FillReport,
   operation: OperationRecord | undefined,
   jail: JailRecord | undefined,
   keys: RedisKeys,
@@ -45,13 +46,24 @@ export function applyOperationReport(
       ['ZREM', keys.operations('status', operation.status), operation.id],
       ['ZADD', keys.operations('status', report.status), '0', operation.id],
     )
-  if (ended) change.commands.push(['EXPIRE', key, String(endedExpireSeconds)], ['ZREM', keys.wakeups, operation.id])
+  if (ended)
+    change.commands.push(
+      ['EXPIRE', key, String(endedExpireSeconds)],
+      ['ZREM', keys.wakeups, operation.id],
+      ['ZREM', keys.operations('host', operation.host), operation.id],
+    )
   // A later operation of the jail speaks for it now.
-  if (jail && jail.epoch === report.epoch) addJailChange(change, jail, report, keys)
+  if (operation.orphan && report.status === 'succeeded')
+    change.unhold = {
+      held: keys.heldLeases(operation.host),
+      holder: keys.forgottenHolder(operation.host),
+      addresses: operation.orphan.addresses.map(bareAddress),
+    }
+  if (report.type === 'operation' && jail?.epoch === report.epoch) addJailChange(change, jail, report, keys)
   return change
 }
 
-/** What a report of a jail without an operation changes: it was started again, or could not be. Pure. */
+/** What a report of a jail without an operation changes: it was started again, or stopped by hand. Pure. */
 export function applyJailReport(report: JailReport, jail: JailRecord | undefined, keys: RedisKeys): Change | undefined {
   if (!jail || jail.host !== report.host || jail.epoch !== report.epoch) return undefined
   const change: Change = { unchanged: [], commands: [], events: [] }
@@ -71,22 +83,19 @@ function addJailChange(change: Change, jail: JailRecord, report: OperationReport
       ...[keys.jails(), keys.jails('client', jail.client), keys.jails('host', jail.host), keys.jails('state', jail.state)].map(
         (index) => ['ZREM', index, jail.name],
       ),
-      ...Object.entries(promiseOf(jail.limits)).map(([resource, amount]) => [
-        'HINCRBY',
-        keys.promised(jail.host),
-        resource,
-        String(-amount),
-      ]),
+      ...unpromise(jail.host, jail.limits, keys),
     )
     return
   }
   const state = jailState === 'unchanged' ? jail.state : jailState
   const runs = state === 'running'
+  const reason = 'reason' in report ? report.reason : undefined
   change.commands.push([
     'HSET',
     key,
-    ...toFields({ state, jid: runs ? report.jid : null, isolation: report.isolation, updatedAt: report.at }),
+    ...toFields({ state, reason, jid: runs ? report.jid : null, isolation: report.isolation, updatedAt: report.at }),
   ])
+  if (jail.reason !== undefined && reason === undefined) change.commands.push(['HDEL', key, 'reason'])
   if (state !== jail.state)
     change.commands.push(
       ['ZREM', keys.jails('state', jail.state), jail.name],

@@ -1,17 +1,15 @@
-import { v7 as uuid } from 'uuid'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailState } from '#shared/jail.ts'
+import { planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
-import { hasEnded, type OperationKind } from '#shared/operation.ts'
-import type { Accepted } from './admit.ts'
+import { hasEnded, type JailOperationKind } from '#shared/operation.ts'
+import type { Decision } from './accept.ts'
+import { newOperation, writeOperation } from './new-operation.ts'
 import { endedExpireSeconds, type JailRecord, type OperationRecord, toFields } from './records.ts'
 import type { Change } from './scripts.ts'
 
 /** An operation that a caller may ask of a jail that exists. */
-export type Verb = Exclude<OperationKind, 'provision'>
-
-/** What a request comes to: the change to commit, how the records are then, and whether a worker has to do anything. */
-export type Decision = { change: Change; accepted: Accepted; wakes: boolean; cancels?: OperationRecord }
+export type Verb = Exclude<JailOperationKind, 'provision'>
 
 type Context = { keys: RedisKeys; epoch: number; now: Date }
 
@@ -33,51 +31,40 @@ export function decideVerb(verb: Verb, jail: JailRecord, last: OperationRecord |
 
   const nothingToDo = (verb === 'start' && jail.state === 'running') || (verb === 'stop' && jail.state === 'stopped')
   const at = now.toISOString()
-  const operation: OperationRecord = {
-    id: uuid(),
-    kind: verb,
-    jail: jail.name,
-    status: nothingToDo ? 'succeeded' : 'queued',
-    percent: nothingToDo ? 100 : 0,
-    step: null,
-    steps: [],
-    attempt: 1,
-    createdAt: at,
-    startedAt: nothingToDo ? at : null,
-    finishedAt: nothingToDo ? at : null,
-    host: jail.host,
-    epoch,
-    sequence: 0,
-    wakeup: nothingToDo ? 0 : 1,
-    revision: '',
-  }
+  const asked = { kind: verb, jail: jail.name, host: jail.host, epoch }
+  const operation = newOperation(
+    nothingToDo ? { ...asked, status: 'succeeded', percent: 100, startedAt: at, finishedAt: at, wakeup: 0 } : asked,
+    now,
+  )
   const next: JailRecord = { ...jail, lastOperation: operation.id, updatedAt: at, epoch: nothingToDo ? jail.epoch : epoch }
-  const change = changeOf(jail, next, operation, context)
-  change.commands.push(
-    ['ZADD', keys.operations(), '0', operation.id],
-    ['ZADD', keys.operations('jail', jail.name), '0', operation.id],
-    ['ZADD', keys.operations('status', operation.status), '0', operation.id],
-  )
-  change.commands.push(
-    nothingToDo
-      ? ['EXPIRE', keys.operation(operation.id), String(endedExpireSeconds)]
-      : ['ZADD', keys.wakeups, String(now.getTime()), operation.id],
-  )
+  const change = changeJailRecord(jail, next, keys)
+  change.commands.push(...writeOperation(operation, now, keys))
+  if (nothingToDo)
+    change.commands.push(
+      ['EXPIRE', keys.operation(operation.id), String(endedExpireSeconds)],
+      ['ZREM', keys.wakeups, operation.id],
+      ['ZREM', keys.operations('host', jail.host), operation.id],
+    )
+  change.events.push(['operation', operation.id, keys.operation(operation.id)])
   if (cancels) {
     change.unchanged.push([keys.operation(cancels.id), cancels.revision])
     change.commands.push(['HSET', keys.operation(cancels.id), 'cancelRequested', '1'])
     change.events.push(['operation', cancels.id, keys.operation(cancels.id)])
   }
-  return { change, accepted: { jail: next, operation }, wakes: !nothingToDo, ...(cancels ? { cancels } : {}) }
+  return {
+    change,
+    accepted: { jail: next, operation },
+    wakes: !nothingToDo,
+    ...(cancels ? { cancels: { operation: cancels, jail } } : {}),
+  }
 }
 
 /**
- * Decides a retry by a person of an operation whose jail still has its record: the same operation, its next attempt.
+ * Decides a retry by a person: the same operation, its next attempt. `jail` is null for one that is about none of the fleet.
  * @throws ProvostError `not_retryable`.
  */
-export function decideRetry(operation: OperationRecord, jail: JailRecord, context: Context): Decision {
-  const { keys, epoch, now } = context
-  if (jail.lastOperation !== operation.id)
+export function decideRetry(operation: OperationRecord, jail: JailRecord | null, { keys, epoch, now }: Context): Decision {
+  if (jail && jail.lastOperation !== operation.id)
     throw new ProvostError(
       'not_retryable',
       `Operation ${operation.id} is not the last one of jail ${jail.name}; that is ${jail.lastOperation}.`,
@@ -93,21 +80,34 @@ export function decideRetry(operation: OperationRecord, jail: JailRecord, contex
     startedAt: null,
     finishedAt: null,
     epoch,
+    plan: planVersion,
     sequence: 0,
     wakeup: operation.wakeup + 1,
   }
+  const key = keys.operation(operation.id)
+  const change: Change = {
+    unchanged: [[key, operation.revision]],
+    commands: [
+      ['HDEL', key, 'error', 'waiting', 'cancelRequested'],
+      ['PERSIST', key],
+      ['ZREM', keys.operations('status', operation.status), operation.id],
+      ...writeOperation(next, now, keys),
+    ],
+    events: [['operation', operation.id, key]],
+  }
+  if (!jail) return { change, accepted: { jail, operation: next }, wakes: true }
   const state: JailState = operation.kind === 'provision' ? 'queued' : jail.state
   const nextJail: JailRecord = { ...jail, state, epoch, updatedAt: now.toISOString() }
-  const change = changeOf(jail, nextJail, next, context)
-  change.unchanged.push([keys.operation(operation.id), operation.revision])
-  change.commands.unshift(
-    ['HDEL', keys.operation(operation.id), 'error', 'waiting', 'cancelRequested'],
-    ['PERSIST', keys.operation(operation.id)],
-    ['ZREM', keys.operations('status', operation.status), operation.id],
-    ['ZADD', keys.operations('status', 'queued'), '0', operation.id],
-    ['ZADD', keys.wakeups, String(now.getTime()), operation.id],
-  )
-  return { change, accepted: { jail: nextJail, operation: next }, wakes: true }
+  const jailChange = changeJailRecord(jail, nextJail, keys)
+  return {
+    change: {
+      unchanged: [...jailChange.unchanged, ...change.unchanged],
+      commands: [...jailChange.commands, ...change.commands],
+      events: [...jailChange.events, ...change.events],
+    },
+    accepted: { jail: nextJail, operation: next },
+    wakes: true,
+  }
 }
 
 /**
@@ -122,11 +122,10 @@ export function assertRetryable({ id, status }: OperationRecord): void {
 const unprovisioned: JailState[] = ['queued', 'building', 'built', 'starting']
 
 /**
- * Decides a cancel: the flag that the worker finds between two steps. Undefined when the operation has ended already.
+ * Decides a cancel of an operation that has not ended: the flag that the worker finds between two steps.
  * @throws ProvostError `not_cancellable` for a stop or a destroy that runs, and a destroy that has cancelled a provision.
  */
-export function decideCancel(operation: OperationRecord, jail: JailRecord | null, keys: RedisKeys): Change | undefined {
-  if (hasEnded(operation.status)) return undefined
+export function decideCancel(operation: OperationRecord, jail: JailRecord | null, keys: RedisKeys): Change {
   if ((operation.kind === 'stop' || operation.kind === 'destroy') && operation.status === 'running')
     throw new ProvostError('not_cancellable', `Operation ${operation.id} is a ${operation.kind} that runs.`)
   // Without its destroy nobody would give back what such a jail holds.
@@ -143,24 +142,14 @@ export function decideCancel(operation: OperationRecord, jail: JailRecord | null
   }
 }
 
-function changeOf(before: JailRecord, jail: JailRecord, operation: OperationRecord, { keys }: Context): Change {
-  const { revision: _a, ...jailFields } = jail
-  const { revision: _b, ...operationFields } = operation
-  const commands = [
-    ['HSET', keys.jail(jail.name), ...toFields(jailFields)],
-    ['HSET', keys.operation(operation.id), ...toFields(operationFields)],
-  ]
+function changeJailRecord(before: JailRecord, jail: JailRecord, keys: RedisKeys): Change {
+  const { revision: _, ...fields } = jail
+  const key = keys.jail(jail.name)
+  const commands = [['HSET', key, ...toFields(fields)]]
   if (before.state !== jail.state)
     commands.push(
       ['ZREM', keys.jails('state', before.state), jail.name],
       ['ZADD', keys.jails('state', jail.state), '0', jail.name],
     )
-  return {
-    unchanged: [[keys.jail(jail.name), before.revision]],
-    commands,
-    events: [
-      ['jail', jail.name, keys.jail(jail.name)],
-      ['operation', operation.id, keys.operation(operation.id)],
-    ],
-  }
+  return { unchanged: [[key, before.revision]], commands, events: [['jail', jail.name, key]] }
 }

@@ -26,8 +26,13 @@ export function makeDropExpired({ redis, keys, records, scripts }: Deps): () => 
     for (const status of statuses) await redis.zrem(keys.operations('status', status), ...gone)
   }
 
-  async function drop({ id, jail, status, revision }: OperationRecord): Promise<void> {
-    const lists = [keys.operations(), keys.operations('jail', jail), keys.operations('status', status)]
+  async function drop({ id, jail, batch, status, revision }: OperationRecord): Promise<void> {
+    const lists = [
+      keys.operations(),
+      keys.operations('status', status),
+      ...(jail === null ? [] : [keys.operations('jail', jail)]),
+      ...(batch === undefined ? [] : [keys.operations('batch', batch)]),
+    ]
     await scripts.commit({
       unchanged: [[keys.operation(id), revision]],
       commands: [['DEL', keys.operation(id)], ...lists.map((list) => ['ZREM', list, id])],

@@ -1,11 +1,10 @@
 import { type FlowJob, FlowProducer } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { type Job, type JobName, planVersion } from '#shared/job.ts'
+import type { Job, JobName } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import type { OperationKind } from '#shared/operation.ts'
-import { jobId, queueName, queueOf } from '#shared/queues.ts'
-import type { Accepted } from './admit.ts'
-import { toSpec } from './records.ts'
+import { batchPriority, jobId, queueName, queueOf } from '#shared/queues.ts'
+import { type JailRecord, type OperationRecord, toSpec } from './records.ts'
 
 /** The jobs of each kind of operation, in the order they run. */
 const jobsOf: Record<OperationKind, readonly [JobName, ...JobName[]]> = {
@@ -14,6 +13,7 @@ const jobsOf: Record<OperationKind, readonly [JobName, ...JobName[]]> = {
   stop: ['stop'],
   restart: ['restart'],
   destroy: ['destroy'],
+  fill: ['fill'],
 }
 
 export const firstJobOf = (kind: OperationKind): JobName => jobsOf[kind][0]
@@ -24,19 +24,22 @@ export type Enqueue = ReturnType<typeof makeEnqueue>['enqueue']
 // Our record is the truth of an operation; what ended jobs tell is for people at a queue board.
 const keepJobs = { removeOnComplete: { count: 100 }, removeOnFail: { age: 30 * 24 * 3_600, count: 1_000 } }
 
+/** An operation with the jail that it is about, if the fleet has a record of it. */
+export type Enqueued = { operation: OperationRecord; jail: JailRecord | null }
+
+/** Whether its jobs can be made: an operation is about a world, an orphan of its host, or a jail of the fleet. */
+export function hasSubject({ operation, jail }: Enqueued): boolean {
+  return operation.kind === 'fill' || operation.orphan !== undefined || jail !== null
+}
+
 /** The jobs of an operation as its host's queues carry them. */
-export function toJob({ jail, operation }: Accepted): Job {
-  return {
-    version: 1,
-    operation: operation.id,
-    kind: operation.kind,
-    plan: planVersion,
-    host: operation.host,
-    epoch: operation.epoch,
-    attempt: operation.attempt,
-    jail: toSpec(jail),
-    issuedAt: new Date().toISOString(),
-  }
+export function toJob({ jail, operation }: Enqueued): Job {
+  const { id, kind, plan, host, epoch, attempt, world, worldDigest, orphan } = operation
+  const envelope = { version: 1, operation: id, plan, host, epoch, attempt, issuedAt: new Date().toISOString() } as const
+  if (kind === 'fill') return { ...envelope, kind, world: { name: world ?? '', digest: worldDigest ?? '' } }
+  const spec = orphan ?? (jail && toSpec(jail))
+  if (!spec) throw new Error(`Operation ${id} is about jail ${operation.jail}, which has no record.`)
+  return { ...envelope, kind, jail: spec }
 }
 
 export function makeEnqueue(redis: Redis, keys: RedisKeys) {
@@ -66,17 +69,19 @@ export function makeEnqueue(redis: Redis, keys: RedisKeys) {
      * Puts an operation's jobs into its host's queues: one flow, in which each job waits for the one before it. Adding the
      * same wake-up again changes nothing.
      */
-    async enqueue(accepted: Accepted): Promise<void> {
-      const { operation } = accepted
-      const data = toJob(accepted)
+    async enqueue(enqueued: Enqueued): Promise<void> {
+      const { operation } = enqueued
+      const isBatch = operation.batch !== undefined
+      const data = toJob(enqueued)
       const toNode = (name: JobName, children: FlowJob[]): FlowJob => ({
         name,
-        queueName: queueName(operation.host, queueOf(name)),
+        queueName: queueName(operation.host, queueOf(name, isBatch)),
         prefix: keys.host(operation.host),
         data,
         opts: {
           jobId: jobId(operation.id, operation.wakeup, name),
           ...keepJobs,
+          ...(isBatch ? { priority: batchPriority } : {}),
           ...(name === 'build' ? { failParentOnFailure: true } : {}),
         },
         ...(children.length > 0 ? { children } : {}),

@@ -2,9 +2,11 @@ import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { v7 as uuid } from 'uuid'
 import type { RedisKeys } from '#shared/keys.ts'
+import { hasEnded } from '#shared/operation.ts'
 import { Report } from '#shared/report.ts'
 import { applyJailReport, applyOperationReport } from './apply-report.ts'
-import type { Records } from './records.ts'
+import type { Metrics } from './metrics.ts'
+import type { OperationRecord, Records } from './records.ts'
 import { isRedisAway } from './redis-away.ts'
 import type { Change, Scripts } from './scripts.ts'
 
@@ -16,6 +18,7 @@ type Deps = {
   records: Records
   scripts: Scripts
   log: Logger
+  metrics: Pick<Metrics, 'ended'>
 }
 
 type Entry = [id: string, fields: string[]]
@@ -31,7 +34,7 @@ const pauseAfterErrorMs = 500
  * Applies what workers report, in the order they said it. Of several producers each report is applied by one; one that is
  * applied twice changes nothing. An applied report leaves the stream.
  */
-export function followReports({ reader, redis, keys, records, scripts, log }: Deps) {
+export function followReports({ reader, redis, keys, records, scripts, log, metrics }: Deps) {
   const consumer = uuid()
   let stopped = false
 
@@ -40,17 +43,27 @@ export function followReports({ reader, redis, keys, records, scripts, log }: De
       await redis.sadd(keys.hosts, report.host)
       return
     }
-    for (;;) {
-      const change = await changeOf(report)
-      if (!change) return
-      if ((await scripts.commit(change)).type !== 'changed') return
+    if (report.type === 'jail') {
+      await commitUntilDone(async () => applyJailReport(report, await records.jail(report.jail), keys))
+      return
     }
+    let operation: OperationRecord | undefined
+    const applied = await commitUntilDone(async () => {
+      const jailOf = report.type === 'operation' ? records.jail(report.jail) : undefined
+      const [found, jail] = await Promise.all([records.operation(report.operation), jailOf])
+      operation = found
+      return applyOperationReport(report, found, jail, keys)
+    })
+    if (applied && operation && hasEnded(report.status)) metrics.ended(operation, report.status, report.at)
   }
 
-  async function changeOf(report: Exclude<Report, { type: 'enrol' }>): Promise<Change | undefined> {
-    if (report.type === 'jail') return applyJailReport(report, await records.jail(report.jail), keys)
-    const [operation, jail] = await Promise.all([records.operation(report.operation), records.jail(report.jail)])
-    return applyOperationReport(report, operation, jail, keys)
+  /** Whether there was a change, and it was committed. */
+  async function commitUntilDone(decide: () => Promise<Change | undefined>): Promise<boolean> {
+    for (;;) {
+      const change = await decide()
+      if (!change) return false
+      if ((await scripts.commit(change)).type !== 'changed') return true
+    }
   }
 
   async function applyEntries(entries: Entry[]): Promise<void> {

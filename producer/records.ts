@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import { CreateJail, Isolation, Jail, Labels, Limits } from '#shared/jail.ts'
-import { JailSpec } from '#shared/job.ts'
+import { JailSpec, planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
-import { Operation, OperationError, StepState, Waiting } from '#shared/operation.ts'
+import { Move, Operation, OperationError, StepState, Waiting } from '#shared/operation.ts'
 
 /** How long an operation is kept once it has ended. */
 export const endedKeptMs = 30 * 24 * 3_600_000
@@ -36,6 +36,7 @@ const JailFields = z.object({
   command: json(z.array(z.string())).optional(),
   labels: json(Labels),
   state: Jail.shape.state,
+  reason: z.string().optional(),
   jid: nullable(integer),
   epoch: integer,
   isolation: json(Isolation).optional(),
@@ -48,7 +49,9 @@ const JailFields = z.object({
 const OperationFields = z.object({
   id: z.string(),
   kind: Operation.shape.kind,
-  jail: z.string(),
+  jail: nullable(z.string()),
+  world: z.string().optional(),
+  batch: z.string().optional(),
   status: Operation.shape.status,
   percent: integer,
   step: nullable(z.string()),
@@ -59,8 +62,10 @@ const OperationFields = z.object({
   createdAt: z.string(),
   startedAt: nullable(z.string()),
   finishedAt: nullable(z.string()),
+  moves: json(z.array(Move)).optional(),
   host: z.string(),
   epoch: integer,
+  plan: integer.default(planVersion),
   /** The last report that was applied. */
   sequence: integer,
   /** How often its jobs were put into a queue. */
@@ -68,6 +73,10 @@ const OperationFields = z.object({
   cancelRequested: z.literal('1').optional(),
   /** What a provision was asked for: it is admitted again from this after a cancel. */
   request: json(CreateJail).optional(),
+  /** Of a fill. */
+  worldDigest: z.string().optional(),
+  /** The jail of a host that an operation is about though the fleet has no record of it. */
+  orphan: json(JailSpec).optional(),
   revision: z.string(),
 })
 
@@ -95,8 +104,18 @@ export function toJail({ leases, provision: _provision, worldDigest: _digest, re
   return { ...shown, addresses: addressesOf({ leases }) } as Jail
 }
 
-export function toOperation(record: OperationRecord): Operation {
-  const { host: _h, epoch: _e, sequence: _s, wakeup: _w, cancelRequested: _c, request: _r, revision: _v, ...shown } = record
+export function toOperation({
+  epoch: _epoch,
+  plan: _plan,
+  sequence: _sequence,
+  wakeup: _wakeup,
+  cancelRequested: _cancelRequested,
+  request: _request,
+  worldDigest: _worldDigest,
+  orphan: _orphan,
+  revision: _revision,
+  ...shown
+}: OperationRecord): Operation {
   return shown as Operation
 }
 
@@ -125,6 +144,10 @@ export function makeRecords(redis: Redis, keys: RedisKeys) {
     },
     async operation(id: string): Promise<OperationRecord | undefined> {
       return (await readAll([keys.operation(id)], operationFromFields))[0]
+    },
+    /** The jail that an operation is about, if it is one of the fleet and still has its record. */
+    async jailOf({ jail, orphan }: OperationRecord): Promise<JailRecord | null> {
+      return jail === null || orphan ? null : ((await readAll([keys.jail(jail)], jailFromFields))[0] ?? null)
     },
     jails: (names: string[]) => readAll(names.map(keys.jail), jailFromFields),
     operations: (ids: string[]) => readAll(ids.map(keys.operation), operationFromFields),

@@ -1,15 +1,23 @@
 import type { Logger } from 'pino'
 import { redisKeys } from '#shared/keys.ts'
-import { connectRedis, failFast, unlessAway, waitForEver } from '#shared/redis.ts'
+import { connectRedis, failFast, hasSentinel, unlessAway, waitForEver } from '#shared/redis.ts'
 import type { Service } from '#shared/run-service.ts'
+import { makeAccept } from './accept.ts'
 import { buildApp } from './app.ts'
+import { makeAwaitReplica } from './await-replica.ts'
 import type { ProducerConfig } from './config.ts'
 import { makeEnqueue } from './enqueue.ts'
 import { openEventFeed } from './event-feed.ts'
+import { makeExplain } from './explain-wait.ts'
 import { followReports } from './follow-reports.ts'
+import { makeForgetHost } from './forget-host.ts'
+import { makeMetrics } from './metrics.ts'
+import { startMoving } from './move-operations.ts'
 import { makeOperate } from './operate.ts'
+import { makeOrphans } from './orphans.ts'
 import { openHostRegistry } from './placement/host-registry.ts'
 import { makeRecords } from './records.ts'
+import { startReleasingStrayLeases } from './release-stray-leases.ts'
 import { makeScripts } from './scripts.ts'
 import { startSweeper } from './sweep.ts'
 
@@ -40,21 +48,31 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
       .catch((error) => log.warn({ err: error.message }, 'host event'))
   const hosts = await openHostRegistry({ redis, keys, log, members: config.hosts, onChange: announceHost })
   const feed = await openEventFeed({ reader: eventReader, redis, keys, log })
-  const operate = makeOperate({
+  const metrics = makeMetrics({ redis, keys, hosts })
+  const common = { redis, keys, records, scripts, log, enqueue }
+  const placing = { ...common, hosts: hosts.all, notePromise: hosts.notePromise, placement: config.placement }
+  const { accept } = makeAccept(common)
+  const reports = followReports({ ...common, reader: reportReader, metrics })
+  const sweeper = startSweeper(common)
+  const stopMoving = startMoving({ ...placing, onMoved: metrics.moved })
+  const stopReleasing = startReleasingStrayLeases({ ...common, hosts })
+
+  const app = await buildApp({
     redis,
     keys,
-    scripts,
     records,
+    operate: makeOperate(placing),
+    orphans: makeOrphans({ ...common, accept }),
+    forgetHost: makeForgetHost({ ...common, hosts }),
+    explain: makeExplain({ redis, keys, hosts }),
+    metrics,
+    hosts,
+    feed,
+    apiKey: config.apiKey,
     log,
-    enqueue,
-    hosts: hosts.all,
-    notePromise: hosts.notePromise,
-    placement: config.placement,
+    awaitReplica: hasSentinel(config.redisUrl) ? makeAwaitReplica(redis, keys) : undefined,
+    announceHost,
   })
-  const reports = followReports({ reader: reportReader, redis, keys, records, scripts, log })
-  const sweeper = startSweeper({ redis, keys, records, scripts, log, enqueue })
-
-  const app = await buildApp({ redis, keys, records, operate, hosts, feed, apiKey: config.apiKey, log, announceHost })
   const url = await app.listen(config.listen)
 
   async function closeAll(): Promise<void> {
@@ -71,6 +89,8 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
     url,
     async stop() {
       sweeper.stop()
+      stopMoving()
+      stopReleasing()
       hosts.close()
       await unlessAway(redis, redisAwayMs, closeAll())
       redis.disconnect()

@@ -3,9 +3,8 @@ import type { Logger } from 'pino'
 import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { jobId, queueName, queueOf } from '#shared/queues.ts'
-import type { Accepted } from './admit.ts'
 import { makeDropExpired } from './drop-expired.ts'
-import { lastJobOf } from './enqueue.ts'
+import { type Enqueued, hasSubject, lastJobOf } from './enqueue.ts'
 import type { OperationRecord, Records } from './records.ts'
 import type { Scripts } from './scripts.ts'
 
@@ -15,7 +14,7 @@ type Deps = {
   records: Records
   scripts: Scripts
   log: Logger
-  enqueue(accepted: Accepted): Promise<void>
+  enqueue(enqueued: Enqueued): Promise<void>
 }
 
 const wakeupsEveryMs = 1_000
@@ -66,9 +65,10 @@ async function addMissingWakeups(deps: Deps): Promise<void> {
 }
 
 async function addMissingWakeup(id: string, operation: OperationRecord | undefined, deps: Deps): Promise<void> {
-  const jail = operation && !hasEnded(operation.status) ? await deps.records.jail(operation.jail) : undefined
-  if (!operation || !jail) return void (await deps.redis.zrem(deps.keys.wakeups, id))
-  await deps.enqueue({ jail, operation })
+  const open = operation && !hasEnded(operation.status) ? operation : undefined
+  const enqueued = open && { operation: open, jail: await deps.records.jailOf(open) }
+  if (!enqueued || !hasSubject(enqueued)) return void (await deps.redis.zrem(deps.keys.wakeups, id))
+  await deps.enqueue(enqueued)
   deps.log.info({ operation: id }, 'added a wake-up that was missing')
 }
 
@@ -90,12 +90,12 @@ async function replaceLostJob(operation: OperationRecord, { redis, keys, records
   if (hasEnded(operation.status) || (await redis.zscore(keys.wakeups, operation.id)) !== null) return
   const name = lastJobOf(operation.kind)
   // By its key: a Queue for each would leave its listeners on the connection.
-  const queue = `${keys.host(operation.host)}:${queueName(operation.host, queueOf(name))}`
+  const queue = `${keys.host(operation.host)}:${queueName(operation.host, queueOf(name, operation.batch !== undefined))}`
   const job = `${queue}:${jobId(operation.id, operation.wakeup, name)}`
   const [addedAt, finishedAt] = await redis.hmget(job, 'timestamp', 'finishedOn')
   if (addedAt && (!finishedAt || Date.now() - Number(finishedAt) < lostAfterMs)) return
-  const jail = await records.jail(operation.jail)
-  if (!jail) return
+  const jail = await records.jailOf(operation)
+  if (!hasSubject({ operation, jail })) return
   const key = keys.operation(operation.id)
   const next = { ...operation, wakeup: operation.wakeup + 1 }
   const committed = await scripts.commit({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { familyOf, isExclusion } from './addresses.ts'
-import { Limits, PlainName } from './jail.ts'
+import { JailName, Limits, PlainName } from './jail.ts'
+import { JailSpec } from './job.ts'
 
 /** A pool of addresses that a host gives to jails: one CIDR, with its gateway and what is not to be given out. */
 export const Pool = z
@@ -39,13 +40,15 @@ export const WorldState = z.object({
   percent: z.int().optional(),
   /** Why the last fill failed. */
   error: z.string().optional(),
+  /** How long the last fill took that made it, in milliseconds, without what failed before it. */
+  fillMs: z.int().optional(),
 })
 export type WorldState = z.infer<typeof WorldState>
 
 export const hostHeartbeatMs = 3_000
 export const hostSilentMs = 10_000
 
-/** What a worker writes of its host every `hostHeartbeatMs`. */
+/** What a host is and has. Written when it changes. */
 export const HostReport = z.object({
   id: PlainName,
   runtime: z.enum(['freebsd', 'linux']),
@@ -56,13 +59,47 @@ export const HostReport = z.object({
   defaults: Limits.pick({ memory: true, cpu: true, processes: true }),
   supports: z.object({ diskLimit: z.boolean() }),
   labels: z.record(z.string(), z.string()),
-  load: z.object({ fills: z.int(), builds: z.int(), starts: z.int(), jails: z.int(), loadAverage: z.number() }),
   versions: z.object({ provost: z.string(), node: z.string(), os: z.string(), plans: z.array(z.int()) }),
   pid: z.int(),
   startedAt: z.iso.datetime(),
-  reportedAt: z.iso.datetime(),
 })
 export type HostReport = z.infer<typeof HostReport>
+
+/** What a worker writes of its host every `hostHeartbeatMs`; small, since a producer reads those of all hosts each second. */
+export const HostBeat = z.object({
+  /** Differs when the host's report does: only then is it read again. */
+  report: z.string(),
+  load: z.object({ fills: z.int(), builds: z.int(), starts: z.int(), jails: z.int(), loadAverage: z.number() }),
+  /** How many entries its drift has. */
+  drift: z.int().default(0),
+  at: z.iso.datetime(),
+})
+export type HostBeat = z.infer<typeof HostBeat>
+
+/**
+ * One jail that a host has otherwise than the records say: stopped by hand, gone with its root, or unknown to the fleet
+ * (an orphan, with all that is needed to adopt or clean it).
+ */
+export const Drift = z.discriminatedUnion('found', [
+  z.object({ found: z.enum(['stopped', 'gone']), jail: JailName, reason: z.string(), since: z.iso.datetime() }),
+  z.object({
+    found: z.literal('orphan'),
+    jail: JailName,
+    reason: z.string(),
+    since: z.iso.datetime(),
+    spec: JailSpec,
+    epoch: z.int(),
+    wanted: z.enum(['running', 'stopped', 'gone']),
+  }),
+])
+export type Drift = z.infer<typeof Drift>
+
+/**
+ * How long steps took on a host, in milliseconds: by world, then by step. `fill` is the fill of that world, `fill-world`
+ * when it was ready; a kind of operation, like `provision`, is all its steps but a fill.
+ */
+export const Timings = z.record(z.string(), z.record(z.string(), z.object({ p50: z.number(), p90: z.number() })))
+export type Timings = z.infer<typeof Timings>
 
 export const HostState = z.enum(['up', 'draining', 'down', 'incompatible'])
 export type HostState = z.infer<typeof HostState>
@@ -80,10 +117,22 @@ export const Host = z
     pools: z.array(Pool),
     capacity: Capacity,
     promised: z.object({ jails: z.int(), memory: z.int(), cpu: z.number(), disk: z.int() }),
-    load: HostReport.shape.load,
+    load: HostBeat.shape.load,
+    /** Operations on it that have not ended. A draining host is empty of them in the end. */
+    operations: z.int(),
+    /** Jails that are otherwise than the records say; `GET /v1/hosts/ID` lists them. */
+    drift: z.int(),
     labels: z.record(z.string(), z.string()),
     lastSeen: z.iso.datetime(),
     versions: HostReport.shape.versions,
   })
   .meta({ id: 'Host' })
 export type Host = z.infer<typeof Host>
+
+/** A host on its own: with each jail that it has otherwise than the records say. */
+export const HostInDetail = Host.extend({
+  drifts: z.array(
+    z.object({ found: z.enum(['stopped', 'gone', 'orphan']), jail: z.string(), reason: z.string(), since: z.string() }),
+  ),
+}).meta({ id: 'HostInDetail' })
+export type HostInDetail = z.infer<typeof HostInDetail>

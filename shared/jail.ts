@@ -108,6 +108,8 @@ export const Jail = z
     command: Command.optional(),
     labels: Labels,
     state: JailState,
+    /** Why it is so, when nobody asked for it: stopped by hand, gone from its host. */
+    reason: z.string().optional(),
     jid: z.int().nullable(),
     epoch: z.int(),
     isolation: Isolation.optional(),

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { Command, Hostname, JailName, Limits, PlainName } from './jail.ts'
-import { OperationKind } from './operation.ts'
+import { JailOperationKind } from './operation.ts'
 
-/** The plan that a kind of operation follows. Raised when its steps change; a worker refuses one it does not know. */
+/** The plan that a kind of operation follows. Raised when its steps change; a worker leaves one it does not know waiting. */
 export const planVersion = 1
 
 /** What a host needs to know of a jail to make it. The producer writes it once, at admission. */
@@ -22,24 +22,32 @@ export const JailSpec = z.object({
 })
 export type JailSpec = z.infer<typeof JailSpec>
 
-export const JobName = z.enum(['build', 'start', 'stop', 'restart', 'destroy'])
+export const JobName = z.enum(['fill', 'build', 'start', 'stop', 'restart', 'destroy'])
 export type JobName = z.infer<typeof JobName>
 
-/**
- * What a BullMQ job carries: everything a worker needs, parsed again by it. `version` is the envelope's own; a signature
- * finds its place beside `operation`.
- */
-export const Job = z.object({
+/** A world on a host: its name and the sha256 of its definition. Jails made from it keep both. */
+export const WorldId = z.object({ name: PlainName, digest: JailSpec.shape.worldDigest })
+export type WorldId = z.infer<typeof WorldId>
+
+/** What every job carries. `version` is the envelope's own; a signature finds its place beside `operation`. */
+const envelope = {
   version: z.literal(1),
   operation: z.uuid(),
-  kind: OperationKind,
   plan: z.int(),
   host: PlainName,
   epoch: z.int().positive(),
   attempt: z.int().positive(),
-  jail: JailSpec,
   issuedAt: z.iso.datetime(),
-})
+}
+
+export const JailJob = z.object({ ...envelope, kind: JailOperationKind, jail: JailSpec })
+export type JailJob = z.infer<typeof JailJob>
+
+export const FillJob = z.object({ ...envelope, kind: z.literal('fill'), world: WorldId })
+export type FillJob = z.infer<typeof FillJob>
+
+/** What a BullMQ job carries: everything a worker needs, parsed again by it. */
+export const Job = z.discriminatedUnion('kind', [JailJob, FillJob])
 export type Job = z.infer<typeof Job>
 
 /** What tells a worker at once that an operation was cancelled; `name`: its first job. */

@@ -3,15 +3,31 @@ import { Redis, type RedisOptions } from 'ioredis'
 // ioredis 6 speaks RESP3 and can shape replies in two ways; BullMQ and the code here read the older one.
 type Legacy = RedisOptions & { replyMapping: 'legacy' }
 
+/** Longer than any blocking read here lasts: what answers nothing for so long is gone, though nobody has closed the connection. */
+const silentMs = 20_000
+
 /**
  * A connection to `redis://`, `rediss://`, or, with Sentinel,
  * `redis+sentinel://[user:password@]HOST:PORT[,HOST:PORT…]/MASTER[/DB]`.
  */
 export function connectRedis(url: string, options: RedisOptions = {}): Redis {
-  const common: Legacy = { retryStrategy: (times) => Math.min(200 * times, 2_000), ...options, replyMapping: 'legacy' }
-  if (!url.startsWith('redis+sentinel://')) return new Redis(url, common)
+  const common: Legacy = {
+    retryStrategy: (times) => Math.min(200 * times, 2_000),
+    socketTimeout: silentMs,
+    ...options,
+    replyMapping: 'legacy',
+  }
+  if (!hasSentinel(url)) return new Redis(url, common)
   return new Redis(Object.assign(common, sentinelOptions(url)))
 }
+
+/** Whether a primary that is lost is replaced by one of its replicas. */
+export function hasSentinel(url: string): boolean {
+  return url.startsWith('redis+sentinel://')
+}
+
+/** A Sentinel or a Redis that does not even refuse must not hold up the search for the new primary. */
+const sentinelSilentMs = 2_000
 
 function sentinelOptions(url: string): RedisOptions {
   const match = /^redis\+sentinel:\/\/(?:([^:@/]*):([^@/]*)@)?([^/]+)\/([^/]+)(?:\/(\d+))?$/.exec(url)
@@ -26,6 +42,10 @@ function sentinelOptions(url: string): RedisOptions {
     ...(username ? { username: decodeURIComponent(username) } : {}),
     ...(password ? { password: decodeURIComponent(password) } : {}),
     db: Number(db ?? 0),
+    connectTimeout: sentinelSilentMs,
+    sentinelCommandTimeout: sentinelSilentMs,
+    // What was the primary when this connection was made is a replica now; 2: ask the new primary the same again.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
   }
 }
 

@@ -6,7 +6,8 @@ import { Job, type JobName } from '#shared/job.ts'
 import { type QueueKind, queueKinds, queueName } from '#shared/queues.ts'
 import { onBehalfOf } from './host/run-command.ts'
 import type { OperationLog } from './operation-log.ts'
-import type { Outcome } from './run-plan.ts'
+import type { Outcome } from './run.ts'
+import { makeSlots } from './slots.ts'
 import { takeBackJobs } from './take-back-jobs.ts'
 
 type Paused = Extract<Outcome, { type: 'paused' }>
@@ -15,7 +16,10 @@ export type ConsumerDeps = {
   host: string
   /** BullMQ's prefix: all that this host writes is below it. */
   prefix: string
-  slots: Record<QueueKind, number>
+  /** Builds share theirs: those of a batch never hold the last one. */
+  slots: Record<Exclude<QueueKind, 'batch-build'>, number>
+  /** Aborted when the worker stops: what still waits for a slot goes back into its queue. */
+  stopping: AbortSignal
   redis: Redis
   log: Logger
   operationLog(operation: string): OperationLog
@@ -32,33 +36,48 @@ const pausedForMs = 3_600_000
 /** Takes the jobs of this host's queues and runs them, each kind in its own slots. */
 export async function consumeJobs(deps: ConsumerDeps) {
   const { host, prefix, redis, log } = deps
-  const running = new Map<string, { name: JobName; controller: AbortController }>()
+  const running = new Map<string, { name: JobName; controller: AbortController; waits: boolean }>()
+  const buildSlots = makeSlots(deps.slots.build)
   const options = { connection: redis, prefix }
   const queues = queueKinds.map((kind) => new Queue(queueName(host, kind), options))
   // The connection says by itself when it is away.
   for (const queue of queues) queue.on('error', (error) => log.debug({ err: error, queue: queue.name }, 'queue'))
 
-  /** Runs one job, or the end of an operation that has none here; a cancel of the operation ends it. */
-  async function runJob(job: Job, name: JobName): Promise<Outcome> {
+  /**
+   * Runs one job, in a slot where its queue shares them, or, without a queue, the end of an operation that has no job here.
+   * A cancel of the operation ends it, also while it waits for a slot.
+   */
+  async function runJob(job: Job, name: JobName, queue?: QueueKind): Promise<Outcome> {
     const controller = new AbortController()
-    const mine = { name, controller }
+    const mine = { name, controller, waits: true }
     running.set(job.operation, mine)
     const operationLog = deps.operationLog(job.operation)
+    const giveBack = await takeSlot(queue, controller.signal)
+    mine.waits = false
     try {
+      if (queue && deps.stopping.aborted) return { type: 'interrupted' }
       return await onBehalfOf(job.operation, operationLog.record, () => deps.run(job, name, operationLog, controller.signal))
     } finally {
+      giveBack?.()
       if (running.get(job.operation) === mine) running.delete(job.operation)
     }
   }
 
-  async function pauseJob(bullJob: BullJob, token: string | undefined, { pause, reporter }: Paused): Promise<never> {
+  function takeSlot(queue: QueueKind | undefined, cancel: AbortSignal): Promise<(() => void) | undefined> {
+    const signal = AbortSignal.any([cancel, deps.stopping])
+    if (queue === 'build') return buildSlots.take('interactive', signal)
+    if (queue === 'batch-build') return buildSlots.take('batch', signal)
+    return Promise.resolve(undefined)
+  }
+
+  async function pauseJob(bullJob: BullJob, token: string | undefined, { pause, progress }: Paused): Promise<never> {
     const { until } = pause
     if ('delayMs' in until) {
       await bullJob.moveToDelayed(Date.now() + until.delayMs, token)
       throw new DelayedError()
     }
     await bullJob.moveToDelayed(Date.now() + pausedForMs, token)
-    const stopListening = until.onProgress(reporter.progress)
+    const stopListening = until.onProgress((fraction) => progress?.(fraction))
     const goOn = () => {
       stopListening()
       bullJob.promote().catch((error) => log.debug({ err: error, job: bullJob.id }, 'a paused job was gone or awake already'))
@@ -75,11 +94,10 @@ export async function consumeJobs(deps: ConsumerDeps) {
           await delayed.promote().catch((error) => log.debug({ err: error, job: delayed.id }, 'a job was awake already'))
   }
 
-  // BullMQ hands the signal out only to a function of three declared parameters.
-  async function process(bullJob: BullJob, token: string | undefined, _signal: AbortSignal | undefined): Promise<string> {
+  async function processJob(queue: QueueKind, bullJob: BullJob, token: string | undefined): Promise<string> {
     const job = Job.safeParse(bullJob.data)
     if (!job.success) throw new UnrecoverableError(`The job cannot be read: ${job.error.message}`)
-    const outcome = await runJob(job.data, bullJob.name as JobName)
+    const outcome = await runJob(job.data, bullJob.name as JobName, queue)
     switch (outcome.type) {
       case 'handed-over':
         return 'succeeded'
@@ -99,8 +117,10 @@ export async function consumeJobs(deps: ConsumerDeps) {
   const taken = await takeBackJobs(queues, redis)
   if (taken > 0) log.info({ jobs: taken }, 'took back the jobs of an earlier worker')
 
+  const concurrency = { ...deps.slots, 'batch-build': Math.max(1, deps.slots.build - 1) }
   const workers = queueKinds.map((kind) => {
-    const worker = new Worker(queueName(host, kind), process, { ...options, ...timing, concurrency: deps.slots[kind] })
+    const process = (job: BullJob, token?: string) => processJob(kind, job, token)
+    const worker = new Worker(queueName(host, kind), process, { ...options, ...timing, concurrency: concurrency[kind] })
     worker.on('error', (error) => log.warn({ err: error, queue: kind }, 'queue'))
     worker.on('failed', (job, error) => log.info({ job: job?.id, reason: error.message }, 'job failed'))
     return worker
@@ -115,8 +135,8 @@ export async function consumeJobs(deps: ConsumerDeps) {
       await runJob(job, name).catch((error) => log.error({ err: toProvostError(error), operation: job.operation }, 'cancel'))
       await wakeJobsOf(job.operation)
     },
-    /** How many jobs of a name run now. */
-    running: (name: JobName) => [...running.values()].filter((job) => job.name === name).length,
+    /** How many jobs of a name run now, in a slot. */
+    running: (name: JobName) => [...running.values()].filter((job) => job.name === name && !job.waits).length,
     /** Takes no more jobs and waits for those that run, which go no further than their present step. */
     async stop(): Promise<void> {
       await Promise.all(workers.map((worker) => worker.close()))

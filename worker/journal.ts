@@ -2,8 +2,8 @@ import { mkdir, readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { z } from 'zod'
-import { JailSpec, type Job } from '#shared/job.ts'
-import { OperationKind } from '#shared/operation.ts'
+import { type JailJob, JailSpec } from '#shared/job.ts'
+import { JailOperationKind } from '#shared/operation.ts'
 import { OperationReport } from '#shared/report.ts'
 import { appendEntries, flushDirectory, recoverEntries, replaceEntries } from './journal-file.ts'
 
@@ -18,18 +18,22 @@ const RunEntry = z.object({ type: z.literal('run'), run: z.int(), bootId: z.stri
 const BeginEntry = z.object({
   type: z.literal('begin'),
   operation: z.uuid(),
-  kind: OperationKind,
+  kind: JailOperationKind,
   plan: z.int(),
   epoch: z.int(),
   attempt: z.int(),
   spec: JailSpec,
 })
-/** A jail between operations. `leftovers`: steps of the last one whose undo failed. */
+/** How a jail was found that somebody stopped, or whose root somebody took, without an operation. */
+const JournaledDrift = z.object({ found: z.enum(['stopped', 'gone']), since: z.iso.datetime() })
+export type JournaledDrift = z.infer<typeof JournaledDrift>
+/** A jail between operations. `leftovers`: steps of the last one whose undo failed; `drift`: until the next one has ended. */
 const JailEntry = z.object({
   type: z.literal('jail'),
   epoch: z.int(),
   wanted: z.enum(['running', 'stopped', 'gone']),
   leftovers: z.array(z.string()),
+  drift: JournaledDrift.optional(),
   spec: JailSpec,
 })
 const Entry = z.discriminatedUnion('type', [JailEntry, BeginEntry, RunEntry, StepEntry])
@@ -62,7 +66,7 @@ export type JournaledJail = {
 
 export type Journal = Awaited<ReturnType<typeof openJournal>>
 
-type Attempt = Pick<Job, 'operation' | 'epoch' | 'attempt'>
+type Attempt = Pick<JailJob, 'operation' | 'epoch' | 'attempt'>
 
 const keptMs = 30 * 24 * 3_600_000
 
@@ -129,6 +133,9 @@ export async function openJournal(directory: string) {
     /** The last report of an operation's attempt that has ended here. */
     endedReport: (attempt: Attempt) => ended.get(endedKey(attempt)),
 
+    /** The last reports of all that has ended here, oldest first. */
+    endedReports: () => [...ended.values()],
+
     /** The highest epoch that this host has seen of a jail's name; an operation of a lower one came too late. */
     epochOf(name: string): number {
       const jail = jails.get(name)
@@ -136,7 +143,7 @@ export async function openJournal(directory: string) {
     },
 
     /** A worker picks an operation up: the first time it begins, later it goes on as it began. */
-    async beginRun(job: Job, bootId: string): Promise<JournaledOperation> {
+    async beginRun(job: JailJob, bootId: string): Promise<JournaledOperation> {
       const jail = jails.get(job.jail.name) ?? { spec: job.jail }
       const known = jail.current
       if (known && endedKey(known) === endedKey(job)) {
@@ -173,6 +180,16 @@ export async function openJournal(directory: string) {
       await flushDirectory(jailDirectory)
     },
 
+    /** How a jail between operations is to be from now on, as somebody at the host has made it. */
+    async setWanted(name: string, wanted: 'running' | 'stopped', drift?: JournaledDrift): Promise<void> {
+      const jail = jails.get(name)
+      if (!jail?.settled || jail.current) throw new Error(`Jail ${name} is not between operations.`)
+      const { epoch, leftovers } = jail.settled
+      const settled = { epoch, wanted, leftovers, ...(drift ? { drift } : {}) }
+      await replaceEntries(fileOf(name), [{ type: 'jail', spec: jail.spec, ...settled }])
+      jail.settled = settled
+    },
+
     /** What an undo had left of a jail is gone at last. */
     async forget(name: string): Promise<void> {
       if (jails.delete(name)) await unlink(fileOf(name))
@@ -200,7 +217,9 @@ function replay(entries: Entry[]): JournaledJail | undefined {
 
 function applyMark(operation: JournaledOperation, { step, mark, attempt, at }: z.infer<typeof StepEntry>): void {
   const before = operation.steps.get(step)
-  const startedAt = mark === 'started' ? at : (before?.startedAt ?? at)
+  // One that waited or was interrupted goes on: it has been at work since it first began.
+  const begins = mark === 'started' && before?.mark !== 'started'
+  const startedAt = begins ? at : (before?.startedAt ?? at)
   operation.steps.set(step, {
     mark,
     attempt,

@@ -1,5 +1,5 @@
-import { type JobName, planVersion } from '#shared/job.ts'
-import type { OperationKind } from '#shared/operation.ts'
+import type { JobName } from '#shared/job.ts'
+import { JailOperationKind } from '#shared/operation.ts'
 import type { OperationReport } from '#shared/report.ts'
 import type { Step } from './step.ts'
 import { attachNetwork } from './steps/attach-network.ts'
@@ -36,7 +36,7 @@ const takeDown = [stopJail, detachNetwork]
 export const start: readonly Step[] = [mountRoot, ...bringUp]
 
 /** The order of all steps, said once. */
-const plans: Record<OperationKind, Plan> = {
+const plans: Record<JailOperationKind, Plan> = {
   provision: {
     parts: [
       { job: 'build', jailState: 'building', steps: [fillWorld, cloneRoot] },
@@ -75,9 +75,15 @@ const plans: Record<OperationKind, Plan> = {
   },
 }
 
-/** The plan of a kind, in the version that this worker knows; undefined for any other. */
-export function planOf(kind: OperationKind, version: number): Plan | undefined {
-  return version === planVersion ? plans[kind] : undefined
+/** The plan of a kind; undefined in a version that is not among the `known` ones. */
+export function planOf(kind: JailOperationKind, version: number, known: readonly number[]): Plan | undefined {
+  return known.includes(version) ? plans[kind] : undefined
+}
+
+/** The kind of operation whose plan has just these steps. */
+export function kindOf(steps: readonly { name: string }[]): JailOperationKind | undefined {
+  const namesOf = (of: readonly { name: string }[]) => of.map(({ name }) => name).join(' ')
+  return JailOperationKind.options.find((kind) => namesOf(stepsOf(plans[kind])) === namesOf(steps))
 }
 
 export function stepsOf(plan: Plan): Step[] {

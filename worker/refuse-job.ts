@@ -1,14 +1,14 @@
 import { ProvostError } from '#shared/errors.ts'
-import type { Job } from '#shared/job.ts'
+import type { JailJob } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
-import { makeReporter } from './report-progress.ts'
-import type { RunDeps } from './run-plan.ts'
+import { describeError, operationReporter } from './report-progress.ts'
+import { movedAway, type RunDeps } from './run.ts'
 
 type Deps = Pick<RunDeps, 'send'>
 type Change = Pick<OperationReport, 'status' | 'jailState'>
 
 /** An operation that a later one has overtaken on this host does nothing here. */
-export function refuseLate(job: Job, deps: Deps): Promise<OperationReport> {
+export function refuseLate(job: JailJob, deps: Deps): Promise<OperationReport> {
   const message = `Host ${job.host} has already seen a later operation of jail ${job.jail.name}.`
   return refuse(job, new ProvostError('journal_conflict', message), { status: 'cancelled', jailState: 'gone' }, deps)
 }
@@ -17,7 +17,7 @@ export function refuseLate(job: Job, deps: Deps): Promise<OperationReport> {
  * The host has another jail of this name: the records were lost, or are older than the host. It is somebody's, so it stays
  * as it is; of the jail that is meant nothing is here, so there is nothing to destroy.
  */
-export function refuseStranger(job: Job, deps: Deps): Promise<OperationReport> {
+export function refuseStranger(job: JailJob, deps: Deps): Promise<OperationReport> {
   if (job.kind === 'destroy') return refuse(job, undefined, { status: 'succeeded', jailState: 'gone' }, deps)
   const message = `Host ${job.host} has another jail called ${job.jail.name}, which the fleet does not know.`
   const hint = 'Choose another name or another host; the jail that is there is not touched.'
@@ -25,19 +25,24 @@ export function refuseStranger(job: Job, deps: Deps): Promise<OperationReport> {
   return refuse(job, new ProvostError('journal_conflict', message, { hint }), { status: 'failed', jailState }, deps)
 }
 
-/** Better said than waited for: the job would only come again. */
-export function refuseUnknown(job: Job, deps: Deps): Promise<OperationReport> {
-  const error = new ProvostError('unknown_plan', `This worker does not know plan ${job.kind} in version ${job.plan}.`)
-  return refuse(job, error, { status: 'failed', jailState: job.kind === 'provision' ? 'failed' : 'unchanged' }, deps)
+/** It was moved to another host before it began here. Nobody needs to hear of this: the record is of a later epoch. */
+export function refuseMoved(job: JailJob, deps: Deps): Promise<OperationReport> {
+  return refuse(job, movedAway(job), { status: 'failed', jailState: job.kind === 'provision' ? 'failed' : 'unchanged' }, deps)
+}
+
+/** It was cancelled before it began here. */
+export function refuseCancelled(job: JailJob, deps: Deps): Promise<OperationReport> {
+  const error = new ProvostError('cancelled', 'The operation was cancelled.')
+  return refuse(job, error, { status: 'cancelled', jailState: job.kind === 'provision' ? 'gone' : 'unchanged' }, deps)
 }
 
 // No report of a run counts as later than a refusal.
 const lastRun = 1_000_000
 
-async function refuse(job: Job, fault: ProvostError | undefined, change: Change, deps: Deps): Promise<OperationReport> {
+async function refuse(job: JailJob, fault: ProvostError | undefined, change: Change, deps: Deps): Promise<OperationReport> {
   const nothing = { ...job, spec: job.jail, run: lastRun, bootId: '', steps: new Map() }
-  const error = fault && { code: fault.code, message: fault.message, hint: fault.hint, step: null }
-  const report = makeReporter(job, nothing, [], deps.send).next({ ...change, step: null, ...(error ? { error } : {}) })
+  const error = fault ? { error: describeError(fault, null) } : {}
+  const report = operationReporter(job, nothing, [], deps.send).next({ ...change, step: null, ...error })
   await deps.send(report)
   return report
 }

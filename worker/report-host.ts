@@ -1,9 +1,9 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { release, type } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import { type HostReport, hostHeartbeatMs } from '#shared/host.ts'
-import { planVersion } from '#shared/job.ts'
+import { type HostBeat, type HostReport, hostHeartbeatMs } from '#shared/host.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import type { Report } from '#shared/report.ts'
 import { type Claim, renewClaim } from './claim-host.ts'
@@ -23,20 +23,30 @@ type Deps = {
   keys: RedisKeys
   claim: Claim
   log: Logger
-  load(): HostReport['load']
+  /** The plan versions that this worker knows. */
+  plans: number[]
+  load(): HostBeat['load']
+  /** How many of its jails are otherwise than the records say. */
+  drift(): number
   send(report: Report): Promise<void>
 }
 
-/** Writes what this host is and has, at once and every `hostHeartbeatMs`. Gives what ends that. */
+/** Writes what this host is and has when that changes, and that it is there every `hostHeartbeatMs`. Gives what ends that. */
 export async function reportHost(deps: Deps) {
   const { config, redis, keys, log, claim } = deps
   const startedAt = new Date().toISOString()
   let beats = 0
+  let lastReport = ''
 
   async function beat(): Promise<void> {
-    if (beats % enrolEvery === 0) await deps.send({ type: 'enrol', host: config.host, at: new Date().toISOString() })
+    const enrols = beats % enrolEvery === 0
+    if (enrols) await deps.send({ type: 'enrol', host: config.host, at: new Date().toISOString() })
+    const report = JSON.stringify(reportOf(deps, startedAt))
+    // With each enrolment also when it is the same: Redis may have lost it.
+    if (enrols || report !== lastReport) await redis.set(keys.hostReport(config.host), report)
+    lastReport = report
     beats += 1
-    await redis.set(keys.hostReport(config.host), JSON.stringify(reportOf(deps, startedAt)))
+    await redis.set(keys.hostBeat(config.host), JSON.stringify(beatOf(deps, report)))
     const other = await renewClaim(redis, claim)
     if (other !== undefined) log.error({ other }, 'another worker reports under the name of this host')
   }
@@ -69,7 +79,13 @@ export async function reportHost(deps: Deps) {
   }
 }
 
-function reportOf({ config, host, worlds, load }: Deps, startedAt: string): HostReport {
+/** Of the report only what tells whether it is another one: a producer reads the beats of all hosts each second. */
+function beatOf({ load, drift }: Deps, report: string): HostBeat {
+  const digest = createHash('sha256').update(report).digest('hex').slice(0, 16)
+  return { report: digest, load: load(), drift: drift(), at: new Date().toISOString() }
+}
+
+function reportOf({ config, host, worlds, plans }: Deps, startedAt: string): HostReport {
   const { fills, builds, starts, ...promisable } = config.capacity
   const { disk, ...rest } = promisable
   return {
@@ -82,10 +98,8 @@ function reportOf({ config, host, worlds, load }: Deps, startedAt: string): Host
     defaults: config.defaults,
     supports: host.supports,
     labels: config.labels,
-    load: load(),
-    versions: { provost: version, node: process.versions.node, os: `${type()} ${release()}`, plans: [planVersion] },
+    versions: { provost: version, node: process.versions.node, os: `${type()} ${release()}`, plans },
     pid: process.pid,
     startedAt,
-    reportedAt: new Date().toISOString(),
   }
 }

@@ -1,12 +1,13 @@
-import type { Job } from '#shared/job.ts'
-import type { StepState } from '#shared/operation.ts'
-import type { OperationReport } from '#shared/report.ts'
+import type { ProvostError } from '#shared/errors.ts'
+import type { FillJob, JailJob, Job } from '#shared/job.ts'
+import type { OperationError, StepState } from '#shared/operation.ts'
+import type { FillReport, OperationReport } from '#shared/report.ts'
 import type { JournaledOperation } from './journal.ts'
-import type { JailFacts, Step } from './step.ts'
+import type { Step } from './step.ts'
 
-type Change = Partial<Pick<OperationReport, 'status' | 'jailState' | 'waiting' | 'error' | 'step'>>
+type AnyReport = OperationReport | FillReport
 
-export type Reporter = ReturnType<typeof makeReporter>
+export type Reporter<R extends AnyReport = OperationReport> = ReturnType<typeof makeReporter<R>>
 
 const progressEveryMs = 250
 // Steps of a few milliseconds need no report each: nobody sees them, and every report costs the producer a change of records.
@@ -14,37 +15,55 @@ const tellEveryMs = 50
 // Room for the reports of one run, so that a later run's always count as later.
 const reportsPerRun = 1_000_000
 
-/** Tells how an operation stands. Each report is whole, so what comes at once goes out as one, and mere progress is thinned out. */
-export function makeReporter(
-  job: Job,
+/** Tells how an operation on a jail stands, as the journal has it. */
+export function operationReporter(
+  job: JailJob,
   operation: JournaledOperation,
   steps: Step[],
   send: (report: OperationReport) => Promise<void>,
-) {
-  const states = new Map<string, StepState>(steps.map((step) => [step.name, stateOf(step, operation)]))
-  const totalWeight = steps.reduce((sum, { weight }) => sum + weight, 0)
-  // The operation's own number rises with its next run, this one's must not.
-  const firstSequence = operation.run * reportsPerRun
-  let count = 0
-  let fraction = 0
-  let lastSentMs = 0
-  let delayed: NodeJS.Timeout | undefined
-  const report: OperationReport = {
+): Reporter {
+  const first: OperationReport = {
     type: 'operation',
-    host: job.host,
-    operation: job.operation,
+    ...standingOf(job),
+    // A number of its own: the operation's rises with its next run, this one's must not.
+    sequence: operation.run * reportsPerRun,
+    steps: steps.map((step) => stateOf(step, operation)),
     jail: job.jail.name,
-    epoch: job.epoch,
-    attempt: job.attempt,
-    sequence: 0,
-    at: '',
-    status: 'running',
-    percent: 0,
-    step: null,
-    steps: [],
+    world: job.jail.world,
     jailState: 'building',
     jid: null,
   }
+  return makeReporter(first, steps, send)
+}
+
+/** Tells how a fill stands. No journal has it: its sequence goes on from one worker to the next by the time. */
+export function fillReporter(
+  job: FillJob,
+  step: Pick<Step, 'name' | 'title' | 'weight'>,
+  send: (report: FillReport) => Promise<void>,
+): Reporter<FillReport> {
+  const first: FillReport = {
+    type: 'fill',
+    ...standingOf(job),
+    sequence: Date.now() * 1_000,
+    steps: [stateOf(step)],
+    world: job.world.name,
+  }
+  return makeReporter(first, [step], send)
+}
+
+/** Each report is whole, so what comes at once goes out as one, and mere progress is thinned out. */
+function makeReporter<R extends AnyReport>(
+  first: R,
+  steps: readonly Pick<Step, 'name' | 'weight'>[],
+  send: (report: R) => Promise<void>,
+) {
+  const report = structuredClone(first)
+  const states = new Map<string, StepState>(report.steps.map((state) => [state.name, state]))
+  const totalWeight = steps.reduce((sum, { weight }) => sum + weight, 0)
+  let fraction = 0
+  let lastSentMs = 0
+  let delayed: NodeJS.Timeout | undefined
 
   function percent(): number {
     if (report.status === 'succeeded') return 100
@@ -55,21 +74,20 @@ export function makeReporter(
     return Math.max(report.percent, Math.floor((99 * done) / Math.max(totalWeight, 1)))
   }
 
-  function next(change: Change = {}): OperationReport {
+  function next(change: Partial<R> = {}): R {
     clearTimeout(delayed)
     delayed = undefined
     Object.assign(report, change)
-    count += 1
     lastSentMs = Date.now()
     report.percent = percent()
-    report.sequence = firstSequence + count
+    report.sequence += 1
     report.at = new Date(lastSentMs).toISOString()
     report.steps = [...states.values()]
     return structuredClone(report)
   }
 
   /** Sends the next report and goes on. One that is lost does no harm: the next one is as whole. */
-  function sendNext(change?: Change): void {
+  function sendNext(change?: Partial<R>): void {
     send(next(change)).catch(() => undefined)
   }
 
@@ -77,21 +95,19 @@ export function makeReporter(
     /** The next report, for whoever sends it and waits until that is done. */
     next,
     /** Sends the next report and goes on. What an earlier one waited for is over, unless `change` says it. */
-    tell(change: Change = {}): void {
+    tell(change: Partial<R> = {}): void {
       delete report.waiting
       Object.assign(report, change)
       const remainingMs = lastSentMs + tellEveryMs - Date.now()
       if (remainingMs <= 0) sendNext()
       else delayed ??= setTimeout(sendNext, remainingMs)
     },
-    learn(facts: JailFacts): void {
+    /** What the next report is to say, whenever it is sent. */
+    learn(facts: Partial<R>): void {
       Object.assign(report, facts)
     },
-    enter(jailState: OperationReport['jailState']): void {
-      report.jailState = jailState
-    },
     currentStep: () => report.step,
-    step(step: Step, status: 'running' | 'succeeded' | 'failed', attempt: number): void {
+    step(step: Pick<Step, 'name'>, status: 'running' | 'succeeded' | 'failed', attempt: number): void {
       const state = states.get(step.name)
       if (!state) return
       const now = new Date().toISOString()
@@ -120,13 +136,31 @@ export function makeReporter(
   }
 }
 
+/** An error as a report tells it. */
+export function describeError({ code, message, hint, facts }: ProvostError, step: string | null): OperationError {
+  const { command, exitCode, logTail } = facts
+  return {
+    code,
+    message,
+    hint,
+    step,
+    ...(command === undefined ? {} : { command }),
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(logTail === undefined ? {} : { logTail }),
+  }
+}
+
+function standingOf({ host, operation, epoch, attempt }: Job) {
+  return { host, operation, epoch, attempt, at: '', status: 'running', percent: 0, step: null } as const
+}
+
 const statusOf = { started: 'running', succeeded: 'succeeded', undone: 'undone', 'undo-failed': 'failed' } as const
 
-function stateOf(step: Step, operation: JournaledOperation): StepState {
-  const known = operation.steps.get(step.name)
+function stateOf({ name, title }: Pick<Step, 'name' | 'title'>, operation?: JournaledOperation): StepState {
+  const known = operation?.steps.get(name)
   return {
-    name: step.name,
-    title: step.title,
+    name,
+    title,
     status: known ? statusOf[known.mark] : 'pending',
     startedAt: known?.startedAt ?? null,
     finishedAt: known?.finishedAt ?? null,

@@ -26,10 +26,12 @@ const atOnce = 2
 /**
  * After a reboot or a killed worker: jails that are to run are started again, and each one's isolation is proven. What an
  * operation was in the middle of is left to that operation, whose job comes again; what an undo had left is tried again.
+ * Gives those that are to run and do not, which was reported.
  */
-export async function reviveJails(found: SettledJail[], deps: Deps): Promise<void> {
+export async function reviveJails(found: SettledJail[], deps: Deps): Promise<SettledJail[]> {
   const slots = pLimit(atOnce)
-  await Promise.all(found.map((jail) => slots(() => reviveJail(jail, deps))))
+  const isDown = await Promise.all(found.map((jail) => slots(() => reviveJail(jail, deps))))
+  return found.filter((_, i) => isDown[i])
 }
 
 export type SettledJail = { spec: JailSpec; epoch: number }
@@ -39,16 +41,18 @@ export function settledJails(journal: Journal): SettledJail[] {
   return journal.jails().flatMap(({ spec, settled, current }) => (settled && !current ? [{ spec, epoch: settled.epoch }] : []))
 }
 
-async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<void> {
-  await deps.withJail(spec.name, async () => {
+/** Gives whether it is to run and does not. */
+async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<boolean> {
+  return deps.withJail(spec.name, async () => {
     const jail = deps.journal.jail(spec.name)
     // An operation that came first has seen to the jail.
-    if (jail?.settled?.epoch !== epoch || jail.current) return
+    if (jail?.settled?.epoch !== epoch || jail.current) return false
     if (jail.settled.wanted === 'gone') await removeLeftovers(spec, deps)
-    if (jail.settled.wanted !== 'running') return
+    if (jail.settled.wanted !== 'running') return false
     const report = await bringUp(spec, epoch, deps)
     // Redis may be full or away; the next jail need not wait for that.
     deps.send(report).catch((error) => deps.log.error({ err: error, jail: spec.name }, 'how a jail stands could not be reported'))
+    return report.jailState === 'stopped'
   })
 }
 
@@ -86,24 +90,26 @@ async function runStep(step: Step, spec: JailSpec, facts: JailFacts, deps: Deps)
   }
 }
 
-async function takeDown(spec: JailSpec, { host, log }: Deps): Promise<void> {
+/** Takes down what is left of a jail that does not run, but for its root. Never throws. */
+export async function takeDown(spec: JailSpec, { host, log }: Pick<Deps, 'host' | 'log'>): Promise<void> {
   try {
     await host.removeJail(spec, AbortSignal.timeout(60_000))
     await host.removeNetwork(spec, AbortSignal.timeout(60_000))
   } catch (error) {
-    log.error({ err: error, jail: spec.name }, 'what was half brought up could not be taken down')
+    log.error({ err: error, jail: spec.name }, 'what is left of a jail that does not run could not be taken down')
   }
 }
 
-async function removeLeftovers(spec: JailSpec, deps: Deps): Promise<void> {
+/** Removes all of a jail that is not to be here any more, and forgets it. Never throws. */
+export async function removeLeftovers(spec: JailSpec, deps: Pick<Deps, 'host' | 'journal' | 'log'>): Promise<void> {
   try {
     await deps.host.removeJail(spec, AbortSignal.timeout(60_000))
     await deps.host.removeNetwork(spec, AbortSignal.timeout(60_000))
     await deps.host.removeRoot(spec, AbortSignal.timeout(600_000))
     await deps.journal.forget(spec.name)
-    deps.log.info({ jail: spec.name }, 'removed what an undo had left')
+    deps.log.info({ jail: spec.name }, 'removed what was left of a jail')
   } catch (error) {
-    deps.log.error({ err: error, jail: spec.name }, 'what an undo had left could still not be removed')
+    deps.log.error({ err: error, jail: spec.name }, 'what was left of a jail could not be removed')
   }
 }
 

@@ -1,15 +1,18 @@
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { planVersion } from '#shared/job.ts'
 import { redisKeys } from '#shared/keys.ts'
 import { connectRedis, unlessAway, waitForEver } from '#shared/redis.ts'
 import type { Report } from '#shared/report.ts'
 import type { Service } from '#shared/run-service.ts'
 import { type RetryPolicy, stepRetry } from './backoff.ts'
-import { bindOperation, isCancelled, unbindOperation } from './binding.ts'
+import { bindOperation, readStanding } from './binding.ts'
 import { claimHost } from './claim-host.ts'
+import { makeCompareRecords } from './compare-records.ts'
 import type { WorkerConfig } from './config.ts'
 import { consumeJobs } from './consume-jobs.ts'
+import { makeDriftNotes } from './drift-notes.ts'
 import { followCancels } from './follow-cancels.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import type { RunCommand } from './host/run-command.ts'
@@ -19,17 +22,25 @@ import { openJournal } from './journal.ts'
 import { makeOperationLog } from './operation-log.ts'
 import { reportHost } from './report-host.ts'
 import { reviveJails, settledJails } from './revive-jails.ts'
-import { runPlan } from './run-plan.ts'
+import type { RunDeps } from './run.ts'
+import { makeRunFill } from './run-fill.ts'
+import { makeRunJob } from './run-job.ts'
+import { makeTimings } from './timings.ts'
 import { trimConsoles } from './trim-consoles.ts'
+import { watchDrift } from './watch-drift.ts'
 import { makeWorldStore } from './worlds/make-world-store.ts'
+import { removeUnusedWorlds } from './worlds/remove-unused-worlds.ts'
 
-type Parts = { host: HostRuntime; run: RunCommand; log: Logger; retry?: RetryPolicy }
+/** `plans`: the plan versions that it knows. */
+type Parts = { host: HostRuntime; run: RunCommand; log: Logger; retry?: RetryPolicy; plans?: number[] }
 
 /** How long a worker that stops waits for a Redis that is away. */
 const redisAwayMs = 3_000
+const compareEveryMs = 60_000
 
 /** Makes this process the worker of its host: finds what is there, goes on with it, then takes jobs. */
-export async function startWorker(config: WorkerConfig, { host, run, log, retry = stepRetry }: Parts): Promise<Service> {
+export async function startWorker(config: WorkerConfig, parts: Parts): Promise<Service> {
+  const { host, run, log, retry = stepRetry, plans = [planVersion] } = parts
   const directory = await host.open()
   await lockHost(host, directory)
   await host.endPredecessor()
@@ -59,31 +70,49 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
   const { builds, starts } = config.capacity
   const claim = { key: keys.hostAlive(config.host), holder: `${directory}, boot ${await host.bootId()}` }
   // Needs no Redis: after a reboot clients have their jails before the fleet has its queue.
-  void reviveJails(settledJails(journal), { hostId: config.host, host, worlds, journal, log, withJail, send })
+  const revived = reviveJails(settledJails(journal), { hostId: config.host, host, worlds, journal, log, withJail, send })
   await claimHost(redis, config.host, claim)
+  const runDeps: RunDeps = {
+    host,
+    worlds,
+    journal,
+    plans,
+    withJail,
+    send,
+    standing: (job) => readStanding(redis, keys, job),
+    bind: (job) => bindOperation(redis, keys, job),
+    stopping: stopping.signal,
+    retry,
+  }
+  const drift = makeDriftNotes(redis, keys.hostDrift(config.host))
+  await drift.open()
+  const records = makeCompareRecords({ hostId: config.host, redis, keys, drift, log, run: runDeps })
+  // Before any job is taken: what was moved away meanwhile may be anywhere else by now.
+  await records.compareAll()
+  const comparing = setInterval(records.compareAll, compareEveryMs)
+  const timings = makeTimings({ write: (now) => redis.set(keys.hostTimings(config.host), JSON.stringify(now)), log })
+  for (const report of journal.endedReports()) timings.note(report)
+
   const consumer = await consumeJobs({
     host: config.host,
     prefix: keys.host(config.host),
     slots: { build: builds, start: starts, stop: Math.max(2, starts) },
+    stopping: stopping.signal,
     redis,
     log,
     operationLog: (operation) => makeOperationLog(redis, keys.log(config.host, operation)),
-    run: async (job, name, operationLog, cancel) => {
-      const outcome = await runPlan(job, name, operationLog, cancel, {
-        host,
-        worlds,
-        journal,
-        withJail,
-        send,
-        isCancelled: (operation) => isCancelled(redis, keys, operation),
-        bind: (bound) => bindOperation(redis, keys, bound),
-        stopping: stopping.signal,
-        retry,
-      })
-      if (outcome.type === 'ended') await unbindOperation(redis, keys, job)
-      return outcome
-    },
+    run: makeRunJob({
+      redis,
+      keys,
+      run: runDeps,
+      runFill: makeRunFill({ worlds, send, standing: (job) => readStanding(redis, keys, job), stopping: stopping.signal }),
+      timings,
+      ended(jail) {
+        if (drift.entries().has(jail)) void records.compareJail(jail)
+      },
+    }),
   })
+  const stopWatching = watchDrift({ hostId: config.host, host, journal, withJail, send, drift, revived, log })
   await followCancels(subscriber, keys.cancels(config.host), consumer, log)
   reporting = await reportHost({
     config,
@@ -94,6 +123,8 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
     claim,
     log,
     send,
+    plans,
+    drift: () => drift.entries().size,
     load: () => ({
       fills: worlds.states().filter(({ state }) => state === 'filling').length,
       builds: consumer.running('build'),
@@ -103,6 +134,8 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
     }),
   })
   worlds.prefill()
+  const usedWorlds = () => journal.jails().map(({ spec }) => ({ name: spec.world, digest: spec.worldDigest }))
+  const stopRemoving = removeUnusedWorlds({ worlds, used: usedWorlds, log })
   const stopTrimming = trimConsoles(() => journal.jails().map(({ spec }) => host.consoleOf(spec)), log)
   log.info({ host: config.host, pid: process.pid }, 'worker is up')
 
@@ -116,6 +149,10 @@ export async function startWorker(config: WorkerConfig, { host, run, log, retry 
     async stop() {
       stopping.abort()
       stopTrimming()
+      stopWatching()
+      stopRemoving()
+      clearInterval(comparing)
+      timings.stop()
       await unlessAway(redis, redisAwayMs, endInOrder())
       redis.disconnect()
       subscriber.disconnect()

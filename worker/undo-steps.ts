@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toProvostError } from '#shared/errors.ts'
 import { retryDelayMs } from './backoff.ts'
-import type { Run } from './run-plan.ts'
+import { askerOf, type Run } from './run.ts'
 import type { Step } from './step.ts'
 
 const undoAttempts = 4
@@ -32,7 +32,7 @@ async function undoStep({ deps, job, log, reporter }: Run, step: Step): Promise<
         host: deps.host,
         worlds: deps.worlds,
         jail: job.jail,
-        asker: { operation: job.operation, record: log.record },
+        asker: { operation: askerOf(job), record: log.record },
         signal: AbortSignal.timeout(step.timeoutMs),
         learn: reporter.learn,
       })

@@ -3,10 +3,10 @@ import { Jail } from '#shared/jail.ts'
 import { type Client, WithOperation } from '../http/client.ts'
 import { formatDuration } from '../print/amounts.ts'
 import { failureLines } from '../print/operation-lines.ts'
+import { showBoard, worldState } from '../print/show-board.ts'
 import { tableLines } from '../print/table.ts'
 import { findOfRunc, type OfRunc, tryBreakOut } from './break-out.ts'
 import { NotShown, say } from './say.ts'
-import { showBoard, worldState } from './show-board.ts'
 
 const world = 'debian-12'
 const wanted = [

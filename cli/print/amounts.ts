@@ -16,6 +16,12 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
 }
 
+/** A time that is only known roughly: whole seconds, at least one. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.max(1, Math.round(seconds))
+  return whole < 60 ? `${whole} s` : formatDuration(whole * 1000)
+}
+
 /** How long ago a time was, in one unit: `12 s`, `3 min`, `5 h`, `4 d`. */
 export function formatAge(time: string, now: number): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000))

@@ -1,8 +1,18 @@
-import type { Operation, OperationError, StepState } from '#shared/operation.ts'
-import { formatDuration } from './amounts.ts'
+import { hasEnded, type Move, type Operation, type OperationError, type StepState } from '#shared/operation.ts'
+import { formatDuration, formatSeconds } from './amounts.ts'
 
 const marks = { pending: '·', running: '▸', succeeded: '✓', failed: '✗', undone: '↺' } as const
 const barLength = 28
+
+/** What an operation is about: a jail, or for a fill a world and its host. */
+export function subjectOf({ jail, world, host }: Pick<Operation, 'jail' | 'world' | 'host'>): string {
+  return jail ?? `${world} on ${host}`
+}
+
+/** What a command says that does not wait. */
+export function acceptedLine(operation: Operation): string {
+  return `The ${operation.kind} of ${subjectOf(operation)} is ${operation.status}: operation ${operation.id}`
+}
 
 /** An operation as it is shown while it runs: what it is, how far, and every step with its mark. */
 export function operationLines(operation: Operation, now: number): string[] {
@@ -14,7 +24,7 @@ export function operationLines(operation: Operation, now: number): string[] {
 export function progressLine(operation: Operation, now: number, nameWidth = 0): string {
   const percent = String(operation.percent).padStart(3)
   const elapsed = formatDuration(elapsedMs(operation, now))
-  return `${operation.jail.padEnd(nameWidth)}  ${operation.kind}  ${bar(operation.percent)} ${percent}%  ${elapsed}  ${standing(operation)}`
+  return `${subjectOf(operation).padEnd(nameWidth)}  ${operation.kind}  ${bar(operation.percent)} ${percent}%  ${elapsed}  ${outlook(operation)}`
 }
 
 export function bar(percent: number, length = barLength): string {
@@ -29,14 +39,25 @@ export function standing(operation: Operation): string {
   return operation.status === 'running' && step ? step.title : operation.status
 }
 
+/** Where it stands and, until it is at work, how long it may take. */
+export function outlook(operation: Operation): string {
+  const { status, waiting, eta } = operation
+  const isAtWork = status === 'running' && !waiting
+  return eta && !isAtWork && !hasEnded(status) ? `${standing(operation)}, ${durationText(eta)}` : standing(operation)
+}
+
+export function moveLines(moves: Move[] = []): string[] {
+  return moves.map(({ from, to, reason }) => `moved from ${from} to ${to}: ${reason}`)
+}
+
 /** What went wrong and what to do, for a person who did not watch. */
 export function failureLines(operation: Operation): string[] {
   const { error } = operation
-  if (!error) return [`The ${operation.kind} of ${operation.jail} ended ${operation.status}.`]
+  if (!error) return [`The ${operation.kind} of ${subjectOf(operation)} ended ${operation.status}.`]
   const step = operation.steps.find(({ name }) => name === error.step)
   const where = error.step ? ` at step ${error.step}${step ? ` (${step.title})` : ''}` : ''
   return [
-    `The ${operation.kind} of ${operation.jail} ${operation.status === 'cancelled' ? 'was cancelled' : 'failed'}${where}.`,
+    `The ${operation.kind} of ${subjectOf(operation)} ${operation.status === 'cancelled' ? 'was cancelled' : 'failed'}${where}.`,
     `  ${error.code}: ${error.message}`,
     ...commandLines(error),
     `  what to do: ${error.hint}`,
@@ -60,13 +81,15 @@ function stepLine(step: StepState, now: number): string {
   return `${marks[step.status]} ${step.title}${ms === undefined ? '' : `  ${formatDuration(ms)}`}${again}`
 }
 
-function noteLines({ status, waiting, eta }: Operation): string[] {
+function noteLines({ status, waiting, eta, moves }: Operation): string[] {
   return [
-    ...(waiting ? [`  ${waitingText(waiting)}`] : []),
-    ...(eta && status === 'running'
-      ? [`  about ${formatDuration(eta.p50 * 1000)} more, rarely over ${formatDuration(eta.p90 * 1000)}`]
-      : []),
+    ...moveLines(moves).map((line) => `  ${line}`),
+    ...(eta && status === 'running' && !waiting ? [`  ${durationText(eta)}`] : []),
   ]
+}
+
+function durationText({ p50, p90 }: NonNullable<Operation['eta']>): string {
+  return `about ${formatSeconds(p50)}, rarely over ${formatSeconds(p90)}`
 }
 
 function waitingText({ reason, position }: NonNullable<Operation['waiting']>): string {

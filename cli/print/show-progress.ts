@@ -1,7 +1,7 @@
 import { createLogUpdate } from 'log-update'
 import { hasEnded, type Operation } from '#shared/operation.ts'
 import { formatDuration } from './amounts.ts'
-import { operationLines, standing } from './operation-lines.ts'
+import { moveLines, operationLines, outlook, standing, subjectOf } from './operation-lines.ts'
 
 const redrawMs = 100
 
@@ -29,16 +29,22 @@ export function canRedraw(output: NodeJS.WriteStream): boolean {
   return output.isTTY && output.columns > 0 && output.rows > 0
 }
 
-/** The line to print when `operation` stands elsewhere than `before` did. */
-export function changeLine(before: Operation | undefined, operation: Operation): string | undefined {
-  const start = `${operation.jail} ${operation.kind} ${operation.percent}%:`
+/** The lines to print when `operation` was moved or stands elsewhere than `before` did. */
+export function changeLines(before: Operation | undefined, operation: Operation): string[] {
+  const moves = (operation.moves ?? []).slice(before?.moves?.length ?? 0)
+  const moved = moveLines(moves).map((line) => `${subjectOf(operation)} ${operation.kind} ${line}`)
+  return [...moved, ...standingLines(before, operation)]
+}
+
+function standingLines(before: Operation | undefined, operation: Operation): string[] {
+  const start = `${subjectOf(operation)} ${operation.kind} ${operation.percent}%:`
   if (hasEnded(operation.status)) {
     const ms = Date.parse(operation.finishedAt ?? operation.createdAt) - Date.parse(operation.startedAt ?? operation.createdAt)
-    return `${start} ${operation.status} after ${formatDuration(ms)}`
+    return [`${start} ${operation.status} after ${formatDuration(ms)}`]
   }
   // Between two jobs of one operation no step runs, which is nothing to tell.
-  if (operation.status === 'running' && !operation.step && !operation.waiting) return undefined
-  return before && standing(before) === standing(operation) ? undefined : `${start} ${standing(operation)}`
+  if (operation.status === 'running' && !operation.step && !operation.waiting) return []
+  return before && standing(before) === standing(operation) ? [] : [`${start} ${outlook(operation)}`]
 }
 
 type View = { show(operation: Operation): void; end(): void }
@@ -47,10 +53,10 @@ function plainView(output: NodeJS.WritableStream): View {
   let before: Operation | undefined
   return {
     show: (operation) => {
-      const line = changeLine(before, operation)
-      if (!line) return
+      const lines = changeLines(before, operation)
+      if (lines.length === 0) return
       before = operation
-      output.write(`${line}\n`)
+      output.write(`${lines.join('\n')}\n`)
     },
     end: () => {},
   }

@@ -1,7 +1,9 @@
-import { canonicalCidr, contains, parseBlock } from '#shared/addresses.ts'
+import { parseBlock } from '#shared/addresses.ts'
 import { type ErrorCode, ProvostError } from '#shared/errors.ts'
 import type { Host, HostReport, Pool } from '#shared/host.ts'
 import type { CreateJail, Limits } from '#shared/jail.ts'
+import { poolOf, poolsByFamily } from './pool-facts.ts'
+import { neededOf, type Requirement, requirementsOf, resources, worldOn } from './requirements.ts'
 
 /** A host as placement sees it: what HTTP shows, and what the worker's report says beyond that. */
 export type PlacementHost = Host & Pick<HostReport, 'defaults' | 'supports'>
@@ -11,73 +13,122 @@ export type Wanted = ({ pool: Pool } | { pool: Pool; address: string })[]
 
 export type Candidate = { host: PlacementHost; limits: Limits; worldDigest: string; wanted: Wanted[] }
 export type Refusal = { host: string; code: ErrorCode; detail: string }
-export type Placement = { candidates: Candidate[]; refusals: Refusal[] }
+
+/**
+ * The hosts that could take a jail, the best first; `slice` gives none past the end. They are looked for only as far as they
+ * are read, since nearly always the first one takes the jail.
+ */
+export type Candidates = { slice(from: number, to: number): Candidate[] }
+export type Placement = {
+  candidates: Candidates
+  /** Why each other host cannot take it. */
+  refusals(): Refusal[]
+}
+
+export type Policy = 'spread' | 'pack'
 
 /**
  * Which hosts could take a jail, the best first, and why each other one cannot. Pure: what a host has left to promise and
  * which addresses are free is decided when the jail is admitted.
  *
+ * @param fleet The same array as long as no host in it is another object: what follows from all hosts is kept with it.
  * @throws ProvostError `unknown_host`, when the one asked for is not in the fleet.
  */
-export function chooseHosts(ask: CreateJail, hosts: PlacementHost[], policy: 'spread' | 'pack'): Placement {
-  if (ask.host && !hosts.some(({ id }) => id === ask.host))
-    throw new ProvostError('unknown_host', `No host of the fleet is called ${ask.host}.`)
-  const considered = ask.host ? hosts.filter(({ id }) => id === ask.host) : hosts
-  const refusals: Refusal[] = []
-  const candidates: Candidate[] = []
-  for (const host of considered) {
-    const answer = considerHost(ask, host)
-    if ('code' in answer) refusals.push(answer)
-    else candidates.push(answer)
+export function chooseHosts(ask: CreateJail, fleet: PlacementHost[], policy: Policy): Placement {
+  const considered = ask.host ? fleet.filter(({ id }) => id === ask.host) : fleet
+  if (ask.host && considered.length === 0) throw new ProvostError('unknown_host', `No host of the fleet is called ${ask.host}.`)
+  const requirements = requirementsOf(ask, fleet)
+  const fits = (host: PlacementHost) => requirements.every((requirement) => requirement.met(host))
+  let all: PlacementHost[] | undefined
+  function firstOf(count: number): PlacementHost[] {
+    if (!all && count <= fewHosts) return bestOf(considered, count, fits, (host) => rank(host, ask, policy))
+    all ??= considered
+      .filter(fits)
+      .map((host) => rank(host, ask, policy))
+      .sort(byPreference)
+      .map(({ host }) => host)
+    return all
   }
-  return { candidates: candidates.sort(byPreference(ask.world, policy)), refusals }
+  return {
+    candidates: {
+      slice: (from, to) =>
+        firstOf(to)
+          .slice(from, to)
+          .map((host) => toCandidate(ask, host)),
+    },
+    refusals: () => considered.flatMap((host) => refusalsOf(host, requirements)),
+  }
 }
 
-function considerHost(ask: CreateJail, host: PlacementHost): Candidate | Refusal {
-  const refuse = (code: ErrorCode, detail: string): Refusal => ({ host: host.id, code, detail })
-  if (host.state !== 'up') return refuse('no_suitable_host', `is ${host.state}${host.reason ? ` (${host.reason})` : ''}`)
-  const world = host.worlds.find(({ name }) => name === ask.world)
-  if (!world) return refuse('unknown_world', `does not offer world ${ask.world}`)
-  if (ask.limits?.disk !== undefined && !host.supports.diskLimit)
-    return refuse('unsupported_limit', 'cannot hold a limit of disk')
-
-  const limits: Limits = { ...host.defaults, ...defined(ask.limits ?? {}) }
-  const short = (['memory', 'cpu', 'disk'] as const).find(
-    (resource) => (limits[resource] ?? 0) > (host.capacity[resource] ?? Number.POSITIVE_INFINITY),
-  )
-  if (short) return refuse('no_capacity', `has not enough ${short} left to promise`)
-
-  const wanted = wantedAddresses(ask, host)
-  if (typeof wanted === 'string') return refuse('address_not_in_pool', wanted)
-  return { host, limits, worldDigest: world.digest, wanted }
+function refusalsOf(host: PlacementHost, requirements: Requirement[]): Refusal[] {
+  const first = requirements.find((requirement) => !requirement.met(host))
+  return first ? [{ host: host.id, code: first.code, detail: first.lack(host) }] : []
 }
 
-/** The asked addresses, or a free one of each family that the host's pools have; a text says what is wrong. */
-function wantedAddresses(ask: CreateJail, host: PlacementHost): Wanted[] | string {
-  if (!ask.addresses) {
-    const families = ([4, 6] as const).map((family) => host.pools.filter(({ cidr }) => parseBlock(cidr).family === family))
-    return families.filter((pools) => pools.length > 0).map((pools) => pools.map((pool) => ({ pool })))
+type Ranked = { host: PlacementHost; isFull: boolean; isReady: boolean; share: number }
+
+function rank(host: PlacementHost, ask: CreateJail, policy: Policy): Ranked {
+  const { promised, capacity } = host
+  const share = Math.max(promised.memory / capacity.memory, promised.cpu / capacity.cpu, promised.jails / capacity.jails)
+  return {
+    host,
+    isFull: !hasRoom(host, ask),
+    isReady: worldOn(host, ask.world)?.state === 'ready',
+    share: policy === 'spread' ? share : -share,
   }
-  const wanted: Wanted[] = []
-  for (const address of ask.addresses) {
-    const asked = parseBlock(address)
-    const pool = host.pools.find(({ cidr }) => contains(parseBlock(cidr), asked))
-    if (!pool) return `has no pool that ${address} is in`
-    if (address.includes('/') && asked.prefix !== parseBlock(pool.cidr).prefix)
-      return `has ${address} in pool ${pool.cidr}, whose prefix is /${parseBlock(pool.cidr).prefix}`
-    wanted.push([{ pool, address }])
-  }
-  return wanted
 }
 
-/** World ready, fewest builds under way, lowest promised share (or highest, to pack), name. */
-function byPreference(world: string, policy: 'spread' | 'pack') {
-  const share = ({ promised, capacity }: PlacementHost) =>
-    Math.max(promised.memory / capacity.memory, promised.cpu / capacity.cpu, promised.jails / capacity.jails)
-  const unready = (host: PlacementHost) => (host.worlds.some(({ name, state }) => name === world && state === 'ready') ? 0 : 1)
-  const direction = policy === 'spread' ? 1 : -1
-  return ({ host: a }: Candidate, { host: b }: Candidate) =>
-    unready(a) - unready(b) || a.load.builds - b.load.builds || direction * (share(a) - share(b)) || (a.id < b.id ? -1 : 1)
+/** By what is known here, which is a second old: such a host is asked last, not refused. */
+function hasRoom(host: PlacementHost, ask: CreateJail): boolean {
+  const { promised, capacity } = host
+  const holds = (resource: (typeof resources)[number]) =>
+    promised[resource] + neededOf(resource, ask, host) <= (capacity[resource] ?? Number.POSITIVE_INFINITY)
+  return promised.jails < capacity.jails && resources.every(holds)
+}
+
+/** Room, world ready, fewest open operations, lowest promised share (or highest, to pack), name. */
+function byPreference(a: Ranked, b: Ranked): number {
+  if (a.isFull !== b.isFull) return a.isFull ? 1 : -1
+  if (a.isReady !== b.isReady) return a.isReady ? -1 : 1
+  return a.host.operations - b.host.operations || a.share - b.share || (a.host.id < b.host.id ? -1 : 1)
+}
+
+// So few are found without a sort, and nearly all hosts are passed over before it is asked whether they fit.
+const fewHosts = 5
+
+function bestOf(
+  hosts: PlacementHost[],
+  count: number,
+  fits: (host: PlacementHost) => boolean,
+  rankOf: (host: PlacementHost) => Ranked,
+): PlacementHost[] {
+  const best: Ranked[] = []
+  for (const host of hosts) {
+    const ranked = rankOf(host)
+    const last = best[count - 1]
+    if ((last && byPreference(last, ranked) < 0) || !fits(host)) continue
+    best.push(ranked)
+    best.sort(byPreference).splice(count)
+  }
+  return best.map(({ host }) => host)
+}
+
+function toCandidate(ask: CreateJail, host: PlacementHost): Candidate {
+  return {
+    host,
+    limits: { ...host.defaults, ...defined(ask.limits ?? {}) },
+    worldDigest: worldOn(host, ask.world)?.digest ?? '',
+    wanted: wantedAddresses(ask, host),
+  }
+}
+
+/** The asked addresses, or a free one of each family that the host's pools have. */
+function wantedAddresses({ addresses }: CreateJail, { pools }: PlacementHost): Wanted[] {
+  if (!addresses) return poolsByFamily(pools).map((ofFamily) => ofFamily.map((pool) => ({ pool })))
+  return addresses.map((address) => {
+    const pool = poolOf(pools, parseBlock(address))
+    return pool ? [{ pool, address }] : []
+  })
 }
 
 /**
@@ -91,18 +142,6 @@ export function refusalError(refusals: Refusal[]): ProvostError {
   const each = refusals.map(({ host, detail }) => `host ${host} ${detail}`)
   const shown = each.length > 20 ? [...each.slice(0, 20), `and ${each.length - 20} more`] : each
   return new ProvostError(codes.size === 1 && code ? code : 'no_suitable_host', `No host can take the jail: ${shown.join('; ')}.`)
-}
-
-/** Pools of one CIDR and name are one pool, shared by their hosts; any other overlap between hosts is a fault of the later. */
-export function poolConflict(host: HostReport, others: HostReport[]): string | undefined {
-  for (const pool of host.pools)
-    for (const other of others)
-      for (const known of other.pools) {
-        if (known.name === pool.name && canonicalCidr(known.cidr) === canonicalCidr(pool.cidr)) continue
-        const [a, b] = [parseBlock(pool.cidr), parseBlock(known.cidr)]
-        if (contains(a, b) || contains(b, a)) return `pool ${pool.cidr} overlaps pool ${known.cidr} of host ${other.id}`
-      }
-  return undefined
 }
 
 function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

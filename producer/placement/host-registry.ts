@@ -1,68 +1,85 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import { HostReport, type HostState, hostSilentMs } from '#shared/host.ts'
+import { type Host, type HostState, hostSilentMs } from '#shared/host.ts'
 import type { Limits } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
-import { type PlacementHost, poolConflict } from './choose-host.ts'
+import type { PlacementHost } from './choose-host.ts'
+import { makePoolConflicts } from './pool-conflicts.ts'
+import { type HostReading, makeReadHosts } from './read-hosts.ts'
 
 type Deps = { redis: Redis; keys: RedisKeys; log: Logger; members: string[]; onChange(host: string): void }
 
 export type HostRegistry = Awaited<ReturnType<typeof openHostRegistry>>
 
+/** A host as it was read last; `host` is another object only when its state or its report is another. */
+type Known = { reading: HostReading; host: PlacementHost }
+
 const refreshEveryMs = 1_000
 
 /** The hosts of the fleet as their workers last reported them, read anew every second. */
 export async function openHostRegistry({ redis, keys, log, members, onChange }: Deps) {
-  let hosts = new Map<string, PlacementHost>()
+  const readHosts = makeReadHosts({ redis, keys, log })
+  const poolConflicts = makePoolConflicts()
+  const named = new Set(members)
+  let known = new Map<string, Known>()
+  let all: PlacementHost[] = []
 
   async function refresh(): Promise<void> {
-    const [ids, draining] = await Promise.all([redis.smembers(keys.hosts), redis.smembers(keys.draining)])
-    const pipeline = redis.pipeline()
-    for (const id of ids.sort()) pipeline.get(keys.hostReport(id)).pttl(keys.hostAlive(id)).hgetall(keys.promised(id))
-    const answers = ((await pipeline.exec()) ?? []).map(([error, value]) => {
-      if (error) throw error
-      return value
-    })
-    const reports = ids.flatMap((id, i) => {
-      const report = HostReport.safeParse(JSON.parse((answers[3 * i] as string | null) ?? 'null'))
-      if (!report.success) return []
-      return [
-        { id, report: report.data, ttlMs: answers[3 * i + 1] as number, promised: answers[3 * i + 2] as Record<string, string> },
-      ]
-    })
-    const next = new Map<string, PlacementHost>()
-    for (const [i, { id, report, ttlMs, promised }] of reports.entries()) {
-      const earlier = reports.slice(0, i).map((other) => other.report)
-      const [state, reason] = judge(report, ttlMs, draining.includes(id), members, earlier)
-      next.set(id, toHost(report, state, reason, ttlMs, promised))
+    const [ids, drainingIds] = await Promise.all([redis.smembers(keys.hosts), redis.smembers(keys.draining)])
+    const draining = new Set(drainingIds)
+    const readings = await readHosts(ids.sort())
+    const conflicts = poolConflicts(readings.map(({ report }) => report))
+    const before = known
+    known = new Map()
+    for (const reading of readings) {
+      const [state, reason] = judge(reading, draining, named, conflicts)
+      const last = before.get(reading.id)
+      const isSame = last && last.host.state === state && last.host.reason === reason && last.reading.report === reading.report
+      const host = isSame ? Object.assign(last.host, countsOf(reading)) : toHost(reading, state, reason)
+      known.set(reading.id, { reading, host })
     }
-    const before = hosts
-    hosts = next
-    for (const [id, host] of next) if (signatureOf(before.get(id)) !== signatureOf(host)) onChange(id)
+    const hosts = [...known.values()].map(({ host }) => host)
+    // What placement derives from the fleet is kept with this array.
+    if (hosts.length !== all.length || hosts.some((host, i) => host !== all[i])) all = hosts
+    for (const [id, now] of known) if (isNews(before.get(id), now)) onChange(id)
   }
 
-  const tryRefresh = () => refresh().catch((error) => log.warn({ err: error.message }, 'hosts could not be read'))
+  let last: Promise<void> = Promise.resolve()
+  let waiting = 0
+  /** One after another: an older reading must not come after a newer one. */
+  function refreshInTurn(): Promise<void> {
+    waiting += 1
+    last = last
+      .catch(() => undefined)
+      .then(refresh)
+      .finally(() => {
+        waiting -= 1
+      })
+    return last
+  }
+  const tryRefresh = () => refreshInTurn().catch((error) => log.warn({ err: error.message }, 'hosts could not be read'))
   await tryRefresh()
-  const timer = setInterval(tryRefresh, refreshEveryMs)
+  const timer = setInterval(() => waiting === 0 && tryRefresh(), refreshEveryMs)
 
   return {
-    all: () => [...hosts.values()],
-    get: (id: string) => hosts.get(id),
-    refresh,
+    all: () => all,
+    get: (id: string) => known.get(id)?.host,
+    refresh: refreshInTurn,
     /** Counts what was just promised, until the ledger is read again: jails asked for at once are spread, too. */
     notePromise(id: string, { memory, cpu, disk = 0 }: Limits): void {
-      const promised = hosts.get(id)?.promised
-      if (!promised) return
-      promised.jails += 1
-      promised.memory += memory
-      promised.cpu += cpu
-      promised.disk += disk
+      const host = known.get(id)?.host
+      if (!host) return
+      host.operations += 1
+      host.promised.jails += 1
+      host.promised.memory += memory
+      host.promised.cpu += cpu
+      host.promised.disk += disk
     },
     /** The hosts that the configuration names and that have not all they are to have, with the reason. */
     unready(): string[] {
       return members.flatMap((id) => {
-        const host = hosts.get(id)
+        const host = known.get(id)?.host
         if (!host) return [`host ${id} has not reported`]
         if (host.state !== 'up' && host.state !== 'draining') return [`host ${id} is ${host.state}`]
         const filling = host.worlds.filter(({ prefill, state }) => prefill && state !== 'ready')
@@ -74,54 +91,46 @@ export async function openHostRegistry({ redis, keys, log, members, onChange }: 
 }
 
 function judge(
-  report: HostReport,
-  ttlMs: number,
-  isDraining: boolean,
-  members: string[],
-  others: HostReport[],
+  { id, report, beat, ttlMs }: HostReading,
+  draining: Set<string>,
+  members: Set<string>,
+  conflicts: Map<string, string>,
 ): [HostState, string | undefined] {
-  if (members.length > 0 && !members.includes(report.id)) return ['incompatible', "the producer's configuration does not name it"]
+  if (members.size > 0 && !members.has(id)) return ['incompatible', "the producer's configuration does not name it"]
   if (!report.versions.plans.includes(planVersion))
     return ['incompatible', `its worker does not know plans of version ${planVersion}`]
-  const conflict = poolConflict(report, others)
+  const conflict = conflicts.get(id)
   if (conflict) return ['incompatible', conflict]
   if (ttlMs <= 0) return ['down', `silent for more than ${hostSilentMs / 1000} s`]
-  return isDraining ? ['draining', undefined] : ['up', undefined]
+  if (!beat) return ['down', 'its worker sends no heartbeats that this producer knows; upgrade it']
+  return draining.has(id) ? ['draining', undefined] : ['up', undefined]
 }
 
-function toHost(
-  report: HostReport,
-  state: HostState,
-  reason: string | undefined,
-  ttlMs: number,
-  promised: Record<string, string>,
-): PlacementHost {
-  const lastSeen = ttlMs > 0 ? new Date(Date.now() - (hostSilentMs - ttlMs)).toISOString() : report.reportedAt
+const noLoad = { fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }
+
+function toHost(reading: HostReading, state: HostState, reason: string | undefined): PlacementHost {
+  const { pid: _pid, startedAt: _startedAt, ...report } = reading.report
+  return { ...report, state, ...(reason ? { reason } : {}), ...countsOf(reading) }
+}
+
+/** What changes all the time. The promise is a copy, since `notePromise` counts in it. */
+function countsOf({ report, beat, ttlMs, promised, operations }: HostReading) {
+  const seen = ttlMs > 0 ? new Date(Date.now() - (hostSilentMs - ttlMs)).toISOString() : (beat?.at ?? report.startedAt)
   return {
-    id: report.id,
-    state,
-    ...(reason ? { reason } : {}),
-    runtime: report.runtime,
-    platform: report.platform,
-    worlds: report.worlds,
-    pools: report.pools,
-    capacity: report.capacity,
-    promised: {
-      jails: Number(promised['jails'] ?? 0),
-      memory: Number(promised['memory'] ?? 0),
-      cpu: Number(promised['cpu'] ?? 0) / 1000,
-      disk: Number(promised['disk'] ?? 0),
-    },
-    load: report.load,
-    labels: report.labels,
-    lastSeen,
-    versions: report.versions,
-    defaults: report.defaults,
-    supports: report.supports,
-  }
+    promised: { ...promised },
+    operations,
+    load: beat?.load ?? noLoad,
+    drift: beat?.drift ?? 0,
+    lastSeen: seen,
+  } satisfies Partial<Host>
 }
 
-/** What watchers of a host want to hear of; not each heartbeat. */
-function signatureOf(host: PlacementHost | undefined): string {
-  return host ? JSON.stringify([host.state, host.reason, host.worlds, host.pools, host.capacity, host.promised, host.labels]) : ''
+/** Whether watchers of a host want to hear of it: not of each heartbeat. */
+function isNews(before: Known | undefined, now: Known): boolean {
+  if (before?.host !== now.host) return true
+  const [was, is] = [before.reading, now.reading]
+  const isPromiseSame = (['jails', 'memory', 'cpu', 'disk'] as const).every(
+    (resource) => was.promised[resource] === is.promised[resource],
+  )
+  return !isPromiseSame || was.operations !== is.operations || was.beat?.drift !== is.beat?.drift
 }

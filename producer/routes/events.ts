@@ -5,10 +5,13 @@ import { ProvostError } from '#shared/errors.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { AppDeps } from '../app.ts'
 import type { FeedEvent } from '../event-feed.ts'
-import { toJail, toOperation } from '../records.ts'
+import { toJail } from '../records.ts'
 import { toHost } from './hosts.ts'
 
 const Params = z.object({ id: z.string().max(64) })
+
+/** How often it is looked whether a place in a queue has changed, which changes no record. */
+const lookAgainMs = 2_000
 
 // Whatever the client says it accepts; and no HEAD, which would wait for the end of the stream.
 const streams = { sse: 'manual', exposeHeadRoute: false } as const
@@ -17,7 +20,7 @@ const streams = { sse: 'manual', exposeHeadRoute: false } as const
 export const eventRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    const { records, feed, hosts } = deps
+    const { records, feed, hosts, explain } = deps
 
     app.get(
       '/v1/operations/:id/events',
@@ -26,23 +29,29 @@ export const eventRoutes =
         const operation = await records.operation(id)
         if (!operation) throw new ProvostError('not_found', `There is no operation ${id}.`)
         let seen = lastSeen(reply)
+        let waitedFor: string | undefined
         if (hasEnded(operation.status) && Number(operation.revision) <= seen) return reply.code(204).send()
 
         const { promise: closed, resolve: close } = Promise.withResolvers<void>()
         const pump = makePump(async () => {
           const now = await records.operation(id)
           if (!now) return close()
+          const [shown] = await explain([now])
+          const waiting = JSON.stringify(shown?.waiting)
           if (Number(now.revision) > seen) {
             seen = Number(now.revision)
-            await reply.sse.send({ id: now.revision, event: 'operation', data: toOperation(now) })
-          }
+            await reply.sse.send({ id: now.revision, event: 'operation', data: shown })
+          } else if (waiting !== waitedFor) await reply.sse.send({ event: 'operation', data: shown })
+          waitedFor = waiting
           if (hasEnded(now.status)) close()
         }, close)
         const unsubscribe = feed.subscribe(pump, close, id)
+        const timer = setInterval(pump, lookAgainMs)
         reply.sse.onClose(close)
         startStream(reply)
         pump()
         await closed
+        clearInterval(timer)
         unsubscribe()
       },
     )
@@ -88,7 +97,8 @@ export const eventRoutes =
     async function dataOf({ kind, id }: FeedEvent): Promise<object> {
       if (kind === 'operation') {
         const operation = await records.operation(id)
-        return operation ? toOperation(operation) : { id, removed: true }
+        const [shown] = operation ? await explain([operation]) : []
+        return shown ?? { id, removed: true }
       }
       if (kind === 'jail') {
         const jail = await records.jail(id)

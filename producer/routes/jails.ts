@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
-import { CreateJail, Jail, JailState, PlainName } from '#shared/jail.ts'
+import { CreateJail, Jail, JailState, Limits, PlainName } from '#shared/jail.ts'
 import type { AppDeps } from '../app.ts'
 import type { Verb } from '../change-jail.ts'
 import { problems } from '../http-errors.ts'
@@ -16,6 +16,24 @@ const Query = z.strictObject({
   state: JailState.optional(),
   ...PageQuery,
 })
+const CreateQuery = z.strictObject({
+  dryRun: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('Answers what would happen and why, for each host; nothing is done.'),
+})
+const Trial = z.object({ host: z.string(), fits: z.boolean(), code: z.string().optional(), detail: z.string().optional() })
+/** Where a jail would go, or why nowhere. */
+const DryRun = z
+  .object({
+    fits: z.boolean(),
+    host: z.string().nullable(),
+    addresses: z.array(z.string()),
+    limits: Limits.nullable(),
+    reason: z.object({ code: z.string(), detail: z.string() }).optional(),
+    hosts: z.array(Trial),
+  })
+  .meta({ id: 'DryRun' })
 // A name that no jail can have is not there, rather than wrong: 404, as for any other.
 const Params = z.object({ name: z.string().max(256) })
 
@@ -30,11 +48,15 @@ export const jailRoutes =
         schema: {
           summary: 'Ask for a jail',
           headers: requestHeaders,
+          querystring: CreateQuery,
           body: CreateJail,
-          response: { 200: Accepted, 202: Accepted, ...problems },
+          response: { 200: z.union([Accepted, DryRun]), 202: Accepted, ...problems },
         },
       },
-      (request, reply) => answerOperation(request, reply, deps, (idempotency) => operate.create(request.body, idempotency)),
+      (request, reply) =>
+        request.query.dryRun === 'true'
+          ? operate.tryCreate(request.body)
+          : answerOperation(request, reply, deps, (idempotency) => operate.create(request.body, idempotency)),
     )
 
     app.get(

@@ -6,7 +6,7 @@ import type { AppDeps } from '../app.ts'
 import { problems } from '../http-errors.ts'
 import { collectPage, PageQuery, pageOf } from '../page.ts'
 import { type OperationRecord, toOperation } from '../records.ts'
-import { Accepted, answerOperation, requestHeaders } from './answer-operation.ts'
+import { Accepted, AcceptedOperation, answerOperation, requestHeaders } from './answer-operation.ts'
 
 const Query = z.strictObject({
   jail: z.string().max(64).optional(),
@@ -14,17 +14,21 @@ const Query = z.strictObject({
   ...PageQuery,
 })
 const Params = z.object({ id: z.string().max(64) })
-const One = z.object({ operation: Operation })
 
 export const operationRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    const { redis, keys, records, operate } = deps
+    const { redis, keys, records, operate, explain } = deps
 
     async function find(id: string): Promise<OperationRecord> {
       const operation = await records.operation(id)
       if (!operation) throw new ProvostError('not_found', `There is no operation ${id}.`)
       return operation
+    }
+
+    async function explainOne(operation: OperationRecord): Promise<Operation> {
+      const [explained] = await explain([operation])
+      return explained ?? toOperation(operation)
     }
 
     app.get(
@@ -45,9 +49,8 @@ export const operationRoutes =
           (after, count) => redis.zrevrangebylex(index, after === undefined ? '+' : `(${after}`, '-', 'LIMIT', 0, count),
           async (ids) => {
             const found = await records.operations(ids)
-            return found
-              .filter((operation) => status === undefined || operation.status === status)
-              .map((operation) => ({ name: operation.id, record: toOperation(operation) }))
+            const wanted = found.filter((operation) => status === undefined || operation.status === status)
+            return (await explain(wanted)).map((record) => ({ name: record.id, record }))
           },
         )
       },
@@ -56,7 +59,7 @@ export const operationRoutes =
     app.get(
       '/v1/operations/:id',
       { schema: { summary: 'Show an operation', params: Params, response: { 200: Operation, ...problems } } },
-      async ({ params }) => toOperation(await find(params.id)),
+      async ({ params }) => explainOne(await find(params.id)),
     )
 
     app.get(
@@ -89,7 +92,7 @@ export const operationRoutes =
           summary: 'Cancel an operation; what it did is undone',
           params: Params,
           headers: requestHeaders,
-          response: { 200: One, 202: One, ...problems },
+          response: { 200: AcceptedOperation, 202: AcceptedOperation, ...problems },
         },
       },
       async (request, reply) => {

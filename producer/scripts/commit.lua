@@ -5,10 +5,14 @@ Input:  KEYS   eventSequence, events, leases
         ARGV   a JSON object:
           idempotency  {key, fingerprint, ttl, operation} or absent
           unchanged    [[key, revision or ''], …]: the revision each record must have; '' for none
-          release      [[address, returned list, jail], …]: leases to give back, if the jail has them
+          claim        [[address, jail, holder], …]: leases to take, which must be free or that holder's
+          hold         [[address, jail, holder], …]: leases of the jail that pass to that holder
+          unhold       {held, holder, addresses}: leases of a forgotten host to give back, as its hash `held` says where
+          release      [[address, returned list, holder], …]: leases to give back, if the holder has them
           commands     [[name, argument, …], …]
           events       [[kind, id, key], …]: records that changed; `key` may be gone
-Output: {'replayed', operation} | {'reused'} | {'changed'} | {'done', revision, …}: one for each event
+Output: {'replayed', operation} | {'reused'} | {'changed'} | {'leased', address, holder}
+        | {'done', revision, …}: one for each event
 Events: those named, in `events`.
 ]]
 local change = cjson.decode(ARGV[1])
@@ -26,6 +30,25 @@ for _, record in ipairs(change.unchanged) do
   if (redis.call('HGET', record[1], 'revision') or '') ~= record[2] then return { 'changed' } end
 end
 
+for _, lease in ipairs(change.claim) do
+  local holder = redis.call('HGET', leases, lease[1])
+  if holder and holder ~= lease[2] and holder ~= lease[3] then return { 'leased', lease[1], holder } end
+end
+
+for _, lease in ipairs(change.claim) do redis.call('HSET', leases, lease[1], lease[2]) end
+for _, lease in ipairs(change.hold) do
+  if redis.call('HGET', leases, lease[1]) == lease[2] then redis.call('HSET', leases, lease[1], lease[3]) end
+end
+if change.unhold then
+  for _, address in ipairs(change.unhold.addresses) do
+    local returned = redis.call('HGET', change.unhold.held, address)
+    if returned and redis.call('HGET', leases, address) == change.unhold.holder then
+      redis.call('HDEL', leases, address)
+      redis.call('RPUSH', returned, address)
+    end
+    redis.call('HDEL', change.unhold.held, address)
+  end
+end
 for _, lease in ipairs(change.release) do
   if redis.call('HGET', leases, lease[1]) == lease[3] then
     redis.call('HDEL', leases, lease[1])

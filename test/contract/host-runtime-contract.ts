@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
@@ -78,15 +78,18 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
 
   describe('worlds', () => {
     const world = { name: 'other', digest: 'b2'.repeat(32) }
-    afterEach(() => host.discardStage(world))
+    afterEach(async () => {
+      await host.discardStage(world)
+      await host.removeWorld(world)
+    })
 
     it('lists a world once it is committed, not while it is filled', async () => {
       const before = await host.listWorlds()
       await writeFile(join(await host.stageWorld(world), 'file'), 'content')
       expect(await host.listWorlds()).toEqual(before)
-      await host.commitWorld(world)
-      await host.commitWorld(world)
-      expect(await host.listWorlds()).toEqual(expect.arrayContaining([...before, world]))
+      await host.commitWorld({ ...world, fillMs: 1_500 })
+      await host.commitWorld({ ...world, fillMs: 1_500 })
+      expect(await host.listWorlds()).toEqual(expect.arrayContaining([...before, { ...world, fillMs: 1_500 }]))
       expect(await readFile(join(host.worldTree(world), 'file'), 'utf8')).toBe('content')
     })
 
@@ -101,6 +104,43 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
       await host.discardStages()
       await host.discardStage(world)
       expect(existsSync(stage)).toBe(false)
+    })
+
+    it('removes a world, also one that is not there, and fills it anew', async () => {
+      const places = () => readdir(dirname(dirname(host.worldTree(world))))
+      const [before, placesBefore] = [await host.listWorlds(), await places()]
+      await host.removeWorld(world)
+      await writeFile(join(await host.stageWorld(world), 'file'), 'content')
+      await host.commitWorld(world)
+      await host.removeWorld(world)
+      await host.removeWorld(world)
+      expect(await host.listWorlds()).toEqual(before)
+      expect(await places()).toEqual(placesBefore)
+      await host.stageWorld(world)
+      await host.commitWorld(world)
+      expect(existsSync(join(host.worldTree(world), 'file'))).toBe(false)
+    })
+
+    it('takes no jail with the world that it was made of, which may stay for it', async () => {
+      const tiny = trial.jail()
+      await cp(host.worldTree({ name: tiny.world, digest: tiny.worldDigest }), await host.stageWorld(world), {
+        recursive: true,
+        verbatimSymlinks: true,
+      })
+      await host.commitWorld(world)
+      const jail = trial.jail({ world: world.name, worldDigest: world.digest, command: ['/bin/sh', '/data/hello'] })
+      const jid = await provision(jail)
+      const refusal = await host.removeWorld(world).then(
+        () => undefined,
+        (error) => error.code,
+      )
+      const isListed = (await host.listWorlds()).some(({ name }) => name === world.name)
+      expect({ refusal, isListed }).toEqual(isListed ? { refusal: 'resource_busy', isListed } : { refusal: undefined, isListed })
+      expect(await provision(jail)).toBe(jid)
+      expect(await faultsOf(jail)).toEqual([])
+      await destroy(jail)
+      await host.removeWorld(world)
+      expect(await host.listWorlds()).not.toContainEqual(world)
     })
   })
 
@@ -117,6 +157,38 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
       await destroy(jail)
       expect(await host.findJail(jail)).toBeUndefined()
       expect(trial.snapshot()).toEqual(empty)
+    })
+
+    it('is listed while it runs, beside the others', async () => {
+      jail = trial.jail()
+      const other = trial.jail()
+      expect(await host.listJails()).toEqual(new Map())
+      await host.ensureRoot(jail, signal)
+      const [jid, otherJid] = [await provision(jail), await provision(other)]
+      expect(await host.listJails()).toEqual(
+        new Map([
+          [jail.name, { jid }],
+          [other.name, { jid: otherJid }],
+        ]),
+      )
+      await destroy(other)
+      expect(await host.listJails()).toEqual(new Map([[jail.name, { jid }]]))
+      await host.removeJail(jail, signal)
+      expect(await host.listJails()).toEqual(new Map())
+    })
+
+    it('has a root from its making to its removal, whether it runs or not', async () => {
+      jail = trial.jail()
+      const seen = [await host.hasRoot(jail)]
+      const look = async () => void seen.push(await host.hasRoot(jail))
+      await provision(jail)
+      await look()
+      await host.removeJail(jail, signal)
+      await host.removeNetwork(jail, signal)
+      await look()
+      await host.removeRoot(jail, signal)
+      await look()
+      expect(seen).toEqual([false, true, true, false])
     })
 
     it('is the same jail when every step is repeated', async () => {

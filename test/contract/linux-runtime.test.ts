@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
@@ -125,6 +125,39 @@ describe.skipIf(whyNot)('the Linux runtime', () => {
     const jail = trial.jail()
     await halfMade['was made by runc and not started']?.(trial, jail)
     expect(await trial.host.findJail(jail)).toBeUndefined()
+    expect(await trial.host.listJails()).toEqual(new Map())
+    await trial.close()
+  })
+
+  it('removes at its next start the rest of a world that a killed worker was removing', async () => {
+    const trial = await trialHost()
+    const { worlds } = trial.layout
+    const [name = ''] = await readdir(worlds)
+    await rename(join(worlds, name), join(worlds, `.removing-${name}`))
+    expect(await trial.host.listWorlds()).toEqual([])
+    await trial.host.discardStages()
+    expect(await readdir(worlds)).toEqual([])
+    await trial.close()
+  })
+
+  it('lists no jail of another host on the same machine', async () => {
+    const [trial, others] = [await trialHost(), await trialHost()]
+    const jid = await provision(trial.host, trial.jail())
+    await provision(others.host, others.jail())
+    expect([...(await trial.host.listJails()).values()]).toEqual([{ jid }])
+    for (const each of [trial, others]) await each.close()
+  })
+
+  it.each([undefined, 32 * 1024 ** 2])('finds a root that a boot has unmounted, with a disk limit of %s', async (disk) => {
+    const trial = await trialHost()
+    const jail = trial.jail()
+    const limited = { ...jail, limits: { ...jail.limits, ...(disk ? { disk } : {}) } }
+    await trial.host.ensureRoot(limited, signal)
+    const { root, disk: writable } = trial.layout.jail(jail.name)
+    for (const point of disk ? [root, writable] : [root]) await trial.run('umount', [point])
+    expect(await trial.host.hasRoot(limited)).toBe(true)
+    await trial.host.removeRoot(limited, signal)
+    expect(await trial.host.hasRoot(limited)).toBe(false)
     await trial.close()
   })
 })

@@ -49,6 +49,9 @@ export const scenes: Record<string, Scene> = {
     filled(open, 'zfs', { name: 'freebsd-14.4', method: 'archive', release: '14.4', path: '/media/base.txz' }),
   'world-pkgbase': (open) => filled(open, 'zfs', { name: 'freebsd-15.0', method: 'pkgbase', release: '15.0' }),
   'world-tree': (open) => filled(open, 'zfs', { name: 'golden', method: 'tree', path: '/srv/golden' }),
+  'remove-world-ufs': (open) => life(open, {}, {}, removeWorld),
+  'remove-world-zfs': (open) => life(open, { storage: 'zfs' }, {}, removeWorld),
+  'look-for-drift-zfs': (open) => life(open, { storage: 'zfs' }, {}, lookForDrift),
   'world-tree-ufs': (open) => filled(open, 'ufs', { name: 'golden', method: 'tree', path: '/srv/golden' }),
 }
 
@@ -119,6 +122,16 @@ const stoppedWithoutFile: Deed = async (trial, jail) => {
   writeFileSync(trial.layout.jail(jail.name).conf, 'web1 { path = }')
   trial.commands.length = 0
   await stop(trial, jail)
+}
+
+const removeWorld: Deed = ({ host }, { world: name, worldDigest }) => host.removeWorld({ name, digest: worldDigest })
+
+const lookForDrift: Deed = async (trial, jail) => {
+  await provision(trial, jail)
+  trial.commands.length = 0
+  await trial.host.listJails()
+  await trial.host.findJail(jail)
+  await trial.host.hasRoot(jail)
 }
 
 const removed: Deed = async (trial, jail) => {

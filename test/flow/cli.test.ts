@@ -1,15 +1,8 @@
-import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
-import { execa } from 'execa'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { makeOperation } from '../support/operation.ts'
+import { events, pretendProducer } from '../support/pretend-producer.ts'
 
-type Asked = { method: string; url: string; headers: IncomingHttpHeaders; body: unknown }
-type Reply = { status: number; headers?: Record<string, string>; body?: unknown; breaks?: true }
-
-const program = fileURLToPath(new URL('../../bin/provost', import.meta.url))
+const { provost, asked } = pretendProducer()
 const done = makeOperation({ status: 'succeeded', percent: 100, step: null, finishedAt: '2026-01-01T00:00:06.000Z' })
 const queued = makeOperation({ status: 'queued', percent: 0, step: null })
 const jail = {
@@ -28,44 +21,6 @@ const jail = {
   lastOperation: done.id,
   createdAt: '2026-01-01T00:00:00.000Z',
   updatedAt: '2026-01-01T00:00:06.000Z',
-}
-const events = (operation: typeof done) => `id: 1\nevent: operation\ndata: ${JSON.stringify(operation)}\n\n`
-
-let asked: Asked[] = []
-let replies: ((request: Asked) => Reply)[] = []
-const server = createServer(async (request, response) => {
-  let text = ''
-  for await (const chunk of request) text += chunk
-  const { method = '', url = '', headers } = request
-  const seen = { method, url, headers, body: text === '' ? undefined : JSON.parse(text) }
-  asked.push(seen)
-  const reply = (replies.length > 1 ? replies.shift() : replies[0])?.(seen) ?? { status: 500 }
-  if (reply.breaks) return void response.destroy()
-  const type = typeof reply.body === 'string' ? 'text/event-stream' : 'application/json'
-  response.writeHead(reply.status, { 'content-type': type, ...reply.headers })
-  response.end(typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body))
-})
-
-beforeAll(async () => {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-})
-afterAll(() => void server.close())
-beforeEach(() => {
-  asked = []
-  replies = []
-})
-
-/** Runs the program; the server answers one request after the other with `answers`, the last one again and again. */
-async function provost(args: string[], answers: (Reply | ((request: Asked) => Reply))[] = [], env: Record<string, string> = {}) {
-  replies = answers.map((answer) => (typeof answer === 'function' ? answer : () => answer))
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const { exitCode, stdout, stderr } = await execa(program, args, {
-    env: { PROVOST_URL: url, PROVOST_API_KEY: 'a-key', ...env },
-    reject: false,
-    stdin: 'ignore',
-  })
-  return { exitCode, stdout, stderr }
 }
 
 describe('create', () => {
@@ -234,6 +189,7 @@ test('--help names every verb', async () => {
     'log',
     'hosts',
     'worlds',
+    'fill',
   ]
   for (const verb of [...verbs, 'drain', 'undrain', 'dev', 'producer', 'worker', 'doctor'])
     expect(stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'))

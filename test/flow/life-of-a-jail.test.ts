@@ -192,8 +192,10 @@ describe('a jail', () => {
       if (jail.name === 'web1' && faults-- > 0) throw new ProvostError('resource_busy', 'still mounted')
     })
     const asked = await fleet.ask('web1')
-    const waiting = await until('it to wait', async () => (await fleet.operation(asked.body.operation.id)).waiting)
-    expect(waiting.reason).toBe('retry in 1 s: still mounted')
+    await until('it to wait', async () => {
+      const { waiting } = await fleet.operation(asked.body.operation.id)
+      return waiting?.reason === 'retry in 1 s: still mounted'
+    })
     expect((await fleet.ended(await fleet.ask('web2'))).status).toBe('succeeded')
     const operation = await fleet.ended(asked)
     expect(operation).toMatchObject({ status: 'succeeded', attempt: 1 })

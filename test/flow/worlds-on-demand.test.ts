@@ -58,7 +58,10 @@ describe('jails of a world that is not there yet', () => {
       worlds: [{ name: 'remote', method: 'archive', url: mirror.url, sha256: nobody, prefill: false }],
     })
     const asked = await fleet.ask('slow', { world: 'remote' })
-    await until('it to wait', async () => (await fleet.operation(asked.body.operation.id)).waiting)
+    await until('it to wait for the fill', async () => {
+      const { status, waiting } = await fleet.operation(asked.body.operation.id)
+      return status === 'running' && waiting
+    })
     await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
     const cancelled = await fleet.ended(asked)
     expect(cancelled.status).toBe('cancelled')

@@ -35,7 +35,7 @@ describe.skipIf(whyNot)('jails asked for over HTTP', () => {
     for (const answer of asked) {
       const operation = await fleet.ended(answer)
       expect(operation, JSON.stringify(operation.error)).toMatchObject({ status: 'succeeded', percent: 100 })
-      const jail = await fleet.jail(operation.jail)
+      const jail = await fleet.jail(operation.jail ?? '')
       expect(jail?.isolation?.checks.filter(({ ok }) => !ok)).toEqual([])
       expect(jail?.isolation?.checks.map(({ name }) => name)).toEqual(
         expect.arrayContaining(['hostname', 'addresses', 'processes', 'root', 'devices', 'privileges']),

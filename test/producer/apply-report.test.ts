@@ -23,6 +23,7 @@ const operation: OperationRecord = {
   epoch: 7,
   sequence: 1_000_005,
   wakeup: 2,
+  plan: 1,
   revision: '90',
 }
 const jail: JailRecord = {

@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { HostRuntime, WorldId } from '../../worker/host/host-runtime.ts'
+import type { WorldId } from '#shared/job.ts'
+import type { HostRuntime } from '../../worker/host/host-runtime.ts'
 
 type WorldHost = Pick<
   HostRuntime,
-  'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'worldTree'
+  'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'removeWorld' | 'worldTree'
 >
 
 /**
@@ -18,6 +19,7 @@ export async function directoryHost(parent = '/var/tmp') {
   await mkdir(stages)
   await mkdir(worlds)
   const stage = (world: WorldId) => join(stages, world.name)
+  const place = ({ name, digest }: WorldId) => join(worlds, `${name}-${digest.slice(0, 16)}`)
   const host: WorldHost = {
     platform: 'linux/x64',
     async stageWorld(world) {
@@ -27,7 +29,7 @@ export async function directoryHost(parent = '/var/tmp') {
     },
     async commitWorld(world) {
       await writeFile(join(stage(world), 'id'), JSON.stringify(world))
-      await rename(stage(world), join(worlds, world.name))
+      await rename(stage(world), place(world))
     },
     discardStage: (world) => rm(stage(world), { recursive: true, force: true }),
     async discardStages() {
@@ -37,13 +39,15 @@ export async function directoryHost(parent = '/var/tmp') {
       const names = await readdir(worlds)
       return Promise.all(names.map(async (name) => JSON.parse(await readFile(join(worlds, name, 'id'), 'utf8'))))
     },
-    worldTree: ({ name }) => join(worlds, name, 'tree'),
+    removeWorld: (world) => rm(place(world), { recursive: true, force: true }),
+    worldTree: (world) => join(place(world), 'tree'),
   }
   return {
     host,
     root,
     stages: () => readdir(stages),
-    worlds: () => readdir(worlds),
+    /** The names of the filled worlds. */
+    worlds: async () => (await host.listWorlds()).map(({ name }) => name).sort(),
     remove: () => rm(root, { recursive: true, force: true }),
   }
 }

@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import type { Service } from '#shared/run-service.ts'
@@ -44,16 +45,19 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
     log,
   )
 
-  async function startHost(name: string): Promise<void> {
+  // One for all: a world of one name is of one definition in a fleet.
+  const tree = await mkdtemp(join(tmpdir(), 'provost-world-'))
+  await mkdir(join(tree, 'etc'))
+  await writeFile(join(tree, 'etc', 'motd'), 'a world\n')
+
+  /** `plans`: the versions that its worker knows. */
+  async function startHost(name: string, plans?: number[]): Promise<void> {
     const simulated = hosts.get(name) ?? (await simulatedHost())
     hosts.set(name, simulated)
-    workers.set(name, await startOn(name, simulated))
+    workers.set(name, await startOn(name, simulated, plans))
   }
 
-  async function startOn(name: string, simulated: SimulatedHost): Promise<Service> {
-    const tree = join(simulated.root, 'source')
-    await mkdir(join(tree, 'etc'), { recursive: true })
-    await writeFile(join(tree, 'etc', 'motd'), 'a world\n')
+  async function startOn(name: string, simulated: SimulatedHost, plans?: number[]): Promise<Service> {
     const index = names.indexOf(name)
     const config: WorkerConfig = {
       host: name,
@@ -75,7 +79,8 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       logLevel: 'silent',
     }
     const run = commandRunner({ commandPath, worker: config.root })
-    return startWorker(config, { host: simulated.host, run, log, ...(settings.retry ? { retry: settings.retry } : {}) })
+    const options = { ...(settings.retry ? { retry: settings.retry } : {}), ...(plans ? { plans } : {}) }
+    return startWorker(config, { host: simulated.host, run, log, ...options })
   }
 
   for (const name of names) await startHost(name)
@@ -104,6 +109,7 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       await Promise.all([...workers.values()].map((worker) => worker.stop()))
       await stopProducer()
       for (const host of hosts.values()) await host.remove()
+      await rm(tree, { recursive: true })
     },
   }
   await until('all hosts to be up', async () => {

@@ -13,13 +13,20 @@ export type HostSnapshot = {
 
 /**
  * What is on this machine now. Other work may go on beside a test, so `isOurs` says which lines count: by a part that only
- * this test's host can have in it (its root, its tag, its bridge), or all of them.
+ * this test's host can have in it (its root, its tag, its bridge), or all of them. `seenBy`: a process whose mounts and links
+ * are meant, where those are not this one's.
  */
-export function hostSnapshot(directories: string[], isOurs: (line: string) => boolean = () => true): HostSnapshot {
+export function hostSnapshot(
+  directories: string[],
+  isOurs: (line: string) => boolean = () => true,
+  seenBy: number | 'self' = 'self',
+): HostSnapshot {
+  const mountinfo = linesOf(`/proc/${seenBy}/mountinfo`)
+  const sys = seenBy === 'self' ? '/sys' : `/proc/${seenBy}/root/sys`
   const only = (lines: string[]) => lines.filter(isOurs).sort()
   return {
-    mounts: only(linesOf('/proc/self/mountinfo').map((line) => line.split(' ').slice(3).join(' '))),
-    links: only(readdirSync('/sys/class/net').map((name) => `${name} ${masterOf(name)}`)),
+    mounts: only(mountinfo.map((line) => line.split(' ').slice(3).join(' '))),
+    links: only(readdirSync(`${sys}/class/net`).map((name) => `${name} ${masterOf(`${sys}/class/net/${name}`)}`)),
     namespaces: only(['/run/netns', ...below('/run', 'provost-')].flatMap((directory) => treeOf(directory))),
     cgroups: only([...new Set(cgroupPoints().flatMap((point) => treeOf(point, 3)))]),
     directories: only(directories.flatMap((directory) => treeOf(directory, 3))),
@@ -69,7 +76,7 @@ function describe(pid: string): string[] {
 }
 
 function masterOf(link: string): string {
-  return quietly(() => readlinkSync(`/sys/class/net/${link}/master`).split('/').at(-1) ?? '', '')
+  return quietly(() => readlinkSync(`${link}/master`).split('/').at(-1) ?? '', '')
 }
 
 function linesOf(path: string): string[] {

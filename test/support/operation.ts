@@ -6,6 +6,7 @@ export function makeOperation(facts: Partial<Operation> = {}): Operation {
     id: '01936c3e-0000-7000-8000-000000000001',
     kind: 'provision',
     jail: 'web1',
+    host: 'host1',
     status: 'running',
     percent: 45,
     step: 'clone-root',

@@ -1,14 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { stringify } from 'yaml'
-import { layoutOf } from '../../worker/host/linux/layout.ts'
 import { type Client, makeClient } from './client.ts'
 import { freePort } from './free-port.ts'
-import { type HostSnapshot, hostSnapshot } from './host-snapshot.ts'
+import { holdUp } from './hold-up.ts'
+import { realHost } from './real-host.ts'
+import { type Service, serviceProcesses } from './service-processes.ts'
 import { until } from './until.ts'
 
 type Settings = {
@@ -21,30 +18,19 @@ type Settings = {
 
 export type RealFleet = Client & Awaited<ReturnType<typeof startRealFleet>>
 
-const main = (service: string) => join(import.meta.dirname, '..', '..', service, 'main.ts')
-
 /** A producer and one worker as processes of their own, which make real jails on this machine. */
 export async function startRealFleet(redis: { url: string; prefix: string }, settings: Settings = {}) {
   const state = await mkdtemp(join(tmpdir(), 'provost-fleet-'))
-  const root = settings.root ?? join(state, 'host')
-  const bin = join(state, 'bin')
-  await mkdir(bin)
   const tag = redis.prefix.replace(/[^0-9a-f]/g, '').slice(-6)
-  const bridge = `pvt${tag}`
-  const third = Number.parseInt(tag.slice(0, 2), 16)
-  const config = {
+  const { bin, root, bridge, config, file, snapshot } = await realHost({
     host: 'real1',
-    root,
-    // Programs in `bin` come first: a test puts one there to hold a command up.
-    commandPath: `${bin}:/sbin:/bin:/usr/sbin:/usr/bin`,
-    network: { mode: 'vnet', bridge, pools: [{ name: 'test', cidr: `10.213.${third}.0/24`, gateway: `10.213.${third}.1` }] },
-    capacity: { jails: 100, memory: '64G', cpu: 100 },
-    defaults: { memory: '64M', cpu: 0.2, processes: 50 },
-    worlds: [{ name: 'busybox', method: 'busybox', prefill: true }, ...(settings.worlds ?? [])],
-    ...settings.worker,
-  }
-  const file = join(state, 'worker.yaml')
-  await writeFile(file, stringify(config))
+    directory: state,
+    bridge: `pvt${tag}`,
+    network: `10.213.${Number.parseInt(tag.slice(0, 2), 16)}`,
+    ...(settings.root ? { root: settings.root } : {}),
+    ...(settings.worlds ? { worlds: settings.worlds } : {}),
+    ...(settings.worker ? { over: settings.worker } : {}),
+  })
 
   const port = await freePort()
   const apiKey = 'a-key-for-tests-only'
@@ -56,26 +42,9 @@ export async function startRealFleet(redis: { url: string; prefix: string }, set
     PROVOST_API_KEY: apiKey,
     PROVOST_CONFIG: file,
   }
-  const running = new Map<string, ChildProcess>()
-  const logOf = (service: string) => join(state, `${service}.log`)
-
-  async function start(service: 'producer' | 'worker'): Promise<ChildProcess> {
-    const child = spawn(process.execPath, [main(service)], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    const log = createWriteStream(logOf(service), { flags: 'a' })
-    child.stdout?.pipe(log, { end: false })
-    child.stderr?.pipe(log, { end: false })
-    running.set(service, child)
-    return child
-  }
-
-  async function end(service: 'producer' | 'worker', signal: NodeJS.Signals): Promise<number | null> {
-    const child = running.get(service)
-    running.delete(service)
-    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
-    const exited = once(child, 'exit')
-    child.kill(signal)
-    return (await exited)[0]
-  }
+  const processes = serviceProcesses(state)
+  const start = async (service: Service) => processes.start(service, { service, env })
+  const { end, log } = processes
 
   const client = makeClient(`http://127.0.0.1:${port}`, apiKey)
   const isUp = async (prefilled: boolean) => {
@@ -99,38 +68,12 @@ export async function startRealFleet(redis: { url: string; prefix: string }, set
     /** Ends a service; gives its exit code. */
     end,
     hostIsUp,
-    log: (service: string) => readFile(logOf(service), 'utf8'),
-    workerPid: () => running.get('worker')?.pid,
-    /** Puts a program before the real one: it waits for the file `go` beside it, then becomes the real one. */
-    async holdUp(program: string, path: string, when = '*'): Promise<{ reached(): Promise<unknown>; release(): Promise<void> }> {
-      const [reached, go] = [join(bin, `${program}.reached`), join(bin, `${program}.go`)]
-      const script = `#!/bin/sh
-case " $* " in ${when})
-  : > ${reached}
-  while [ ! -e ${go} ]; do sleep 0.05; done ;;
-esac
-exec ${path} "$@"
-`
-      await writeFile(join(bin, program), script, { mode: 0o755 })
-      return {
-        reached: () =>
-          until(`${program} to be held up`, () =>
-            readFile(reached).then(
-              () => true,
-              () => false,
-            ),
-          ),
-        release: () => writeFile(go, ''),
-      }
-    },
-    /** What this fleet has on the machine: mounts, links, namespaces, cgroups, directories, processes. */
-    snapshot(): HostSnapshot {
-      const { runDirectory, cgroupParent } = layoutOf(root)
-      const marks = [root, runDirectory, cgroupParent, bridge]
-      return hostSnapshot([root], (line) => marks.some((mark) => line.includes(mark)) && !/main\.ts|worlds|journal/.test(line))
-    },
+    log,
+    workerPid: () => processes.pid('worker'),
+    holdUp: (program: string, path: string, when?: string) => holdUp(bin, program, path, when),
+    snapshot: () => snapshot(),
     async stop(): Promise<void> {
-      if (running.has('worker')) {
+      if (processes.pid('worker')) {
         const { body } = await client.call('GET', '/v1/jails?limit=500')
         for (const { name } of body?.items ?? []) await client.ended(await client.call('DELETE', `/v1/jails/${name}`))
       }

@@ -79,6 +79,8 @@ export async function simulatedHost() {
       const jid = jails.get(jail.name)
       return jid === undefined ? undefined : { jid }
     },
+    listJails: async () => new Map([...jails].map(([name, jid]) => [name, { jid }])),
+    hasRoot: async ({ name }) => roots.has(name),
     consoleOf: (jail) => `${directories.root}/${jail.name}.console`,
     async proveIsolation(jail, signal) {
       await doing('proveIsolation', jail, signal)
@@ -99,6 +101,12 @@ export async function simulatedHost() {
       boot = `boot-${Number(boot.split('-')[1]) + 1}`
       networks.clear()
       jails.clear()
+    },
+    /** What a person at the host does without Provost. */
+    byHand: {
+      stop: (name: string) => void jails.delete(name),
+      start: (name: string, jid: number) => void jails.set(name, jid),
+      removeRoot: (name: string) => void roots.delete(name),
     },
     remove: directories.remove,
     root: directories.root,

@@ -1,7 +1,7 @@
 import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Job } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { openJournal } from '../../worker/journal.ts'
@@ -106,6 +106,22 @@ describe('the journal', () => {
     expect(again.endedReport(destroy)?.jailState).toBe('gone')
   })
 
+  test('notes between operations how a jail is to be, with how it was found, until the next one has ended', async () => {
+    const journal = await openJournal(directory)
+    await expect(journal.setWanted('web1', 'stopped')).rejects.toThrow('not between operations')
+    await journal.beginRun(job, 'boot-1')
+    await journal.end(report('running'))
+    const drift = { found: 'stopped' as const, since: '2026-01-01T00:00:00Z' }
+    await journal.setWanted('web1', 'stopped', drift)
+    const again = await openJournal(directory)
+    expect(again.jail('web1')?.settled).toEqual({ epoch: 5, wanted: 'stopped', leftovers: [], drift })
+    const start = { ...job, operation: '01936c3e-0000-7000-8000-000000000002', kind: 'start' as const, epoch: 6 }
+    await again.beginRun(start, 'boot-1')
+    await expect(again.setWanted('web1', 'running')).rejects.toThrow('not between operations')
+    await again.end(report('running', { operation: start.operation, epoch: 6 }))
+    expect((await openJournal(directory)).jail('web1')?.settled).toEqual({ epoch: 6, wanted: 'running', leftovers: [] })
+  })
+
   test('settles a jail whose end was noted just before the crash', async () => {
     const journal = await openJournal(directory)
     await journal.beginRun(job, 'boot-1')
@@ -123,5 +139,22 @@ describe('the journal', () => {
     expect(again.jail('web1')?.settled).toEqual({ epoch: 5, wanted: 'gone', leftovers: ['clone-root'] })
     await again.forget('web1')
     expect(await files()).toEqual([])
+  })
+
+  test('has a step that waited as begun since it first began, and one that is done again as begun anew', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-01-01T00:00:00Z') })
+    const journal = await openJournal(directory)
+    const operation = await journal.beginRun(job, 'boot-1')
+    const mark = async (mark: 'started' | 'succeeded', second: number) => {
+      vi.setSystemTime(new Date(`2026-01-01T00:00:0${second}Z`))
+      await journal.mark(operation, [{ step: 'fill-world', mark, attempt: 1 }])
+      const { startedAt, finishedAt } = operation.steps.get('fill-world') ?? {}
+      return [startedAt, finishedAt].map((at) => (at ? new Date(at).getUTCSeconds() : at))
+    }
+    expect(await mark('started', 1)).toEqual([1, null])
+    expect(await mark('started', 3)).toEqual([1, null])
+    expect(await mark('succeeded', 4)).toEqual([1, 4])
+    expect(await mark('started', 6)).toEqual([6, null])
+    vi.useRealTimers()
   })
 })

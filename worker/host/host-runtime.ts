@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Isolation } from '#shared/jail.ts'
-import type { JailSpec } from '#shared/job.ts'
+import type { JailSpec, WorldId } from '#shared/job.ts'
 
 /** One thing that a host must have or be, and what to do when it is not so. */
 export type Check = { name: string; ok: boolean; detail: string; remedy?: string }
 
-/** A world on a host: its name and the sha256 of its definition. Jails made from it keep both. */
-export type WorldId = { name: string; digest: string }
+/** A world in its place, and how long its fill took. Undefined: it is of an older worker. */
+export type FilledWorld = WorldId & { fillMs?: number }
 
 /** What a host must be able to do, and what it supports. Two implementations: `freebsd` and `linux`. */
 export interface HostRuntime {
@@ -33,12 +33,17 @@ export interface HostRuntime {
   /** An empty directory, beside the filled worlds, to fill one in. */
   stageWorld(world: WorldId): Promise<string>
   /** Puts a filled stage in its place in one rename. */
-  commitWorld(world: WorldId): Promise<void>
+  commitWorld(world: FilledWorld): Promise<void>
   /** Removes the stage of a world, with everything mounted below it undone first; nothing there is fine. */
   discardStage(world: WorldId): Promise<void>
-  /** Removes every stage that a killed worker left. */
+  /** Removes every stage that a killed worker left, and the rest of every world that it was removing. */
   discardStages(): Promise<void>
-  listWorlds(): Promise<WorldId[]>
+  listWorlds(): Promise<FilledWorld[]>
+  /**
+   * Removes a filled world; nothing there is fine. Jails that were made from it must be gone, except where they are copies.
+   * @throws ProvostError `resource_busy` for one that something was cloned from, which stays as it is.
+   */
+  removeWorld(world: WorldId): Promise<void>
   /** Where a filled world's tree is. */
   worldTree(world: WorldId): string
 
@@ -54,6 +59,10 @@ export interface HostRuntime {
   startCommand(jail: JailSpec, signal: AbortSignal): Promise<void>
   /** Whether it runs, by what the host says and not by what was asked. */
   findJail(jail: JailSpec): Promise<{ jid: number } | undefined>
+  /** The jails of this host that run, by name, in one look. Never those of another root. */
+  listJails(): Promise<Map<string, { jid: number }>>
+  /** Whether the jail's root is there, mounted or not. */
+  hasRoot(jail: JailSpec): Promise<boolean>
   /** The file on the host that the jail's processes print to. */
   consoleOf(jail: JailSpec): string
   /** Looks at the running jail from outside, with no program of its own world. */

@@ -2,22 +2,28 @@ import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { WorldState } from '#shared/host.ts'
+import type { WorldId } from '#shared/job.ts'
 import type { RetryPolicy } from '../backoff.ts'
-import type { HostRuntime, WorldId } from '../host/host-runtime.ts'
+import type { FilledWorld, HostRuntime } from '../host/host-runtime.ts'
 import type { RunCommand } from '../host/run-command.ts'
 import { type RunningFill, startFill } from './start-fill.ts'
 import { type World, worldDigest } from './world.ts'
-import type { WorldStore } from './world-store.ts'
+import type { Fill, WorldStore } from './world-store.ts'
+
+type WorldHost = Pick<
+  HostRuntime,
+  'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'removeWorld'
+>
 
 export type WorldStoreDeps = {
   worlds: World[]
-  host: Pick<HostRuntime, 'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds'>
+  host: WorldHost
   run: RunCommand
   /** How many fills run at once. */
   fills: number
   log: Pick<Logger, 'info' | 'warn'>
   retry?: RetryPolicy
-  /** Called when a world has become ready or could not be filled. */
+  /** Called when the state of a world has changed. */
   changed?(): void
 }
 
@@ -27,33 +33,40 @@ const failureKeptMs = 600_000
 const prefillAgainMs = 60_000
 
 /** A world of the configuration, and how it stands. */
-type Entry = { world: World; id: WorldId; fill?: RunningFill; failure?: ProvostError }
+type Entry = {
+  world: World
+  id: WorldId
+  fill?: Fill & Pick<RunningFill, 'join' | 'fraction'>
+  failure?: ProvostError
+  /** The end of its last fill, which may have been left and still takes its stage away. */
+  lastEnd?: Promise<unknown>
+}
 
 export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetry, changed }: WorldStoreDeps): WorldStore {
   const entries = worlds.map((world): Entry => ({ world, id: { name: world.name, digest: worldDigest(world) } }))
-  const ready = new Set<string>()
+  const ready = new Map<string, FilledWorld>()
   const limit = pLimit(fills)
   const closing = new AbortController()
   /** By operation. */
   const failures = new Map<string, ProvostError>()
   const timers = new Set<NodeJS.Timeout>()
 
-  function start(entry: Entry): RunningFill {
-    const startedAt = performance.now()
+  function start(entry: Entry): NonNullable<Entry['fill']> {
     delete entry.failure
-    const running = startFill(entry.world, entry.id, { host, run, log, limit, retry, signal: closing.signal })
+    const after = entry.lastEnd
+    const running = startFill(entry.world, entry.id, { host, run, log, limit, retry, signal: closing.signal, after })
+    const endsItself = () => entry.fill === fill && delete entry.fill
     // Who waits hears of the end only when it is written down here.
     const done = running.done.then(
-      () => {
-        delete entry.fill
-        ready.add(keyOf(entry.id))
-        const seconds = Math.round((performance.now() - startedAt) / 100) / 10
-        log.info({ world: entry.world.name, seconds }, 'world is ready')
+      (filled) => {
+        endsItself()
+        ready.set(keyOf(filled), filled)
+        log.info({ world: entry.world.name, fillMs: filled.fillMs }, 'world is ready')
       },
       (thrown) => {
-        delete entry.fill
-        // A stop is no failure of the world: those who wait ask again after the next start.
-        if (closing.signal.aborted) throw thrown
+        endsItself()
+        // No failure of the world: those who wait ask again after the next start, or nobody waits.
+        if (closing.signal.aborted || running.isLeft()) throw thrown
         const error = toProvostError(thrown)
         entry.failure = error
         for (const operation of running.operations()) keepFailure(operation, error)
@@ -62,8 +75,15 @@ export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetr
       },
     )
     done.catch(() => undefined).then(() => changed?.())
-    entry.fill = { ...running, done }
-    return entry.fill
+    const leave = (operation: string) => {
+      running.leave(operation)
+      // Whoever asks from now on gets a fill anew, which waits for this one's stage to be gone.
+      if (running.isLeft() && endsItself()) changed?.()
+    }
+    const fill = { ...running, done, leave }
+    entry.fill = fill
+    entry.lastEnd = done
+    return fill
   }
 
   function keepFailure(operation: string, error: ProvostError): void {
@@ -92,9 +112,9 @@ export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetr
   return {
     async open() {
       await host.discardStages()
-      for (const id of await host.listWorlds()) ready.add(keyOf(id))
+      for (const filled of await host.listWorlds()) ready.set(keyOf(filled), filled)
     },
-    states: () => entries.map((entry) => stateOf(entry, ready.has(keyOf(entry.id)))),
+    states: () => entries.map((entry) => stateOf(entry, ready.get(keyOf(entry.id)))),
     isReady: (world) => ready.has(keyOf(world)),
     fill(world, asker) {
       if (ready.has(keyOf(world))) return undefined
@@ -108,13 +128,30 @@ export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetr
       fill.join(asker)
       return fill
     },
+    leave(world, operation) {
+      failures.delete(operation)
+      entries.find(({ id }) => keyOf(id) === keyOf(world))?.fill?.leave(operation)
+    },
     prefill() {
       for (const entry of entries) if (entry.world.prefill) prefillOne(entry)
+    },
+    unlisted: () => [...ready.values()].filter((world) => !entries.some(({ id }) => keyOf(id) === keyOf(world))),
+    async remove(world) {
+      const filled = ready.get(keyOf(world))
+      ready.delete(keyOf(world))
+      try {
+        await host.removeWorld(world)
+      } catch (error) {
+        const isThere = filled && (await host.listWorlds()).some((each) => keyOf(each) === keyOf(world))
+        if (isThere) ready.set(keyOf(world), filled)
+        throw error
+      }
+      changed?.()
     },
     async close() {
       closing.abort(new ProvostError('cancelled', 'The worker stops.'))
       for (const timer of timers) clearTimeout(timer)
-      await Promise.allSettled(entries.map(({ fill }) => fill?.done))
+      await Promise.allSettled(entries.map(({ lastEnd }) => lastEnd))
     },
   }
 }
@@ -123,9 +160,9 @@ function keyOf({ name, digest }: WorldId): string {
   return `${name} ${digest}`
 }
 
-function stateOf({ world, id, fill, failure }: Entry, isReady: boolean): WorldState {
+function stateOf({ world, id, fill, failure }: Entry, filled: FilledWorld | undefined): WorldState {
   const common = { name: world.name, digest: id.digest, method: world.method, prefill: world.prefill }
-  if (isReady) return { ...common, state: 'ready' }
+  if (filled) return { ...common, state: 'ready', ...(filled.fillMs === undefined ? {} : { fillMs: filled.fillMs }) }
   if (fill) return { ...common, state: 'filling', percent: Math.floor(fill.fraction() * 100) }
   if (failure) return { ...common, state: 'failed', error: `${failure.code}: ${failure.message}` }
   return { ...common, state: 'absent' }

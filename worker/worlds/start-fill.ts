@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { LimitFunction } from 'p-limit'
 import type { Logger } from 'pino'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
+import type { WorldId } from '#shared/job.ts'
 import { type RetryPolicy, retryDelayMs } from '../backoff.ts'
-import type { HostRuntime, WorldId } from '../host/host-runtime.ts'
+import type { FilledWorld, HostRuntime } from '../host/host-runtime.ts'
 import { type CommandRecord, onBehalfOf, type RunCommand } from '../host/run-command.ts'
 import { fillDirectory } from './fill-directory.ts'
 import type { World } from './world.ts'
@@ -17,9 +18,14 @@ export type FillDeps = {
   limit: LimitFunction
   retry: RetryPolicy
   signal: AbortSignal
+  /** An earlier fill of the same world that still takes its stage away. */
+  after?: Promise<unknown> | undefined
 }
 
-export type RunningFill = Fill & {
+export type RunningFill = Omit<Fill, 'done'> & {
+  done: Promise<FilledWorld>
+  /** Whether it was ended because nobody waits for it. */
+  isLeft(): boolean
   /** Gives an asker the commands so far, and those to come. */
   join(asker: Asker): void
   operations(): string[]
@@ -31,6 +37,8 @@ export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFil
   const askers = new Map<string, Asker>()
   const records: CommandRecord[] = []
   const listeners = new Set<(fraction: number) => void>()
+  const left = new AbortController()
+  const signal = AbortSignal.any([deps.signal, left.signal])
   let fraction = 0
 
   const record = (command: CommandRecord) => {
@@ -44,7 +52,10 @@ export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFil
     for (const listener of listeners) listener(fraction)
   }
 
-  const work = () => onBehalfOf(`fill-${world.name}`, record, () => fillWithRetries(world, id, progress, deps))
+  const work = async () => {
+    await deps.after?.catch(() => undefined)
+    return onBehalfOf(`fill-${world.name}`, record, () => fillWithRetries(world, id, progress, { ...deps, signal }))
+  }
   return {
     done: deps.limit(work),
     onProgress(listener) {
@@ -56,6 +67,12 @@ export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFil
       if (!askers.has(asker.operation)) for (const command of records) asker.record(command)
       askers.set(asker.operation, asker)
     },
+    leave(operation) {
+      const wasThere = askers.delete(operation)
+      if (!wasThere || askers.size > 0 || world.prefill) return
+      left.abort(new ProvostError('cancelled', `Nobody waits for world ${world.name} any more.`))
+    },
+    isLeft: () => left.signal.aborted,
     operations: () => [...askers.keys()],
     fraction: () => fraction,
   }
@@ -63,7 +80,7 @@ export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFil
 
 type Progress = (fraction: number) => void
 
-async function fillWithRetries(world: World, id: WorldId, progress: Progress, deps: FillDeps): Promise<void> {
+async function fillWithRetries(world: World, id: WorldId, progress: Progress, deps: FillDeps): Promise<FilledWorld> {
   const { signal, retry, log } = deps
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -82,13 +99,17 @@ async function fillWithRetries(world: World, id: WorldId, progress: Progress, de
   }
 }
 
-async function fillOnce(world: World, id: WorldId, progress: Progress, { host, run, signal, log }: FillDeps): Promise<void> {
+async function fillOnce(world: World, id: WorldId, progress: Progress, deps: FillDeps): Promise<FilledWorld> {
+  const { host, run, signal, log } = deps
   signal.throwIfAborted()
+  const startedAt = performance.now()
   try {
     const directory = await host.stageWorld(id)
     await fillDirectory({ world, directory, platform: host.platform, run, signal, progress })
     signal.throwIfAborted()
-    await host.commitWorld(id)
+    const filled = { ...id, fillMs: Math.round(performance.now() - startedAt) }
+    await host.commitWorld(filled)
+    return filled
   } catch (error) {
     await host.discardStage(id).catch((failure) => {
       log.warn({ err: failure, world: world.name }, 'a stage could not be removed; the next start of the worker tries again')

@@ -1,5 +1,5 @@
 import type { WorldState } from '#shared/host.ts'
-import type { WorldId } from '../host/host-runtime.ts'
+import type { WorldId } from '#shared/job.ts'
 import type { CommandRecord } from '../host/run-command.ts'
 
 /** A fill under way, shared by all who wait for it. */
@@ -8,6 +8,8 @@ export type Fill = {
   done: Promise<void>
   /** Calls `listener` with each new fraction from 0 to 1. Gives what ends that. */
   onProgress(listener: (fraction: number) => void): () => void
+  /** An operation no longer waits. When none is left, the fill of a world without `prefill` ends, as if it had never begun. */
+  leave(operation: string): void
 }
 
 /** Who asks for a world: an operation's attempt, and where its log keeps the commands of the fill. */
@@ -25,8 +27,14 @@ export interface WorldStore {
    * @throws ProvostError `world_source_missing` for a world that the host's configuration does not have.
    */
   fill(world: WorldId, asker: Asker): Fill | undefined
+  /** An operation no longer waits for a world: it leaves the fill under way, if there is one. */
+  leave(world: WorldId, operation: string): void
   /** Starts the fills of all worlds with `prefill`. */
   prefill(): void
+  /** The filled worlds that the configuration no longer has, by name and definition. Jails may still be made of them. */
+  unlisted(): WorldId[]
+  /** No jail is made from it from the call on. @throws ProvostError `resource_busy` while jails are made of it. */
+  remove(world: WorldId): Promise<void>
   /** Ends the fills under way. */
   close(): Promise<void>
 }

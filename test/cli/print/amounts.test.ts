@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatAge, formatBytes, formatDuration } from '../../../cli/print/amounts.ts'
+import { formatAge, formatBytes, formatDuration, formatSeconds } from '../../../cli/print/amounts.ts'
 
 test.each([
   [512, '512'],
@@ -17,6 +17,14 @@ test.each([
   [3_720_000, '1 h 2 min'],
 ])('formats %d ms as %s', (ms, text) => {
   expect(formatDuration(ms)).toBe(text)
+})
+
+test.each([
+  [0.01, '1 s'],
+  [12.4, '12 s'],
+  [59.7, '1 min 0 s'],
+])('formats a rough time of %d seconds as %s', (seconds, text) => {
+  expect(formatSeconds(seconds)).toBe(text)
 })
 
 test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { bar, failureLines, operationLines } from '../../../cli/print/operation-lines.ts'
+import { acceptedLine, bar, failureLines, operationLines } from '../../../cli/print/operation-lines.ts'
 import { makeOperation } from '../../support/operation.ts'
 
 const now = Date.parse('2026-01-01T00:00:04.000Z')
@@ -18,12 +18,41 @@ describe('a running operation', () => {
     ])
   })
 
-  test('says what it waits for and how long it may take', () => {
-    const lines = operationLines(
-      makeOperation({ waiting: { reason: 'fill of debian-12', position: 2 }, eta: { p50: 4, p90: 9 } }),
-      now,
-    )
-    expect(lines.slice(-2)).toEqual(['  waiting: fill of debian-12 (place 2)', '  about 4.0 s more, rarely over 9.0 s'])
+  test('says how long it may still take', () => {
+    expect(operationLines(makeOperation({ steps: [], eta: { p50: 0.2, p90: 90 } }), now)).toEqual([
+      expect.stringMatching(/ {2}running$/),
+      '  about 1 s, rarely over 1 min 30 s',
+    ])
+  })
+
+  test('that waits says for what, at which place and how long it may take, once', () => {
+    const waiting = { reason: 'build slot on host host1', position: 3 }
+    for (const status of ['queued', 'running'] as const)
+      expect(operationLines(makeOperation({ status, steps: [], waiting, eta: { p50: 12, p90: 30 } }), now)).toEqual([
+        expect.stringContaining('  waiting: build slot on host host1 (place 3), about 12 s, rarely over 30 s'),
+      ])
+  })
+
+  test('that was moved says from where to where and why', () => {
+    const at = '2026-01-01T00:00:02.000Z'
+    const moves = [
+      { at, from: 'host1', to: 'host2', epoch: 8, reason: 'host host1 is down' },
+      { at, from: 'host2', to: 'host3', epoch: 9, reason: 'host host2 is draining' },
+    ]
+    expect(operationLines(makeOperation({ steps: [], moves }), now).slice(1)).toEqual([
+      '  moved from host1 to host2: host host1 is down',
+      '  moved from host2 to host3: host host2 is draining',
+    ])
+  })
+})
+
+describe('a fill', () => {
+  const fill = makeOperation({ kind: 'fill', jail: null, world: 'debian-12', steps: [], step: null })
+
+  test('is named after its world and its host', () => {
+    expect(operationLines(fill, now)).toEqual(['debian-12 on host1  fill  ━━━━━━━━━━━━━───────────────  45%  3.0 s  running'])
+    expect(acceptedLine(fill)).toBe(`The fill of debian-12 on host1 is running: operation ${fill.id}`)
+    expect(failureLines({ ...fill, status: 'cancelled' })).toEqual(['The fill of debian-12 on host1 ended cancelled.'])
   })
 })
 

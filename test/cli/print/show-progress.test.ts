@@ -32,3 +32,29 @@ web1 provision 45%: Cloning the world
 web1 provision 100%: succeeded after 5.0 s
 `)
 })
+
+test('tells each move and what it waits for once, though the time it may take changes', async () => {
+  const output = new PassThrough()
+  const queued = makeOperation({ status: 'queued', percent: 0, step: null })
+  const waiting = { reason: 'build slot on host host1', position: 3 }
+  const at = '2026-01-01T00:00:02.000Z'
+  const first = { at, from: 'host1', to: 'host2', epoch: 8, reason: 'host host1 is down' }
+  const second = { at, from: 'host2', to: 'host3', epoch: 9, reason: 'host host2 is down' }
+  await showProgress(
+    stream([
+      { ...queued, waiting, eta: { p50: 12, p90: 30 } },
+      { ...queued, waiting, eta: { p50: 11, p90: 29 } },
+      { ...queued, moves: [first] },
+      { ...queued, moves: [first, second] },
+      { ...queued, moves: [first, second], status: 'cancelled', finishedAt: '2026-01-01T00:00:03.000Z' },
+    ]),
+    output as unknown as NodeJS.WriteStream,
+  )
+  output.end()
+  expect(await text(output)).toBe(`web1 provision 0%: waiting: build slot on host host1 (place 3), about 12 s, rarely over 30 s
+web1 provision moved from host1 to host2: host host1 is down
+web1 provision 0%: queued
+web1 provision moved from host2 to host3: host host2 is down
+web1 provision 0%: cancelled after 2.0 s
+`)
+})

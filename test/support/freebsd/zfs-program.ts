@@ -137,6 +137,7 @@ function destroy(kernel: Kernel, args: string[]): Answer {
     return failed(
       `cannot destroy '${name}': filesystem has dependent clones\nuse '-R' to destroy the following datasets:\n${dependents.join('\n')}`,
     )
+  if (args.includes('-n')) return {}
   if (isBusy(kernel, name)) return failed(`cannot unmount '${dataset.mountpoint}': pool or dataset is busy`)
   unmount(kernel, dataset.mountpoint)
   kernel.datasets.delete(name)

@@ -112,6 +112,116 @@ describe('a world store', () => {
     expect(store.states()[0]).toMatchObject({ state: 'absent' })
   })
 
+  test('fills a world whose definition has changed beside the old one, which stays usable', async ({ kept, scratch }) => {
+    const [before, after] = [await makeTree(scratch, 'before'), await makeTree(scratch, 'after')]
+    const first = await openStore(kept, [{ ...before, name: 'app' }])
+    const [old] = first.ids
+    if (!old) throw new Error('no world')
+    await first.store.fill(old, asker('one'))?.done
+
+    const second = await openStore(kept, [{ ...after, name: 'app' }])
+    const [anew] = second.ids
+    if (!anew) throw new Error('no world')
+    expect(second.store.states()).toMatchObject([{ state: 'absent', digest: anew.digest }])
+    await second.store.fill(anew, asker('two'))?.done
+    expect(await kept.worlds()).toEqual(['app', 'app'])
+    expect([old, anew].map(second.store.isReady)).toEqual([true, true])
+    expect(second.store.unlisted()).toMatchObject([old])
+  })
+
+  test('says how long the last fill took, also to the next worker', async ({ kept, scratch }) => {
+    const definition = await makeTree(scratch)
+    const { store, ids } = await openStore(kept, [definition])
+    const [id] = ids
+    if (!id) throw new Error('no world')
+    expect(store.states()[0]).not.toHaveProperty('fillMs')
+    await store.fill(id, asker('one'))?.done
+    const fillMs = store.states()[0]?.fillMs
+    expect(fillMs).toEqual(expect.any(Number))
+    expect((await openStore(kept, [definition])).store.states()[0]).toMatchObject({ state: 'ready', fillMs })
+  })
+
+  test('removes a world, which is not ready from then on', async ({ kept, scratch }) => {
+    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
+    const [id] = ids
+    if (!id) throw new Error('no world')
+    await store.fill(id, asker('one'))?.done
+    const removal = store.remove(id)
+    expect(store.isReady(id)).toBe(false)
+    await removal
+    expect(await kept.worlds()).toEqual([])
+    expect(store.states()[0]).toMatchObject({ state: 'absent' })
+  })
+
+  test('keeps a world that could not be removed', async ({ kept, scratch }) => {
+    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
+    const [id] = ids
+    if (!id) throw new Error('no world')
+    await store.fill(id, asker('one'))?.done
+    vi.spyOn(kept.host, 'removeWorld').mockRejectedValueOnce(new Error('busy'))
+    await expect(store.remove(id)).rejects.toThrow('busy')
+    expect(store.isReady(id)).toBe(true)
+  })
+
+  describe('when an operation leaves a fill', () => {
+    test('ends it if nobody is left, as no failure of the world', async ({ kept, scratch }) => {
+      const { store, ids } = await openStore(kept, [await makeTree(scratch)])
+      const [id] = ids
+      if (!id) throw new Error('no world')
+      const fill = store.fill(id, asker('one'))
+      store.fill(id, asker('two'))
+      fill?.leave('one')
+      fill?.leave('stranger')
+      expect(store.states()[0]).toMatchObject({ state: 'filling' })
+      fill?.leave('two')
+      expect(store.states()[0]).toMatchObject({ state: 'absent' })
+      await expect(fill?.done).rejects.toMatchObject({ code: 'cancelled' })
+      expect({ stages: await kept.stages(), worlds: await kept.worlds() }).toEqual({ stages: [], worlds: [] })
+      expect(store.states()[0]).toEqual(expect.not.objectContaining({ error: expect.anything() }))
+    })
+
+    test('fills anew for who asks at once, after the stage of the old is gone', async ({ kept, scratch }) => {
+      const { store, ids } = await openStore(kept, [await makeTree(scratch)], { fills: 2 })
+      const [id] = ids
+      if (!id) throw new Error('no world')
+      const { promise: released, resolve: release } = Promise.withResolvers<void>()
+      const { promise: staged, resolve: hasStaged } = Promise.withResolvers<void>()
+      const { stageWorld, discardStage } = kept.host
+      const discarding = vi.spyOn(kept.host, 'discardStage')
+      const stage = vi.spyOn(kept.host, 'stageWorld').mockImplementationOnce(async (world) => {
+        const directory = await stageWorld(world)
+        discarding.mockReset().mockImplementation(discardStage)
+        discarding.mockImplementationOnce(async (left) => {
+          await released
+          return discardStage(left)
+        })
+        hasStaged()
+        return directory
+      })
+      const left = store.fill(id, asker('one'))
+      await staged
+      left?.leave('one')
+      const fill = store.fill(id, asker('one'))
+      expect(store.states()[0]).toMatchObject({ state: 'filling' })
+      await vi.waitFor(() => expect(discarding).toHaveBeenCalled())
+      expect(stage).toHaveBeenCalledTimes(1)
+      release()
+      await expect(left?.done).rejects.toMatchObject({ code: 'cancelled' })
+      await fill?.done
+      expect(store.states()[0]).toMatchObject({ state: 'ready' })
+    })
+
+    test('goes on with a fill that is wanted anyway', async ({ kept, scratch }) => {
+      const { store, ids } = await openStore(kept, [{ ...(await makeTree(scratch)), prefill: true }])
+      const [id] = ids
+      if (!id) throw new Error('no world')
+      const fill = store.fill(id, asker('one'))
+      fill?.leave('one')
+      await fill?.done
+      expect(store.isReady(id)).toBe(true)
+    })
+  })
+
   test('makes a Linux world neutral: its own resolv.conf, not the name of the host it came from', async ({ kept, scratch }) => {
     const { store, ids } = await openStore(kept, [await makeTree(scratch)])
     const [id] = ids

@@ -8,7 +8,7 @@ import { endJail } from './end-jail.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
 import { jailConf } from './jail-conf.ts'
 import { jailParameters, rcCommand } from './jail-parameters.ts'
-import { findByName } from './jls.ts'
+import { findByName, runningJails } from './jls.ts'
 import { ensureLimits, holdsLimits } from './limits.ts'
 
 /** A little more than exec.timeout, after which jail(8) itself takes back what it has done. */
@@ -46,6 +46,12 @@ export async function ensureJail(host: FreebsdHost, jail: JailSpec, signal: Abor
 export async function findJail(host: FreebsdHost, jail: JailSpec): Promise<{ jid: number } | undefined> {
   const found = await findByName(host, jail.name)
   return found && isOurs(host, found) ? { jid: found.jid } : undefined
+}
+
+/** The jails that run from our roots, by name. */
+export async function listJails(host: FreebsdHost): Promise<Map<string, { jid: number }>> {
+  const ours = (await runningJails(host)).filter((found) => isOurs(host, found))
+  return new Map(ours.map(({ name, jid }) => [name, { jid }]))
 }
 
 /**

@@ -15,6 +15,14 @@ export async function findByName(host: FreebsdHost, name: string, signal?: Abort
   return found && !found.dying ? found : undefined
 }
 
+/** All jails that are up, of whoever's making. */
+export async function runningJails(host: FreebsdHost): Promise<FoundJail[]> {
+  const { stdout } = await host.run('jls', ['--libxo', 'json', ...identity])
+  return recordsIn(stdout)
+    .map(foundJail)
+    .filter(({ dying }) => !dying)
+}
+
 /** Every parameter that the kernel has of a jail. */
 export async function allParameters(host: FreebsdHost, jid: number, signal?: AbortSignal): Promise<JailRecord | undefined> {
   return jls(host, `${jid}`, ['all'], signal)

@@ -41,6 +41,12 @@ export async function removeRoot(host: FreebsdHost, jail: JailSpec, signal: Abor
   await rm(directory, { recursive: true, force: true })
 }
 
+/** Whether it is there; a dataset also while it is not mounted. */
+export async function hasRoot(host: FreebsdHost, jail: JailSpec): Promise<boolean> {
+  const { dataset, root } = host.layout.jail(jail.name)
+  return dataset ? (await zfsProperty(host, dataset, 'type')) !== undefined : existsSync(root)
+}
+
 async function ensureClone(host: FreebsdHost, jail: JailSpec, dataset: string, signal: AbortSignal): Promise<void> {
   const snapshot = worldSnapshot(host, { name: jail.world, digest: jail.worldDigest })
   const origin = await zfsProperty(host, dataset, 'origin', signal)

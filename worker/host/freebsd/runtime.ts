@@ -14,12 +14,12 @@ import { endPredecessor } from './end-predecessor.ts'
 import { enrol } from './enrol.ts'
 import type { FreebsdHost, Patience } from './freebsd-host.ts'
 import { proveIsolation } from './isolation.ts'
-import { ensureJail, findJail } from './jail.ts'
+import { ensureJail, findJail, listJails } from './jail.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { lockFile } from './lock-file.ts'
 import { ensureNetwork, removeNetwork } from './network.ts'
-import { ensureRoot, removeRoot } from './root.ts'
-import { commitWorld, discardStage, discardStages, listWorlds, stageWorld, worldTree } from './worlds.ts'
+import { ensureRoot, hasRoot, removeRoot } from './root.ts'
+import { commitWorld, discardStage, discardStages, listWorlds, removeWorld, stageWorld, worldTree } from './worlds.ts'
 import { zfsProperty } from './zfs.ts'
 
 type Options = {
@@ -77,6 +77,7 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     discardStage: (world) => discardStage(host, world),
     discardStages: () => discardStages(host),
     listWorlds: () => listWorlds(host),
+    removeWorld: (world) => removeWorld(host, world),
     worldTree: (world) => worldTree(host, world),
 
     ensureRoot: (jail, signal) => ensureRoot(host, jail, signal),
@@ -87,6 +88,8 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     removeJail: (jail, signal) => endJail(host, jail, signal),
     startCommand: (jail, signal) => startCommand(host, jail, signal),
     findJail: (jail) => findJail(host, jail),
+    listJails: () => listJails(host),
+    hasRoot: (jail) => hasRoot(host, jail),
     consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
   }

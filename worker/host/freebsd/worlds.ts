@@ -2,14 +2,16 @@ import { existsSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
-import type { WorldId } from '../host-runtime.ts'
+import type { WorldId } from '#shared/job.ts'
+import type { FilledWorld } from '../host-runtime.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
 import { unmountBelow } from './mounts.ts'
 import { removeTree } from './remove-tree.ts'
-import { datasetsBelow, destroyDataset, renameDataset, zfsProperty } from './zfs.ts'
+import { datasetsBelow, destroyDataset, renameDataset, requireNoClones, zfsProperty } from './zfs.ts'
 
-/** No world's name begins with it. */
+/** No world's name begins with them. */
 const stagePrefix = '_filling-'
+const removingPrefix = '_removing-'
 const idFile = 'world.json'
 const packed = 'tree.tar'
 const copyMs = 3_600_000
@@ -40,7 +42,7 @@ export async function stageWorld(host: FreebsdHost, world: WorldId): Promise<str
   return join(stage, 'tree')
 }
 
-export async function commitWorld(host: FreebsdHost, world: WorldId): Promise<void> {
+export async function commitWorld(host: FreebsdHost, world: FilledWorld): Promise<void> {
   const stage = stageOf(host, world)
   const place = join(host.layout.worlds, directoryName(world))
   if (existsSync(place)) return discardStage(host, world)
@@ -69,13 +71,33 @@ export async function discardStages(host: FreebsdHost): Promise<void> {
   const names = dataset
     ? (await datasetsBelow(host, `${dataset}/worlds`)).map((name) => name.slice(`${dataset}/worlds/`.length))
     : await readdir(worlds)
-  for (const name of names.filter((name) => name.startsWith(stagePrefix))) await discard(host, name)
+  const left = names.filter((name) => name.startsWith(stagePrefix) || name.startsWith(removingPrefix))
+  for (const name of left) await discard(host, name)
 }
 
-export async function listWorlds({ layout }: FreebsdHost): Promise<WorldId[]> {
+export async function listWorlds({ layout }: FreebsdHost): Promise<FilledWorld[]> {
   const names = (await readdir(layout.worlds)).filter((name) => !name.startsWith('_'))
   const files = names.map((name) => join(layout.worlds, name, idFile)).filter((path) => existsSync(path))
-  return Promise.all(files.map(async (path): Promise<WorldId> => JSON.parse(await readFile(path, 'utf8'))))
+  return Promise.all(files.map(async (path): Promise<FilledWorld> => JSON.parse(await readFile(path, 'utf8'))))
+}
+
+/**
+ * Renamed aside first: a half-removed world is never used. One that something was cloned from stays, for its clones would
+ * have to go with it. @throws ProvostError `resource_busy`
+ */
+export async function removeWorld(host: FreebsdHost, world: WorldId): Promise<void> {
+  const { dataset, worlds } = host.layout
+  const [name, removing] = [directoryName(world), `${removingPrefix}${directoryName(world)}`]
+  await discard(host, removing)
+  if (dataset) {
+    if ((await zfsProperty(host, `${dataset}/worlds/${name}`, 'type')) === undefined) return
+    await requireNoClones(host, `${dataset}/worlds/${name}`)
+    await renameDataset(host, `${dataset}/worlds/${name}`, `${dataset}/worlds/${removing}`)
+  } else {
+    if (!existsSync(join(worlds, name))) return
+    await rename(join(worlds, name), join(worlds, removing))
+  }
+  await discard(host, removing)
 }
 
 /** A killed fill may have left file systems mounted in what it filled. */

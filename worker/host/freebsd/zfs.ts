@@ -38,6 +38,15 @@ export async function destroyDataset(host: FreebsdHost, dataset: string, signal?
   })
 }
 
+/** By what zfs(8) says that it would do: -n changes nothing. @throws ProvostError `resource_busy` */
+export async function requireNoClones(host: FreebsdHost, dataset: string): Promise<void> {
+  const { exitCode, stderr } = await host.run('zfs', ['destroy', '-n', '-r', dataset], { okExitCodes: [1] })
+  if (exitCode === 0) return
+  if (/dependent clones/.test(stderr))
+    throw new ProvostError('resource_busy', `The dataset ${dataset} is not destroyed: ${stderr.trim()}`)
+  throw new ProvostError('command_failed', stderr.trim(), { command: `zfs destroy -n -r ${dataset}`, exitCode, logTail: stderr })
+}
+
 /** It is unmounted for a moment, which what is in use cannot be: zfs-rename(8). */
 export async function renameDataset(host: FreebsdHost, from: string, to: string): Promise<void> {
   await whileBusy(host, from, undefined, async () => {

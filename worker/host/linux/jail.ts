@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
@@ -47,6 +47,16 @@ export function findInit({ layout }: LinuxHost, name: string): number | undefine
     ?.split('\n')
     .some((line) => line.endsWith(`:${cgroup}`))
   return inside && ownId(status) === 1 ? pid : undefined
+}
+
+/** The jails that run, by name, as `findInit` finds each. */
+export function listJails(host: LinuxHost): Map<string, { jid: number }> {
+  const found = new Map<string, { jid: number }>()
+  for (const name of readdirSync(host.layout.jails)) {
+    const jid = findInit(host, name)
+    if (jid !== undefined) found.set(name, { jid })
+  }
+  return found
 }
 
 async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<number> {

@@ -34,6 +34,12 @@ export function isRootMounted({ layout }: LinuxHost, jail: JailSpec): boolean {
   return isMountPoint(layout.jail(jail.name).root)
 }
 
+/** Whether what the jail writes is there, mounted or not. */
+export function hasRoot({ layout }: LinuxHost, jail: JailSpec): boolean {
+  const { directory, diskImage } = layout.jail(jail.name)
+  return existsSync(jail.limits.disk === undefined ? join(directory, 'upper') : diskImage)
+}
+
 /**
  * Removes the jail's root with all that the jail wrote.
  * @throws ProvostError `resource_busy` while a process of the jail lives or a mount is in use.

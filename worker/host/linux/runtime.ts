@@ -11,14 +11,14 @@ import { startCommand } from './command.ts'
 import { removeJail } from './end-jail.ts'
 import { endPredecessor } from './end-predecessor.ts'
 import { proveIsolation } from './isolation.ts'
-import { ensureJail, findInit } from './jail.ts'
+import { ensureJail, findInit, listJails } from './jail.ts'
 import { layoutOf } from './layout.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { lockFile } from './lock-file.ts'
 import { ensureNetwork, removeNetwork } from './network.ts'
 import type { OciSpec } from './oci-spec.ts'
-import { ensureRoot, removeRoot } from './root.ts'
-import { commitWorld, discardStage, discardStages, listWorlds, stageWorld, worldTree } from './worlds.ts'
+import { ensureRoot, hasRoot, removeRoot } from './root.ts'
+import { commitWorld, discardStage, discardStages, listWorlds, removeWorld, stageWorld, worldTree } from './worlds.ts'
 
 type Options = {
   run: RunCommand
@@ -63,6 +63,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     discardStage: (world) => discardStage(host, world),
     discardStages: () => discardStages(host),
     listWorlds: () => listWorlds(host),
+    removeWorld: (world) => removeWorld(host, world),
     worldTree: (world) => worldTree(host, world),
 
     ensureRoot: (jail, signal) => ensureRoot(host, jail, signal),
@@ -76,6 +77,8 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
       const jid = findInit(host, jail.name)
       return jid === undefined ? undefined : { jid }
     },
+    listJails: async () => listJails(host),
+    hasRoot: async (jail) => hasRoot(host, jail),
     consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
   }

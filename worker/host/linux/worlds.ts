@@ -2,12 +2,14 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
-import type { WorldId } from '../host-runtime.ts'
+import type { WorldId } from '#shared/job.ts'
+import type { FilledWorld } from '../host-runtime.ts'
 import type { LinuxHost } from './linux-host.ts'
-import { unmountBelow } from './mounts.ts'
+import { readMounts, unmountBelow } from './mounts.ts'
 import { removeTree } from './remove-tree.ts'
 
 const stagePrefix = '.filling-'
+const removingPrefix = '.removing-'
 const idFile = 'world.json'
 
 export function worldTree({ layout }: LinuxHost, world: WorldId): string {
@@ -21,7 +23,7 @@ export async function stageWorld(host: LinuxHost, world: WorldId): Promise<strin
   return tree
 }
 
-export async function commitWorld(host: LinuxHost, world: WorldId): Promise<void> {
+export async function commitWorld(host: LinuxHost, world: FilledWorld): Promise<void> {
   const stage = stageOf(host, world)
   const place = join(host.layout.worlds, directoryName(world))
   if (existsSync(place)) return discardStage(host, world)
@@ -38,14 +40,30 @@ export async function discardStage(host: LinuxHost, world: WorldId): Promise<voi
 
 export async function discardStages(host: LinuxHost): Promise<void> {
   const names = await readdir(host.layout.worlds)
-  for (const name of names.filter((name) => name.startsWith(stagePrefix))) await discard(host, join(host.layout.worlds, name))
+  const left = names.filter((name) => name.startsWith(stagePrefix) || name.startsWith(removingPrefix))
+  for (const name of left) await discard(host, join(host.layout.worlds, name))
 }
 
-export async function listWorlds({ layout }: LinuxHost): Promise<WorldId[]> {
+export async function listWorlds({ layout }: LinuxHost): Promise<FilledWorld[]> {
   const names = (await readdir(layout.worlds)).filter((name) => !name.startsWith('.'))
   return Promise.all(
-    names.map(async (name): Promise<WorldId> => JSON.parse(await readFile(join(layout.worlds, name, idFile), 'utf8'))),
+    names.map(async (name): Promise<FilledWorld> => JSON.parse(await readFile(join(layout.worlds, name, idFile), 'utf8'))),
   )
+}
+
+/** Renamed aside first: a half-removed world is never used. @throws ProvostError `resource_busy` */
+export async function removeWorld(host: LinuxHost, world: WorldId): Promise<void> {
+  const place = join(host.layout.worlds, directoryName(world))
+  const removing = join(host.layout.worlds, `${removingPrefix}${directoryName(world)}`)
+  const above = readMounts().filter(({ superOptions }) => superOptions.includes(`lowerdir=${worldTree(host, world)}`))
+  if (above.length > 0) {
+    const points = above.map(({ point }) => point).join(', ')
+    throw new ProvostError('resource_busy', `World ${world.name} is below the jails mounted at ${points}.`)
+  }
+  await discard(host, removing)
+  if (!existsSync(place)) return
+  await rename(place, removing)
+  await discard(host, removing)
 }
 
 /** A killed fill may have left file systems mounted (debootstrap mounts proc and sys in what it builds). */

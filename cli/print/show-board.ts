@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { hasEnded, type Operation } from '#shared/operation.ts'
 import type { Client } from '../http/client.ts'
 import { followOperation } from '../http/follow-operation.ts'
-import { formatDuration } from '../print/amounts.ts'
-import { bar, progressLine } from '../print/operation-lines.ts'
-import { canRedraw, changeLine } from '../print/show-progress.ts'
+import { formatDuration } from './amounts.ts'
+import { bar, progressLine, subjectOf } from './operation-lines.ts'
+import { canRedraw, changeLines } from './show-progress.ts'
 
 const Worlds = z.object({
   items: z.array(z.object({ name: z.string(), hosts: z.array(z.object({ state: z.string(), percent: z.number().optional() })) })),
@@ -69,7 +69,7 @@ function liveBoard(output: NodeJS.WriteStream, operations: Map<string, Operation
   const draw = () => {
     const now = Date.now()
     const shown = ids.flatMap((id) => operations.get(id) ?? [])
-    const width = Math.max(fill?.name.length ?? 0, ...shown.map(({ jail }) => jail.length))
+    const width = Math.max(fill?.name.length ?? 0, ...shown.map((operation) => subjectOf(operation).length))
     const lines = shown.map((operation) => progressLine(operation, now, width))
     if (fill) lines.unshift(fillLine(fill, (filledAt ?? now) - started, width))
     update(lines.join('\n'))
@@ -100,10 +100,10 @@ function plainBoard(output: NodeJS.WritableStream): Board {
   return {
     show: (operation) => {
       const last = before.get(operation.id)
-      const line = last && hasEnded(last.status) ? undefined : changeLine(last, operation)
-      if (!line) return
+      const lines = last && hasEnded(last.status) ? [] : changeLines(last, operation)
+      if (lines.length === 0) return
       before.set(operation.id, operation)
-      output.write(`${line}\n`)
+      output.write(`${lines.join('\n')}\n`)
     },
     fill: ({ name, state, percent }) => {
       const line = `world ${name} ${Math.floor(percent / worldStep) * worldStep}%: ${state}`

@@ -1,0 +1,44 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Jail } from '#shared/jail.ts'
+import { makeEnqueue } from '../../producer/enqueue.ts'
+import { newOperation } from '../../producer/new-operation.ts'
+import type { JailRecord } from '../../producer/records.ts'
+import { timed } from '../figures.ts'
+import type { BenchFleet } from './open-fleet.ts'
+
+const settleMs = 3_000
+
+/** How long it takes, in each round, from the first of one job for every host until each host's worker has processed its own. */
+export async function fanOut({ redis, redisUrl, keys, ids }: BenchFleet, jail: Jail, rounds: number): Promise<number[]> {
+  const child = fork(new URL('./take-jobs.ts', import.meta.url), [redisUrl, keys.prefix, ...ids])
+  await once(child, 'message')
+  await pause(settleMs)
+  const { enqueue, close } = makeEnqueue(redis, keys)
+  const times: number[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    const all = once(child, 'message')
+    const add = async () => {
+      await Promise.all(ids.map((host) => enqueue(stopOn(host, jail))))
+      await all
+    }
+    times.push(await timed(add))
+  }
+  await close()
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  return times
+}
+
+function stopOn(host: string, { addresses: _, ...jail }: Jail) {
+  const record = {
+    ...jail,
+    host,
+    leases: [],
+    provision: jail.lastOperation,
+    worldDigest: 'd'.repeat(64),
+    revision: '1',
+  } as JailRecord
+  return { jail: record, operation: newOperation({ kind: 'stop', jail: jail.name, host, epoch: jail.epoch }, new Date()) }
+}

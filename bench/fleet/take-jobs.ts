@@ -1,0 +1,20 @@
+import { Worker } from 'bullmq'
+import { redisKeys } from '#shared/keys.ts'
+import { queueName } from '#shared/queues.ts'
+import { connectRedis, waitForEver } from '#shared/redis.ts'
+
+// A process of its own: a BullMQ worker on the queue for stops of each host. Says when all wait, and each time that every
+// one has processed a job.
+const [redisUrl = '', prefix = '', ...hosts] = process.argv.slice(2)
+const connection = connectRedis(redisUrl, waitForEver)
+let processed = 0
+const workers = hosts.map((host) => {
+  const options = { connection, prefix: redisKeys(prefix).host(host), lockDuration: 5_000, stalledInterval: 2_000 }
+  const take = async () => {
+    processed += 1
+    if (processed % hosts.length === 0) process.send?.('all')
+  }
+  return new Worker(queueName(host, 'stop'), take, options).on('error', () => undefined)
+})
+await Promise.all(workers.map((worker) => worker.waitUntilReady()))
+process.send?.('ready')

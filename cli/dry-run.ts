@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import { Limits } from '#shared/jail.ts'
+import { type CommandContext, Unsuccessful } from './command-context.ts'
+import { formatBytes } from './print/amounts.ts'
+import { tableLines } from './print/table.ts'
+
+const Placement = z.object({
+  fits: z.boolean(),
+  host: z.string().nullable(),
+  addresses: z.array(z.string()),
+  limits: Limits.nullable(),
+  reason: z.object({ code: z.string(), detail: z.string() }).optional(),
+  hosts: z.array(z.object({ host: z.string(), fits: z.boolean(), code: z.string().optional(), detail: z.string().optional() })),
+})
+export type Placement = z.infer<typeof Placement>
+
+/** Asks where a jail would go and makes nothing. @throws Refusal, Unreachable, Unsuccessful when it fits nowhere */
+export async function dryRun(
+  { client, print }: CommandContext,
+  jail: { name: string },
+  { json }: { json?: true },
+): Promise<void> {
+  const answer = await client().send({ method: 'POST', path: '/v1/jails?dryRun=true', body: jail })
+  const placement = Placement.parse(answer.body)
+  print(...(json ? [answer.text] : placementLines(jail.name, placement)))
+  if (!placement.fits) throw new Unsuccessful(misfitLines(jail.name, placement))
+}
+
+/** What each host says and, where the jail fits, what it would get. */
+export function placementLines(name: string, { host, addresses, limits, hosts }: Placement): string[] {
+  const rows = hosts.map(({ host: id, fits, code, detail }) => [
+    id,
+    fits ? 'yes' : 'no',
+    [code, detail].filter((text) => text !== undefined).join(': '),
+  ])
+  return [
+    ...tableLines(['HOST', 'FITS', 'WHY'], rows),
+    ...(host === null ? [] : [`${name} would go to ${host}${addressText(addresses)}${limitText(limits)}`]),
+  ]
+}
+
+function misfitLines(name: string, { reason }: Placement): string[] {
+  return [`${name} fits on no host.`, ...(reason ? [`  ${reason.code}: ${reason.detail}`] : [])]
+}
+
+function addressText(addresses: string[]): string {
+  return addresses.length > 0 ? ` at ${addresses.join(' and ')}` : ''
+}
+
+function limitText(limits: Limits | null): string {
+  if (!limits) return ''
+  const { memory, cpu, processes, disk } = limits
+  const texts = [`memory ${formatBytes(memory)}`, `cpu ${cpu}`, `processes ${processes}`]
+  return `, with ${[...texts, ...(disk ? [`disk ${formatBytes(disk)}`] : [])].join(', ')}`
+}

@@ -1,0 +1,92 @@
+import { Command } from 'commander'
+import { z } from 'zod'
+import { Host, type WorldState } from '#shared/host.ts'
+import type { CommandContext } from '../command-context.ts'
+import { formatAge, formatBytes } from '../print/amounts.ts'
+import { type Fact, factLines } from '../print/fact-lines.ts'
+import { tableLines } from '../print/table.ts'
+import { worldStanding } from '../worlds.ts'
+
+const HostWithDrifts = Host.extend({
+  drifts: z.array(
+    z.object({
+      jail: z.string(),
+      found: z.enum(['stopped', 'gone', 'orphan']),
+      reason: z.string(),
+      since: z.iso.datetime(),
+    }),
+  ),
+})
+export type HostWithDrifts = z.infer<typeof HostWithDrifts>
+
+export function showHostCommand({ client, print }: CommandContext): Command {
+  return new Command('show')
+    .description('one host: what it has and has promised, its worlds and pools, and jails it has otherwise than recorded')
+    .argument('<host>', 'its id')
+    .option('--json', 'print the body of the HTTP answer')
+    .action(async (id: string, { json }: { json?: true }) => {
+      const answer = await client().get(`/v1/hosts/${encodeURIComponent(id)}`)
+      if (json) return print(answer.text)
+      print(...hostLines(HostWithDrifts.parse(answer.body), Date.now()))
+    })
+}
+
+export function hostLines(host: HostWithDrifts, now: number): string[] {
+  const tables = [worldTable(host.worlds), poolTable(host.pools), driftTable(host)]
+  return [...factsOf(host, now), ...tables.flatMap((lines) => (lines.length > 0 ? ['', ...lines] : []))]
+}
+
+function factsOf(host: Host, now: number): string[] {
+  const { promised, capacity, load, versions } = host
+  return factLines([
+    ['host', host.id],
+    ['state', host.reason ? `${host.state}: ${host.reason}` : host.state],
+    ['runtime', host.runtime],
+    ['platform', host.platform],
+    ['seen', `${formatAge(host.lastSeen, now)} ago`],
+    ['jails', `${promised.jails} of ${capacity.jails} promised, ${load.jails} on it`],
+    ['memory', `${formatBytes(promised.memory)} of ${formatBytes(capacity.memory)} promised`],
+    ['cpu', `${promised.cpu} of ${capacity.cpu} cores promised`],
+    ['disk', capacity.disk ? `${formatBytes(promised.disk)} of ${formatBytes(capacity.disk)} promised` : undefined],
+    ['slots', (['fills', 'builds', 'starts'] as const).map((kind) => `${load[kind]} of ${capacity[kind]} ${kind}`).join(', ')],
+    ['load', load.loadAverage.toFixed(2)],
+    ['operations', `${host.operations} open`],
+    ['versions', `provost ${versions.provost}, node ${versions.node}, ${versions.os}, plans ${versions.plans.join(' ')}`],
+    ...Object.entries(host.labels).map(([key, value]): Fact => ['label', `${key}=${value}`]),
+  ])
+}
+
+function worldTable(worlds: WorldState[]): string[] {
+  if (worlds.length === 0) return []
+  return tableLines(
+    ['WORLD', 'METHOD', 'STATE', 'PREFILL', 'DIGEST', ''],
+    worlds.map((world) => [
+      world.name,
+      world.method,
+      worldStanding(world),
+      world.prefill ? 'yes' : 'no',
+      world.digest.slice(0, 12),
+      world.error ?? '',
+    ]),
+  )
+}
+
+function poolTable(pools: Host['pools']): string[] {
+  if (pools.length === 0) return []
+  return tableLines(
+    ['POOL', 'CIDR', 'GATEWAY', 'EXCLUDED'],
+    pools.map(({ name, cidr, gateway, exclude }) => [name, cidr, gateway ?? '-', exclude.join(' ') || '-']),
+  )
+}
+
+function driftTable({ id, drifts }: HostWithDrifts): string[] {
+  if (drifts.length === 0) return []
+  const hint = `To take orphans into the fleet: provost hosts adopt ${id}. To destroy them: provost hosts clean ${id}`
+  return [
+    ...tableLines(
+      ['DRIFT', 'FOUND', 'SINCE', 'WHY'],
+      drifts.map(({ jail, found, since, reason }) => [jail, found, since, reason]),
+    ),
+    ...(drifts.some(({ found }) => found === 'orphan') ? [hint] : []),
+  ]
+}

@@ -1,0 +1,88 @@
+import type { Redis } from 'ioredis'
+import pLimit from 'p-limit'
+import type { Logger } from 'pino'
+import { ProvostError } from '#shared/errors.ts'
+import { hostSilentMs } from '#shared/host.ts'
+import type { Enqueued } from './enqueue.ts'
+import { moveOperation } from './move-operation.ts'
+import type { PlaceDeps } from './place-jail.ts'
+import type { PlacementHost } from './placement/choose-host.ts'
+import type { JailRecord, OperationRecord, Records } from './records.ts'
+
+type Deps = PlaceDeps & {
+  redis: Redis
+  records: Records
+  log: Logger
+  enqueue(enqueued: Enqueued): Promise<void>
+  onMoved(): void
+  notePromise(host: string, limits: JailRecord['limits']): void
+}
+
+const everyMs = 1_000
+const pageSize = 100
+const atOnce = 8
+
+/**
+ * Takes from hosts that are down or draining what can be taken: provisions that no worker has bound to its host yet. What
+ * is bound waits for the host; what no other host takes waits, too, and is tried again. Gives what ends that.
+ */
+export function startMoving(deps: Deps): () => void {
+  const { redis, hosts, log } = deps
+  let steadySinceMs = Date.now()
+  redis.on('ready', () => {
+    steadySinceMs = Date.now()
+  })
+  let moving = false
+  const timer = setInterval(async () => {
+    // After an outage of Redis every host seems silent until its next heartbeat.
+    if (moving || Date.now() - steadySinceMs < hostSilentMs) return
+    moving = true
+    for (const host of hosts())
+      if (host.operations > 0 && (host.state === 'down' || host.state === 'draining'))
+        await moveFrom(host, deps).catch((error) =>
+          log.warn({ err: error.message, host: host.id }, 'operations could not be moved'),
+        )
+    moving = false
+  }, everyMs)
+  return () => clearInterval(timer)
+}
+
+async function moveFrom(host: PlacementHost, deps: Deps): Promise<void> {
+  const { redis, keys, records } = deps
+  const slots = pLimit(atOnce)
+  let from = '-'
+  for (;;) {
+    const ids = await redis.zrangebylex(keys.operations('host', host.id), from, '+', 'LIMIT', 0, pageSize)
+    const movable = (await records.operations(ids)).filter((operation) => isMovable(operation, host))
+    const answers = await Promise.all(movable.map((operation) => slots(() => tryMove(operation, host, deps))))
+    // Where some are refused the others mostly would be, too; the next round asks again.
+    if (ids.length < pageSize || answers.includes('refused')) return
+    from = `(${ids.at(-1)}`
+  }
+}
+
+/** From a draining host only what has not begun, or waits: what its worker is at goes on. */
+function isMovable(operation: OperationRecord, host: PlacementHost): boolean {
+  if (operation.kind !== 'provision' || operation.host !== host.id || operation.cancelRequested) return false
+  return host.state === 'down' || operation.status === 'queued' || operation.waiting !== undefined
+}
+
+async function tryMove(operation: OperationRecord, host: PlacementHost, deps: Deps): Promise<'moved' | 'left' | 'refused'> {
+  const { records, log, enqueue, notePromise } = deps
+  const jail = await records.jail(operation.jail ?? '')
+  if (!jail || jail.provision !== operation.id) return 'left'
+  try {
+    const reason = host.state === 'down' ? `host ${host.id} is down` : `host ${host.id} is draining`
+    const moved = await moveOperation({ operation, jail }, reason, deps)
+    if (!moved) return 'left'
+    log.warn({ operation: operation.id, from: host.id, to: moved.operation.host }, 'moved an operation')
+    deps.onMoved()
+    notePromise(moved.jail.host, moved.jail.limits)
+    await enqueue(moved)
+    return 'moved'
+  } catch (error) {
+    if (!(error instanceof ProvostError)) throw error
+    log.debug({ operation: operation.id, reason: error.message }, 'no other host takes an operation')
+    return 'refused'
+  }
+}

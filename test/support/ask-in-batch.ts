@@ -1,0 +1,36 @@
+import { pino } from 'pino'
+import { redisKeys } from '#shared/keys.ts'
+import { connectRedis } from '#shared/redis.ts'
+import { makeEnqueue } from '../../producer/enqueue.ts'
+import { makeOperate } from '../../producer/operate.ts'
+import { openHostRegistry } from '../../producer/placement/host-registry.ts'
+import { makeRecords } from '../../producer/records.ts'
+import { makeScripts } from '../../producer/scripts.ts'
+
+/** Asks for jails as a batch does, beside the producer of a fleet. `close` when done. */
+export async function openBatch({ url, prefix }: { url: string; prefix: string }) {
+  const redis = connectRedis(url)
+  const keys = redisKeys(prefix)
+  const log = pino({ level: 'silent' })
+  const hosts = await openHostRegistry({ redis, keys, log, members: [], onChange: () => undefined })
+  const { enqueue, close } = makeEnqueue(redis, keys)
+  const operate = makeOperate({
+    redis,
+    keys,
+    scripts: makeScripts(redis, keys),
+    records: makeRecords(redis, keys),
+    log,
+    enqueue,
+    hosts: hosts.all,
+    notePromise: hosts.notePromise,
+    placement: 'spread',
+  })
+  return {
+    ask: (name: string) => operate.create({ name, client: 'acme', world: 'tiny' }, undefined, 'batch-of-a-test'),
+    async close(): Promise<void> {
+      hosts.close()
+      await close()
+      redis.disconnect()
+    },
+  }
+}

@@ -1,0 +1,56 @@
+import type { Logger } from 'pino'
+import type { WorldId } from '#shared/job.ts'
+import type { WorldStore } from './world-store.ts'
+
+type Deps = {
+  worlds: Pick<WorldStore, 'unlisted' | 'remove'>
+  /** The worlds that jails of this host are made of, also those that are only being made. */
+  used(): WorldId[]
+  log: Pick<Logger, 'info' | 'warn'>
+  unusedMs?: number
+  everyMs?: number
+}
+
+/**
+ * Removes filled worlds that the configuration no longer has and that no jail was made of for `unusedMs`, an hour unless
+ * said. Gives what ends that.
+ */
+export function removeUnusedWorlds(deps: Deps): () => void {
+  const { worlds, used, log, unusedMs = 3_600_000, everyMs = 600_000 } = deps
+  const unusedSince = new Map<string, number>()
+  const isUsed = (world: WorldId) => used().some((each) => keyOf(each) === keyOf(world))
+  let looking = false
+
+  async function look(): Promise<void> {
+    const unused = worlds.unlisted().filter((world) => !isUsed(world))
+    const keys = unused.map(keyOf)
+    for (const key of unusedSince.keys()) if (!keys.includes(key)) unusedSince.delete(key)
+    for (const key of keys) if (!unusedSince.has(key)) unusedSince.set(key, Date.now())
+    for (const world of unused) {
+      // Asked again right before: while the world before it was removed, a jail of this one may have come.
+      const isDue = Date.now() - (unusedSince.get(keyOf(world)) ?? Date.now()) >= unusedMs
+      if (isDue && !isUsed(world)) await remove(world)
+    }
+  }
+
+  async function remove(world: WorldId): Promise<void> {
+    try {
+      await worlds.remove(world)
+      log.info({ world: world.name, digest: world.digest }, 'removed a world that nothing uses')
+    } catch (error) {
+      log.warn({ err: error, world: world.name }, 'a world that nothing uses could not be removed')
+    }
+  }
+
+  const timer = setInterval(async () => {
+    if (looking) return
+    looking = true
+    await look()
+    looking = false
+  }, everyMs)
+  return () => clearInterval(timer)
+}
+
+function keyOf({ name, digest }: WorldId): string {
+  return `${name} ${digest}`
+}
