@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import pLimit from 'p-limit'
+import { jobId, queueName } from '#shared/queues.ts'
 import { tableLines } from '../cli/print/table.ts'
 import { startFleet } from '../test/support/fleet.ts'
 import { median, percentile, timed } from './figures.ts'
 import { fanOut } from './fleet/fan-out.ts'
-import { type BenchFleet, jailName, openFleet } from './fleet/open-fleet.ts'
+import { type Admitted, type BenchFleet, jailName, openFleet } from './fleet/open-fleet.ts'
 import { runJails } from './fleet/run-jails.ts'
 
 const { values } = parseArgs({
@@ -51,7 +52,10 @@ async function opened(name: string, hosts: number): Promise<BenchFleet> {
 
 /** What one worker more adds to the clients of Redis. */
 async function countConnections({ redis, redisUrl }: BenchFleet): Promise<void> {
-  const clients = async () => (await redis.client('LIST')).toString().trim().split('\n').length
+  const clients = async () =>
+    String(await redis.client('LIST'))
+      .trim()
+      .split('\n').length
   const fleet = await startFleet({ url: redisUrl, prefix: '{bench-connections}' }, { hosts: ['host1', 'host2'] })
   const both = await clients()
   await fleet.stopHost('host2')
@@ -63,15 +67,36 @@ async function countConnections({ redis, redisUrl }: BenchFleet): Promise<void> 
 async function fill(fleet: BenchFleet): Promise<void> {
   const before = await fleet.usedMemory()
   const limit = pLimit(32)
-  const admitted: Awaited<ReturnType<BenchFleet['admit']>>[] = []
+  const admitted: Admitted[] = []
   const took = await timed(() =>
     Promise.all(Array.from({ length: jailCount }, () => limit(async () => admitted.push(await fleet.admit())))),
   )
   const each = ((await fleet.usedMemory()) - before) / jailCount
   note(`${jailCount} jails admitted over HTTP, 32 at once`, `${((jailCount / took) * 1_000).toFixed(0)} a second`)
   note('Redis memory of a jail, its operation and its two jobs', `${each.toFixed(0)} bytes`, 'at most 4096')
+  note('  of it by key', await memoryByKey(fleet, admitted))
   const seconds = await runJails(fleet, admitted)
   note('their reports applied', `${(jailCount / seconds).toFixed(0)} a second`)
+}
+
+/** What Redis says of the keys that are one jail's alone: the median of some. */
+async function memoryByKey({ redis, keys }: BenchFleet, admitted: Admitted[]): Promise<string> {
+  const sizes = { jail: [] as number[], operation: [] as number[], build: [] as number[], start: [] as number[] }
+  for (const { jail, operation } of admitted.slice(-101)) {
+    const jobOf = (name: 'build' | 'start') =>
+      `${keys.host(jail.host)}:${queueName(jail.host, name)}:${jobId(operation.id, 1, name)}`
+    const names = {
+      jail: keys.jail(jail.name),
+      operation: keys.operation(operation.id),
+      build: jobOf('build'),
+      start: jobOf('start'),
+    }
+    for (const what of ['jail', 'operation', 'build', 'start'] as const)
+      sizes[what].push(Number(await redis.memory('USAGE', names[what])))
+  }
+  return Object.entries(sizes)
+    .map(([what, all]) => `${what} ${median(all)}`)
+    .join(', ')
 }
 
 /** The three fleets in turns, so that what else the computer does falls upon all of them. */

@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { hostHeartbeatMs } from '#shared/host.ts'
+import type { Jail } from '#shared/jail.ts'
 import { redisKeys } from '#shared/keys.ts'
+import type { Operation } from '#shared/operation.ts'
 import { connectRedis } from '#shared/redis.ts'
 import { findFreePort } from '../../cli/dev/free-port.ts'
 import { endProcess } from '../../cli/dev/process-record.ts'
@@ -15,6 +17,7 @@ const key = 'a-key-for-the-bench-only'
 const patienceMs = 20_000
 const beatsAtOnce = 30
 
+export type Admitted = { jail: Jail; operation: Operation }
 export type BenchFleet = Awaited<ReturnType<typeof openFleet>>
 
 /** A Redis, a producer, each a process of its own, and `hosts` hosts of which there are only what their workers would write. */
@@ -62,10 +65,10 @@ export async function openFleet(directory: string, name: string, hosts: number) 
     keys,
     ask: (method: string, path: string, body?: object) => ask(`${url}${path}`, key, method, body),
     /** Admits one more jail. Names rise. */
-    async admit(): Promise<{ jail: any; operation: any }> {
+    async admit(): Promise<Admitted> {
       const answer = await ask(`${url}/v1/jails`, key, 'POST', { name: jailName(jails++), client: 'acme', world: 'tiny' })
       if (answer.status !== 202) throw new Error(JSON.stringify(answer.body))
-      return answer.body
+      return answer.body as Admitted
     },
     usedMemory: async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]),
     async close(): Promise<void> {

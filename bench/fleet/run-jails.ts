@@ -1,9 +1,6 @@
-import type { Jail } from '#shared/jail.ts'
-import type { Operation, StepState } from '#shared/operation.ts'
+import type { StepState } from '#shared/operation.ts'
 import { until } from '../../test/support/until.ts'
-import type { BenchFleet } from './open-fleet.ts'
-
-type Admitted = { jail: Jail; operation: Operation }
+import type { Admitted, BenchFleet } from './open-fleet.ts'
 
 const reportsAtOnce = 500
 const withinMs = 600_000
