@@ -92,7 +92,7 @@ async function memoryByKey({ redis, keys }: BenchFleet, admitted: Admitted[]): P
       start: jobOf('start'),
     }
     for (const what of ['jail', 'operation', 'build', 'start'] as const)
-      sizes[what].push(Number(await redis.memory('USAGE', names[what])))
+      sizes[what].push(Number(await redis.memory('USAGE', names[what], 'SAMPLES', 0)))
   }
   return Object.entries(sizes)
     .map(([what, all]) => `${what} ${median(all)}`)

@@ -1,11 +1,11 @@
 import { Command } from 'commander'
 import { Jail } from '#shared/jail.ts'
-import { Operation } from '#shared/operation.ts'
+import { hasEnded, Operation } from '#shared/operation.ts'
 import type { CommandContext } from './command-context.ts'
 import { Refusal } from './http/refusal.ts'
 import { formatBytes } from './print/amounts.ts'
 import { type Fact, factLines } from './print/fact-lines.ts'
-import { failureLines, moveLines } from './print/operation-lines.ts'
+import { failureLines, moveLines, operationLines } from './print/operation-lines.ts'
 
 export function showCommand({ client, print }: CommandContext): Command {
   return new Command('show')
@@ -19,10 +19,11 @@ export function showCommand({ client, print }: CommandContext): Command {
       print(...jailLines(jail), ...(await lastOperationLines(jail)))
     })
 
-  /** Why it is where it is and as it is: how its last operation was moved, and what it ended with, if that failed. */
+  /** Why it is where it is and as it is: how far its operation is, how that was moved, what it ended with, if it failed. */
   async function lastOperationLines({ lastOperation }: Jail): Promise<string[]> {
     const operation = await findOperation(lastOperation)
     if (!operation) return []
+    if (!hasEnded(operation.status)) return ['', ...operationLines(operation, Date.now())]
     return [...moveLines(operation.moves), ...(operation.status === 'failed' ? ['', ...failureLines(operation)] : [])]
   }
 

@@ -26,7 +26,7 @@ async function open() {
     capacity: { jails: 1, memory: 1, cpu: 1, fills: 1, builds: 1, starts: 1 },
     defaults: { memory: 1, cpu: 1, processes: 1 },
     labels: {},
-  } as Partial<WorkerConfig> as WorkerConfig
+  } as unknown as WorkerConfig
   const reporting = await reportHost({
     config,
     host: { runtime: 'linux', platform: 'linux/x64', supports: { diskLimit: false } } as HostRuntime,
