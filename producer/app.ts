@@ -28,8 +28,11 @@ import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { hostRoutes } from './routes/hosts.ts'
 import { jailRoutes } from './routes/jails.ts'
+import { loginRoutes } from './routes/login.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { operationRoutes } from './routes/operations.ts'
+import { queueRoutes } from './routes/queues.ts'
+import { makeSessions, sessionCookie } from './session.ts'
 
 export type AppDeps = {
   redis: Redis
@@ -75,8 +78,13 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Provost', version: '1', description: 'Provisions FreeBSD jails across a fleet of hosts, from a queue.' },
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-      security: [{ key: [] }],
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer' },
+          session: { type: 'apiKey', in: 'cookie', name: sessionCookie },
+        },
+      },
+      security: [{ key: [] }, { session: [] }],
     },
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
@@ -94,11 +102,14 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     },
   })
 
+  const sessions = makeSessions(deps.apiKey)
+  const access = makeAccess(deps.apiKey, sessions)
   await app.register(healthRoutes(deps))
+  await app.register(loginRoutes({ access, sessions }))
+  await app.register(queueRoutes(deps, access))
   await app.register(async (guarded) => {
-    const callerOf = makeAccess(deps.apiKey)
     guarded.addHook('onRequest', async (request) => {
-      request.caller = callerOf(request)
+      request.caller = access.callerOf(request)
     })
     if (deps.awaitReplica) guarded.addHook('preSerialization', deps.awaitReplica)
     guarded.addHook('onRoute', (route) => {

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
 import type { RedisKeys } from '#shared/keys.ts'
+import { isRead } from './access.ts'
 
 const withinMs = 1_000
 const retryAfterSeconds = 2
@@ -39,7 +40,7 @@ export function makeAwaitReplica(redis: Redis, keys: RedisKeys) {
 
   /** @throws ProvostError `queue_unavailable` when no replica says in time that it has it. */
   return async function awaitReplica(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
-    const isYes = reply.statusCode < 300 && (request.method === 'POST' || request.method === 'DELETE')
+    const isYes = reply.statusCode < 300 && !isRead(request.method)
     if (!isYes) return payload
     const askedAt = Date.now() - reply.elapsedTime
     const replicas = await replicasWithIt()

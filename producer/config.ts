@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { PlainName } from '#shared/jail.ts'
 import { ConfigError, readConfig, readConfigFile } from '#shared/read-config.ts'
+import { scaledTiming, TimeScale, type Timing } from '#shared/timing.ts'
 
 const ProducerFile = z.strictObject({
   /** The hosts that belong to the fleet; none named: every host that enrols does. */
@@ -20,6 +21,7 @@ const Environment = z.object({
     .string({ error: 'must be set: it is the key that requests carry' })
     .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII characters, without spaces'),
   PROVOST_PRODUCER_CONFIG: z.string().min(1).optional(),
+  PROVOST_TIME_SCALE: TimeScale,
   PROVOST_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
@@ -29,6 +31,7 @@ export type ProducerConfig = z.output<typeof ProducerFile> & {
   listen: { host: string; port: number }
   apiKey: string
   logLevel: string
+  timing: Timing
 }
 
 /** @throws ConfigError naming every fault of the environment or of the file. */
@@ -46,5 +49,6 @@ export function readProducerConfig(environment: NodeJS.ProcessEnv, file?: string
     listen: { host: env.PROVOST_LISTEN.slice(0, at).replace(/^\[|\]$/g, ''), port },
     apiKey: env.PROVOST_API_KEY,
     logLevel: env.PROVOST_LOG_LEVEL,
+    timing: scaledTiming(env.PROVOST_TIME_SCALE),
   }
 }

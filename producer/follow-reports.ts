@@ -4,6 +4,7 @@ import { v7 as uuid } from 'uuid'
 import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { Report } from '#shared/report.ts'
+import type { Timing } from '#shared/timing.ts'
 import { applyJailReport, applyOperationReport } from './apply-report.ts'
 import type { Metrics } from './metrics.ts'
 import type { OperationRecord, Records } from './records.ts'
@@ -19,6 +20,8 @@ type Deps = {
   scripts: Scripts
   log: Logger
   metrics: Pick<Metrics, 'ended'>
+  /** What another producer has taken and not applied for so long is taken over. */
+  timing: Pick<Timing, 'abandoned'>
 }
 
 type Entry = [id: string, fields: string[]]
@@ -26,15 +29,13 @@ type Entry = [id: string, fields: string[]]
 const group = 'producers'
 const atOnce = 200
 const blockMs = 2_000
-/** What another producer has taken and not applied for so long is taken over. */
-const abandonedMs = 5_000
 const pauseAfterErrorMs = 500
 
 /**
  * Applies what workers report, in the order they said it. Of several producers each report is applied by one; one that is
  * applied twice changes nothing. An applied report leaves the stream.
  */
-export function followReports({ reader, redis, keys, records, scripts, log, metrics }: Deps) {
+export function followReports({ reader, redis, keys, records, scripts, log, metrics, timing }: Deps) {
   const consumer = uuid()
   let stopped = false
 
@@ -93,7 +94,7 @@ export function followReports({ reader, redis, keys, records, scripts, log, metr
   }
 
   async function next(): Promise<void> {
-    const [, abandoned] = (await redis.xautoclaim(keys.reports, group, consumer, abandonedMs, '0', 'COUNT', atOnce)) as [
+    const [, abandoned] = (await redis.xautoclaim(keys.reports, group, consumer, timing.abandoned, '0', 'COUNT', atOnce)) as [
       string,
       Entry[],
     ]

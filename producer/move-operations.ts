@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
-import { hostSilentMs } from '#shared/host.ts'
+import type { Timing } from '#shared/timing.ts'
 import type { Enqueued } from './enqueue.ts'
 import { moveOperation } from './move-operation.ts'
 import type { PlaceDeps } from './place-jail.ts'
@@ -13,12 +13,12 @@ type Deps = PlaceDeps & {
   redis: Redis
   records: Records
   log: Logger
+  timing: Timing
   enqueue(enqueued: Enqueued): Promise<void>
   onMoved(): void
   notePromise(host: string, limits: JailRecord['limits']): void
 }
 
-const everyMs = 1_000
 const pageSize = 100
 const atOnce = 8
 
@@ -27,7 +27,7 @@ const atOnce = 8
  * is bound waits for the host; what no other host takes waits, too, and is tried again. Gives what ends that.
  */
 export function startMoving(deps: Deps): () => void {
-  const { redis, hosts, log } = deps
+  const { redis, hosts, log, timing } = deps
   let steadySinceMs = Date.now()
   redis.on('ready', () => {
     steadySinceMs = Date.now()
@@ -35,7 +35,7 @@ export function startMoving(deps: Deps): () => void {
   let moving = false
   const timer = setInterval(async () => {
     // After an outage of Redis every host seems silent until its next heartbeat.
-    if (moving || Date.now() - steadySinceMs < hostSilentMs) return
+    if (moving || Date.now() - steadySinceMs < timing.silence) return
     moving = true
     for (const host of hosts())
       if (host.operations > 0 && (host.state === 'down' || host.state === 'draining'))
@@ -43,7 +43,7 @@ export function startMoving(deps: Deps): () => void {
           log.warn({ err: error.message, host: host.id }, 'operations could not be moved'),
         )
     moving = false
-  }, everyMs)
+  }, timing.look)
   return () => clearInterval(timer)
 }
 

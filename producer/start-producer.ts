@@ -46,10 +46,10 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
     void scripts
       .commit({ unchanged: [], commands: [], events: [['host', id, '']] })
       .catch((error) => log.warn({ err: error.message }, 'host event'))
-  const hosts = await openHostRegistry({ redis, keys, log, members: config.hosts, onChange: announceHost })
+  const hosts = await openHostRegistry({ redis, keys, log, members: config.hosts, timing: config.timing, onChange: announceHost })
   const feed = await openEventFeed({ reader: eventReader, redis, keys, log })
   const metrics = makeMetrics({ redis, keys, hosts })
-  const common = { redis, keys, records, scripts, log, enqueue }
+  const common = { redis, keys, records, scripts, log, enqueue, timing: config.timing }
   const placing = { ...common, hosts: hosts.all, notePromise: hosts.notePromise, placement: config.placement }
   const { accept } = makeAccept(common)
   const reports = followReports({ ...common, reader: reportReader, metrics })

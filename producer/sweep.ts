@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { jobId, queueName, queueOf } from '#shared/queues.ts'
+import type { Timing } from '#shared/timing.ts'
 import { makeDropExpired } from './drop-expired.ts'
 import { type Enqueued, hasSubject, lastJobOf } from './enqueue.ts'
 import type { OperationRecord, Records } from './records.ts'
@@ -14,15 +15,10 @@ type Deps = {
   records: Records
   scripts: Scripts
   log: Logger
+  timing: Timing
   enqueue(enqueued: Enqueued): Promise<void>
 }
 
-const wakeupsEveryMs = 1_000
-/** How long after admission the producer that admitted is left to enqueue by itself. */
-const enqueueGraceMs = 1_000
-const lostEveryMs = 10_000
-/** How long an operation may be without a job before that is a fault: its last report may still be on its way. */
-const lostAfterMs = 10_000
 const pageSize = 200
 
 /**
@@ -30,11 +26,11 @@ const pageSize = 200
  * added; an open operation whose job is gone or failed gets a new one. Any producer may do it, also all at once.
  */
 export function startSweeper(deps: Deps) {
-  const { log } = deps
+  const { log, timing } = deps
   const dropExpired = makeDropExpired(deps)
   const timers = [
-    every(wakeupsEveryMs, () => addMissingWakeups(deps)),
-    every(lostEveryMs, async () => {
+    every(timing.look, () => addMissingWakeups(deps)),
+    every(timing.lost, async () => {
       await replaceLostJobs(deps)
       await dropExpired()
     }),
@@ -55,8 +51,9 @@ export function startSweeper(deps: Deps) {
 }
 
 async function addMissingWakeups(deps: Deps): Promise<void> {
-  const { redis, keys, records, log } = deps
-  const ids = await redis.zrangebyscore(keys.wakeups, 0, Date.now() - enqueueGraceMs, 'LIMIT', 0, pageSize)
+  const { redis, keys, records, log, timing } = deps
+  // For a while the producer that admitted is left to enqueue by itself.
+  const ids = await redis.zrangebyscore(keys.wakeups, 0, Date.now() - timing.look, 'LIMIT', 0, pageSize)
   const open = new Map((await records.operations(ids)).map((operation) => [operation.id, operation]))
   for (const id of ids) {
     // One that cannot be added must not hold up those behind it.
@@ -86,14 +83,18 @@ async function replaceLostJobs(deps: Deps): Promise<void> {
   }
 }
 
-async function replaceLostJob(operation: OperationRecord, { redis, keys, records, scripts, log, enqueue }: Deps): Promise<void> {
+async function replaceLostJob(
+  operation: OperationRecord,
+  { redis, keys, records, scripts, log, timing, enqueue }: Deps,
+): Promise<void> {
   if (hasEnded(operation.status) || (await redis.zscore(keys.wakeups, operation.id)) !== null) return
   const name = lastJobOf(operation.kind)
   // By its key: a Queue for each would leave its listeners on the connection.
   const queue = `${keys.host(operation.host)}:${queueName(operation.host, queueOf(name, operation.batch !== undefined))}`
   const job = `${queue}:${jobId(operation.id, operation.wakeup, name)}`
   const [addedAt, finishedAt] = await redis.hmget(job, 'timestamp', 'finishedOn')
-  if (addedAt && (!finishedAt || Date.now() - Number(finishedAt) < lostAfterMs)) return
+  // One that has just finished: its last report may still be on its way.
+  if (addedAt && (!finishedAt || Date.now() - Number(finishedAt) < timing.lost)) return
   const jail = await records.jailOf(operation)
   if (!hasSubject({ operation, jail })) return
   const key = keys.operation(operation.id)

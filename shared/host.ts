@@ -45,9 +45,6 @@ export const WorldState = z.object({
 })
 export type WorldState = z.infer<typeof WorldState>
 
-export const hostHeartbeatMs = 3_000
-export const hostSilentMs = 10_000
-
 /** What a host is and has. Written when it changes. */
 export const HostReport = z.object({
   id: PlainName,
@@ -65,7 +62,7 @@ export const HostReport = z.object({
 })
 export type HostReport = z.infer<typeof HostReport>
 
-/** What a worker writes of its host every `hostHeartbeatMs`; small, since a producer reads those of all hosts each second. */
+/** What a worker writes of its host at every heartbeat; small, since a producer reads those of all hosts each second. */
 export const HostBeat = z.object({
   /** Differs when the host's report does: only then is it read again. */
   report: z.string(),

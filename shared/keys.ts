@@ -49,7 +49,7 @@ export function redisKeys(prefix: string) {
     hostDrift: (id: string) => `${prefix}:host:${id}:drift`,
     /** String: its `Timings`, JSON. */
     hostTimings: (id: string) => `${prefix}:host:${id}:timings`,
-    /** Expires `hostSilentMs` after the last heartbeat. */
+    /** Expires when a host has been silent for too long. */
     hostAlive: (id: string) => `${prefix}:host:${id}:alive`,
     /** Set once, by whoever comes first: the worker with its epoch, or who moves the operation away. */
     binding: (host: string, operation: string, epoch: number) => `${prefix}:host:${host}:binding:${operation}:${epoch}`,

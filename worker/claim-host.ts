@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
-import { hostSilentMs } from '#shared/host.ts'
 
 /** Which worker a host's name belongs to: a root on a computer, in one of its boots. */
-export type Claim = { key: string; holder: string }
+export type Claim = { key: string; holder: string /** How long it holds, in milliseconds. */; holdsMs: number }
 
 const claimScript = `
   local holder = redis.call('GET', KEYS[1])
@@ -13,9 +12,9 @@ const claimScript = `
   return false`
 const pollMs = 500
 
-/** Says that this worker is there, for `hostSilentMs`. Gives another one that is, under the same name. */
-export async function renewClaim(redis: Redis, { key, holder }: Claim): Promise<string | undefined> {
-  const other = await redis.eval(claimScript, 1, key, holder, hostSilentMs)
+/** Says that this worker is there. Gives another one that is, under the same name. */
+export async function renewClaim(redis: Redis, { key, holder, holdsMs }: Claim): Promise<string | undefined> {
+  const other = await redis.eval(claimScript, 1, key, holder, holdsMs)
   return other === null ? undefined : String(other)
 }
 
@@ -26,7 +25,7 @@ export async function renewClaim(redis: Redis, { key, holder }: Claim): Promise<
  * @throws ProvostError `host_unfit` while another worker reports under the name.
  */
 export async function claimHost(redis: Redis, host: string, claim: Claim): Promise<void> {
-  const deadline = Date.now() + hostSilentMs + 2 * pollMs
+  const deadline = Date.now() + claim.holdsMs + 2 * pollMs
   for (;;) {
     const other = await renewClaim(redis, claim)
     if (other === undefined) return

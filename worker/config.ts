@@ -5,6 +5,7 @@ import { Pool } from '#shared/host.ts'
 import { AskedLimits, PlainName } from '#shared/jail.ts'
 import { readConfig, readConfigFile } from '#shared/read-config.ts'
 import { Size } from '#shared/size.ts'
+import { scaledTiming, TimeScale, type Timing } from '#shared/timing.ts'
 import { misfit, World } from './worlds/world.ts'
 
 const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
@@ -84,15 +85,27 @@ const Environment = z.object({
   PROVOST_REDIS_URL: z.string().min(1).default('redis://127.0.0.1:6379'),
   PROVOST_REDIS_PREFIX: z.string().min(1).default('{provost}'),
   PROVOST_CONFIG: z.string().min(1).default('/usr/local/etc/provost/worker.yaml'),
+  PROVOST_TIME_SCALE: TimeScale,
   PROVOST_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
-export type WorkerConfig = z.output<typeof WorkerFile> & { redisUrl: string; redisPrefix: string; logLevel: string }
+export type WorkerConfig = z.output<typeof WorkerFile> & {
+  redisUrl: string
+  redisPrefix: string
+  logLevel: string
+  timing: Timing
+}
 
 /** @throws ConfigError naming every fault of the environment or of the file. */
 export function readWorkerConfig(environment: NodeJS.ProcessEnv, file?: string): WorkerConfig {
   const env = readConfig(Environment, environment, 'The environment')
   const path = file ?? env.PROVOST_CONFIG
   const config = readConfigFile(WorkerFile, path)
-  return { ...config, redisUrl: env.PROVOST_REDIS_URL, redisPrefix: env.PROVOST_REDIS_PREFIX, logLevel: env.PROVOST_LOG_LEVEL }
+  return {
+    ...config,
+    redisUrl: env.PROVOST_REDIS_URL,
+    redisPrefix: env.PROVOST_REDIS_PREFIX,
+    logLevel: env.PROVOST_LOG_LEVEL,
+    timing: scaledTiming(env.PROVOST_TIME_SCALE),
+  }
 }

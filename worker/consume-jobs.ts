@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import { Job, type JobName } from '#shared/job.ts'
 import { type QueueKind, queueKinds, queueName } from '#shared/queues.ts'
+import type { Timing } from '#shared/timing.ts'
 import { onBehalfOf } from './host/run-command.ts'
 import type { OperationLog } from './operation-log.ts'
 import type { Outcome } from './run.ts'
@@ -20,6 +21,7 @@ export type ConsumerDeps = {
   slots: Record<Exclude<QueueKind, 'batch-build'>, number>
   /** Aborted when the worker stops: what still waits for a slot goes back into its queue. */
   stopping: AbortSignal
+  timing: Pick<Timing, 'lock' | 'stalled'>
   redis: Redis
   log: Logger
   operationLog(operation: string): OperationLog
@@ -29,7 +31,7 @@ export type ConsumerDeps = {
 export type Consumer = Awaited<ReturnType<typeof consumeJobs>>
 
 // Short, since a run is fenced by the host's lock and its journal, not by BullMQ's.
-const timing = { lockDuration: 5_000, stalledInterval: 2_000, maxStalledCount: 1_000_000, drainDelay: 5 }
+const often = { maxStalledCount: 1_000_000, drainDelay: 5 }
 /** A fill's end wakes the job; this is for when it cannot. */
 const pausedForMs = 3_600_000
 
@@ -118,6 +120,7 @@ export async function consumeJobs(deps: ConsumerDeps) {
   if (taken > 0) log.info({ jobs: taken }, 'took back the jobs of an earlier worker')
 
   const concurrency = { ...deps.slots, 'batch-build': Math.max(1, deps.slots.build - 1) }
+  const timing = { ...often, lockDuration: deps.timing.lock, stalledInterval: deps.timing.stalled }
   const workers = queueKinds.map((kind) => {
     const process = (job: BullJob, token?: string) => processJob(kind, job, token)
     const worker = new Worker(queueName(host, kind), process, { ...options, ...timing, concurrency: concurrency[kind] })

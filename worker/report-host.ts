@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { release, type } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import { type HostBeat, type HostReport, hostHeartbeatMs } from '#shared/host.ts'
+import type { HostBeat, HostReport } from '#shared/host.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import type { Report } from '#shared/report.ts'
 import { type Claim, renewClaim } from './claim-host.ts'
@@ -31,7 +31,7 @@ type Deps = {
   send(report: Report): Promise<void>
 }
 
-/** Writes what this host is and has when that changes, and that it is there every `hostHeartbeatMs`. Gives what ends that. */
+/** Writes what this host is and has when that changes, and that it is there at every heartbeat. Gives what ends that. */
 export async function reportHost(deps: Deps) {
   const { config, redis, keys, log, claim } = deps
   const startedAt = new Date().toISOString()
@@ -65,7 +65,7 @@ export async function reportHost(deps: Deps) {
     return beating
   }
   await beatNow()
-  const timer = setInterval(beatNow, hostHeartbeatMs)
+  const timer = setInterval(beatNow, config.timing.heartbeat)
   return {
     /** Something changed that others wait for. */
     changed: () => void beatNow(),

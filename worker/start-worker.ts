@@ -36,7 +36,6 @@ type Parts = { host: HostRuntime; run: RunCommand; log: Logger; retry?: RetryPol
 
 /** How long a worker that stops waits for a Redis that is away. */
 const redisAwayMs = 3_000
-const compareEveryMs = 60_000
 
 /** Makes this process the worker of its host: finds what is there, goes on with it, then takes jobs. */
 export async function startWorker(config: WorkerConfig, parts: Parts): Promise<Service> {
@@ -68,7 +67,11 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
   const stopping = new AbortController()
   const withJail = makeJailLocks()
   const { builds, starts } = config.capacity
-  const claim = { key: keys.hostAlive(config.host), holder: `${directory}, boot ${await host.bootId()}` }
+  const claim = {
+    key: keys.hostAlive(config.host),
+    holder: `${directory}, boot ${await host.bootId()}`,
+    holdsMs: config.timing.silence,
+  }
   // Needs no Redis: after a reboot clients have their jails before the fleet has its queue.
   const revived = reviveJails(settledJails(journal), { hostId: config.host, host, worlds, journal, log, withJail, send })
   await claimHost(redis, config.host, claim)
@@ -89,7 +92,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
   const records = makeCompareRecords({ hostId: config.host, redis, keys, drift, log, run: runDeps })
   // Before any job is taken: what was moved away meanwhile may be anywhere else by now.
   await records.compareAll()
-  const comparing = setInterval(records.compareAll, compareEveryMs)
+  const comparing = setInterval(records.compareAll, config.timing.compare)
   const timings = makeTimings({ write: (now) => redis.set(keys.hostTimings(config.host), JSON.stringify(now)), log })
   for (const report of journal.endedReports()) timings.note(report)
 
@@ -98,6 +101,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     prefix: keys.host(config.host),
     slots: { build: builds, start: starts, stop: Math.max(2, starts) },
     stopping: stopping.signal,
+    timing: config.timing,
     redis,
     log,
     operationLog: (operation) => makeOperationLog(redis, keys.log(config.host, operation)),
@@ -112,7 +116,17 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
       },
     }),
   })
-  const stopWatching = watchDrift({ hostId: config.host, host, journal, withJail, send, drift, revived, log })
+  const stopWatching = watchDrift({
+    hostId: config.host,
+    host,
+    journal,
+    withJail,
+    send,
+    drift,
+    revived,
+    log,
+    everyMs: config.timing.drift,
+  })
   await followCancels(subscriber, keys.cancels(config.host), consumer, log)
   reporting = await reportHost({
     config,

@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { hostHeartbeatMs } from '#shared/host.ts'
 import type { Jail } from '#shared/jail.ts'
 import { redisKeys } from '#shared/keys.ts'
 import type { Operation } from '#shared/operation.ts'
 import { connectRedis } from '#shared/redis.ts'
+import { standardTiming } from '#shared/timing.ts'
 import { findFreePort } from '../../cli/dev/free-port.ts'
 import { endProcess } from '../../cli/dev/process-record.ts'
 import { startProcess } from '../../cli/dev/start-process.ts'
@@ -38,7 +38,7 @@ export async function openFleet(directory: string, name: string, hosts: number) 
     () => {
       for (let i = 0; i < Math.ceil(hosts / beatsAtOnce); i += 1) void writeBeat(redis, keys, ids[next++ % hosts] ?? '')
     },
-    hostHeartbeatMs / beatsAtOnce / 2,
+    standardTiming.heartbeat / beatsAtOnce / 2,
   )
 
   const port = await findFreePort(process.pid + 1)

@@ -1,24 +1,23 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import { type Host, type HostState, hostSilentMs } from '#shared/host.ts'
+import type { Host, HostState } from '#shared/host.ts'
 import type { Limits } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
+import type { Timing } from '#shared/timing.ts'
 import type { PlacementHost } from './choose-host.ts'
 import { makePoolConflicts } from './pool-conflicts.ts'
 import { type HostReading, makeReadHosts } from './read-hosts.ts'
 
-type Deps = { redis: Redis; keys: RedisKeys; log: Logger; members: string[]; onChange(host: string): void }
+type Deps = { redis: Redis; keys: RedisKeys; log: Logger; members: string[]; timing: Timing; onChange(host: string): void }
 
 export type HostRegistry = Awaited<ReturnType<typeof openHostRegistry>>
 
 /** A host as it was read last; `host` is another object only when its state or its report is another. */
 type Known = { reading: HostReading; host: PlacementHost }
 
-const refreshEveryMs = 1_000
-
 /** The hosts of the fleet as their workers last reported them, read anew every second. */
-export async function openHostRegistry({ redis, keys, log, members, onChange }: Deps) {
+export async function openHostRegistry({ redis, keys, log, members, timing, onChange }: Deps) {
   const readHosts = makeReadHosts({ redis, keys, log })
   const poolConflicts = makePoolConflicts()
   const named = new Set(members)
@@ -33,10 +32,10 @@ export async function openHostRegistry({ redis, keys, log, members, onChange }: 
     const before = known
     known = new Map()
     for (const reading of readings) {
-      const [state, reason] = judge(reading, draining, named, conflicts)
+      const [state, reason] = judge(reading, draining, named, conflicts, timing)
       const last = before.get(reading.id)
       const isSame = last && last.host.state === state && last.host.reason === reason && last.reading.report === reading.report
-      const host = isSame ? Object.assign(last.host, countsOf(reading)) : toHost(reading, state, reason)
+      const host = isSame ? Object.assign(last.host, countsOf(reading, timing)) : toHost(reading, state, reason, timing)
       known.set(reading.id, { reading, host })
     }
     const hosts = [...known.values()].map(({ host }) => host)
@@ -60,7 +59,7 @@ export async function openHostRegistry({ redis, keys, log, members, onChange }: 
   }
   const tryRefresh = () => refreshInTurn().catch((error) => log.warn({ err: error.message }, 'hosts could not be read'))
   await tryRefresh()
-  const timer = setInterval(() => waiting === 0 && tryRefresh(), refreshEveryMs)
+  const timer = setInterval(() => waiting === 0 && tryRefresh(), timing.look)
 
   return {
     all: () => all,
@@ -95,27 +94,28 @@ function judge(
   draining: Set<string>,
   members: Set<string>,
   conflicts: Map<string, string>,
+  timing: Timing,
 ): [HostState, string | undefined] {
   if (members.size > 0 && !members.has(id)) return ['incompatible', "the producer's configuration does not name it"]
   if (!report.versions.plans.includes(planVersion))
     return ['incompatible', `its worker does not know plans of version ${planVersion}`]
   const conflict = conflicts.get(id)
   if (conflict) return ['incompatible', conflict]
-  if (ttlMs <= 0) return ['down', `silent for more than ${hostSilentMs / 1000} s`]
+  if (ttlMs <= 0) return ['down', `silent for more than ${timing.silence / 1000} s${draining.has(id) ? ', draining' : ''}`]
   if (!beat) return ['down', 'its worker sends no heartbeats that this producer knows; upgrade it']
   return draining.has(id) ? ['draining', undefined] : ['up', undefined]
 }
 
 const noLoad = { fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }
 
-function toHost(reading: HostReading, state: HostState, reason: string | undefined): PlacementHost {
+function toHost(reading: HostReading, state: HostState, reason: string | undefined, timing: Timing): PlacementHost {
   const { pid: _pid, startedAt: _startedAt, ...report } = reading.report
-  return { ...report, state, ...(reason ? { reason } : {}), ...countsOf(reading) }
+  return { ...report, state, ...(reason ? { reason } : {}), ...countsOf(reading, timing) }
 }
 
 /** What changes all the time. The promise is a copy, since `notePromise` counts in it. */
-function countsOf({ report, beat, ttlMs, promised, operations }: HostReading) {
-  const seen = ttlMs > 0 ? new Date(Date.now() - (hostSilentMs - ttlMs)).toISOString() : (beat?.at ?? report.startedAt)
+function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, timing: Timing) {
+  const seen = ttlMs > 0 ? new Date(Date.now() - (timing.silence - ttlMs)).toISOString() : (beat?.at ?? report.startedAt)
   return {
     promised: { ...promised },
     operations,

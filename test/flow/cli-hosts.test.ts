@@ -244,7 +244,7 @@ describe('show', () => {
     const moves = [{ at: since, from: 'host1', to: 'host2', epoch: 8, reason: 'host host1 is down' }]
     const { stdout } = await provost(['show', 'web1'], [ok(jail), ok(makeOperation({ moves }))])
     expect(stdout).toMatch(/^state {6}stopped: stopped by hand$/m)
-    expect(stdout).toMatch(/^moved from host1 to host2: host host1 is down$/m)
+    expect(stdout).toMatch(/^ *moved from host1 to host2: host host1 is down$/m)
   })
 
   test('shows a jail whose last operation is not known any more', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { expect } from 'vitest'
+import { standardTiming } from '#shared/timing.ts'
 import { startProducer } from '../../producer/start-producer.ts'
 import { readWorkerConfig } from '../../worker/config.ts'
 import { makeRuntime } from '../../worker/host/make-runtime.ts'
@@ -39,6 +40,7 @@ const test = base.extend<{ fleet: FreebsdFleet }>({
         listen: { host: '127.0.0.1', port: 0 },
         apiKey: 'a-key-for-tests-only',
         logLevel: 'silent',
+        timing: standardTiming,
       },
       log,
     )

@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import { describe, expect } from 'vitest'
 import { redisKeys } from '#shared/keys.ts'
 import { connectRedis } from '#shared/redis.ts'
+import { standardTiming } from '#shared/timing.ts'
 import { openHostRegistry } from '../../producer/placement/host-registry.ts'
 import { test as base } from '../support/redis.ts'
 import { hostReport, writeBeat, writeHost } from '../support/write-host.ts'
@@ -26,7 +27,7 @@ async function openFleet(url: string, prefix: string) {
   const news: string[] = []
   for (const id of ['host1', 'host2']) await writeHost(redis, keys, hostReport(id))
   const log = pino({ level: 'silent' })
-  const hosts = await openHostRegistry({ redis, keys, log, members: [], onChange: (id) => news.push(id) })
+  const hosts = await openHostRegistry({ redis, keys, log, members: [], timing: standardTiming, onChange: (id) => news.push(id) })
   expect(news.splice(0)).toEqual(['host1', 'host2'])
   return { redis, keys, hosts, news, states: () => hosts.all().map(({ id, state, reason }) => [id, state, reason]) }
 }

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { describe, expect } from 'vitest'
 import { redisKeys } from '#shared/keys.ts'
 import { connectRedis } from '#shared/redis.ts'
+import { standardTiming } from '#shared/timing.ts'
 import { makeOperate } from '../../producer/operate.ts'
 import { openHostRegistry } from '../../producer/placement/host-registry.ts'
 import { makeRecords } from '../../producer/records.ts'
@@ -19,7 +20,14 @@ describe('what was accepted', () => {
     // Another producer of the fleet, which dies between the two: its jobs never reach a queue.
     const connection = connectRedis(redis.url)
     const keys = redisKeys(redis.prefix)
-    const hosts = await openHostRegistry({ redis: connection, keys, log, members: [], onChange: () => undefined })
+    const hosts = await openHostRegistry({
+      redis: connection,
+      keys,
+      log,
+      members: [],
+      timing: standardTiming,
+      onChange: () => undefined,
+    })
     const dying = makeOperate({
       redis: connection,
       keys,

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { redisKeys } from '#shared/keys.ts'
 import { connectRedis } from '#shared/redis.ts'
+import { standardTiming } from '#shared/timing.ts'
 import { makeEnqueue } from '../../producer/enqueue.ts'
 import { makeOperate } from '../../producer/operate.ts'
 import { openHostRegistry } from '../../producer/placement/host-registry.ts'
@@ -12,7 +13,7 @@ export async function openBatch({ url, prefix }: { url: string; prefix: string }
   const redis = connectRedis(url)
   const keys = redisKeys(prefix)
   const log = pino({ level: 'silent' })
-  const hosts = await openHostRegistry({ redis, keys, log, members: [], onChange: () => undefined })
+  const hosts = await openHostRegistry({ redis, keys, log, members: [], timing: standardTiming, onChange: () => undefined })
   const { enqueue, close } = makeEnqueue(redis, keys)
   const operate = makeOperate({
     redis,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import type { Service } from '#shared/run-service.ts'
+import { standardTiming } from '#shared/timing.ts'
 import { startProducer } from '../../producer/start-producer.ts'
 import type { RetryPolicy } from '../../worker/backoff.ts'
 import type { WorkerConfig } from '../../worker/config.ts'
@@ -41,6 +42,7 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       listen: { host: '127.0.0.1', port: 0 },
       apiKey,
       logLevel: 'silent',
+      timing: standardTiming,
     },
     log,
   )
@@ -77,6 +79,7 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       redisUrl: redis.url,
       redisPrefix: redis.prefix,
       logLevel: 'silent',
+      timing: standardTiming,
     }
     const run = commandRunner({ commandPath, worker: config.root })
     const options = { ...(settings.retry ? { retry: settings.retry } : {}), ...(plans ? { plans } : {}) }

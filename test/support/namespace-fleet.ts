@@ -37,7 +37,9 @@ export async function startNamespaceFleet(redis: { url: string; prefix: string }
   }
 
   function signalWorker(name: string, signal: NodeJS.Signals): void {
-    process.kill(processes.pid(name) ?? 0, signal)
+    const pid = processes.pid(name)
+    if (pid === undefined) throw new Error(`no worker of ${name} runs`)
+    process.kill(pid, signal)
   }
 
   const hostIs = (name: string, state: string) =>
@@ -85,7 +87,7 @@ export async function startNamespaceFleet(redis: { url: string; prefix: string }
     hosts: () => [...hosts.values()],
     hostIs,
     startWorker,
-    killWorker: (name: string) => processes.end(name, 'SIGKILL'),
+    endWorker: processes.end,
     pauseWorker: (name: string) => signalWorker(name, 'SIGSTOP'),
     resumeWorker: (name: string) => signalWorker(name, 'SIGCONT'),
     log: processes.log,

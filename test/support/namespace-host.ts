@@ -41,6 +41,8 @@ export async function namespaceHost({ name, directory, link, uplink, redis, brid
       for (const process of left) kill(process)
       return left.length === 0
     })
+    // Before its other end goes away by itself, some time after the namespace does.
+    if (existsSync(`/sys/class/net/${link}`)) execFileSync('ip', ['link', 'delete', 'dev', link])
     const exited = once(keeper, 'exit')
     if (keeper.exitCode === null && keeper.signalCode === null && keeper.kill('SIGKILL')) await exited
     const cgroups = detectCgroups()
@@ -49,7 +51,6 @@ export async function namespaceHost({ name, directory, link, uplink, redis, brid
       for (const jail of new Set(below)) removeCgroup(cgroups, `${cgroupParent}/${jail}`)
       return removeCgroup(cgroups, cgroupParent)
     })
-    if (existsSync(`/sys/class/net/${link}`)) execFileSync('ip', ['link', 'delete', 'dev', link])
     rmSync(runDirectory, { recursive: true, force: true })
   }
 

@@ -11,8 +11,11 @@ type Start = { service: Service; env: NodeJS.ProcessEnv; entered?: string[] }
 
 /** Services as processes of their own, each under a name; what they say is in a file of that name in `directory`. */
 export function serviceProcesses(directory: string) {
-  const running = new Map<string, ChildProcess>()
+  const started: { name: string; child: ChildProcess }[] = []
   const logOf = (name: string) => join(directory, `${name}.log`)
+
+  /** The one under a name that runs; a second one may have been refused. */
+  const running = (name: string) => started.find((each) => each.name === name && isAlive(each.child))?.child
 
   return {
     /** `entered`: a command that becomes the service, somewhere else. */
@@ -22,20 +25,23 @@ export function serviceProcesses(directory: string) {
       const log = createWriteStream(logOf(name), { flags: 'a' })
       child.stdout?.pipe(log, { end: false })
       child.stderr?.pipe(log, { end: false })
-      running.set(name, child)
+      started.push({ name, child })
       return child
     },
     /** Ends a service; gives its exit code. */
     async end(name: string, signal: NodeJS.Signals): Promise<number | null> {
-      const child = running.get(name)
-      running.delete(name)
-      if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
+      const child = running(name)
+      if (!child) return started.findLast((each) => each.name === name)?.child.exitCode ?? null
       const exited = once(child, 'exit')
       child.kill(signal)
       return (await exited)[0]
     },
-    names: () => [...running.keys()],
-    pid: (name: string) => running.get(name)?.pid,
+    names: () => [...new Set(started.map(({ name }) => name))],
+    pid: (name: string) => running(name)?.pid,
     log: (name: string) => readFile(logOf(name), 'utf8'),
   }
+}
+
+function isAlive(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null
 }

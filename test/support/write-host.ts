@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis'
-import { type HostBeat, type HostReport, hostSilentMs } from '#shared/host.ts'
+import type { HostBeat, HostReport } from '#shared/host.ts'
 import { planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
+import { standardTiming } from '#shared/timing.ts'
 
 const startedAt = '2026-01-01T00:00:00.000Z'
 
@@ -34,5 +35,9 @@ export async function writeHost(redis: Redis, keys: RedisKeys, report: HostRepor
 export async function writeBeat(redis: Redis, keys: RedisKeys, id: string, change: Partial<HostBeat> = {}): Promise<void> {
   const load = { fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }
   const beat: HostBeat = { report: '1', load, drift: 0, at: new Date().toISOString(), ...change }
-  await redis.pipeline().set(keys.hostBeat(id), JSON.stringify(beat)).set(keys.hostAlive(id), 'here', 'PX', hostSilentMs).exec()
+  await redis
+    .pipeline()
+    .set(keys.hostBeat(id), JSON.stringify(beat))
+    .set(keys.hostAlive(id), 'here', 'PX', standardTiming.silence)
+    .exec()
 }

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { HostBeat, HostReport, hostHeartbeatMs, type WorldState } from '#shared/host.ts'
+import { HostBeat, HostReport, type WorldState } from '#shared/host.ts'
 import { redisKeys } from '#shared/keys.ts'
+import { standardTiming } from '#shared/timing.ts'
 import type { WorkerConfig } from '../../worker/config.ts'
 import type { HostRuntime } from '../../worker/host/host-runtime.ts'
 import { reportHost } from '../../worker/report-host.ts'
@@ -26,6 +27,7 @@ async function open() {
     capacity: { jails: 1, memory: 1, cpu: 1, fills: 1, builds: 1, starts: 1 },
     defaults: { memory: 1, cpu: 1, processes: 1 },
     labels: {},
+    timing: standardTiming,
   } as unknown as WorkerConfig
   const reporting = await reportHost({
     config,
@@ -33,7 +35,7 @@ async function open() {
     worlds: { states: () => [now.world] } as Partial<WorldStore> as WorldStore,
     redis: redis as unknown as Redis,
     keys,
-    claim: { key: keys.hostAlive('host1'), holder: 'it' },
+    claim: { key: keys.hostAlive('host1'), holder: 'it', holdsMs: 10_000 },
     log: pino({ level: 'silent' }),
     plans: [1, 2],
     load: () => ({ fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }),
@@ -59,14 +61,14 @@ test('a host writes what it is when that changes, and at each heartbeat only tha
   expect(digest).toMatch(new RegExp(`^${first.report}`))
 
   now.drift = 2
-  await vi.advanceTimersByTimeAsync(hostHeartbeatMs)
+  await vi.advanceTimersByTimeAsync(standardTiming.heartbeat)
   const again = taken()
   expect(keysOf(again)).toEqual([beatKey])
-  const later = new Date(Date.parse(first.at) + hostHeartbeatMs).toISOString()
+  const later = new Date(Date.parse(first.at) + standardTiming.heartbeat).toISOString()
   expect(JSON.parse(again[0]?.[1] ?? '')).toEqual({ ...first, drift: 2, at: later })
 
   now.world = { ...world, state: 'ready' }
-  await vi.advanceTimersByTimeAsync(hostHeartbeatMs)
+  await vi.advanceTimersByTimeAsync(standardTiming.heartbeat)
   const changed = taken()
   expect(keysOf(changed)).toEqual([reportKey, beatKey])
   expect(JSON.parse(changed[1]?.[1] ?? '').report).not.toBe(first.report)
@@ -76,9 +78,9 @@ test('a host writes what it is when that changes, and at each heartbeat only tha
 test('a host writes what it is anew with each enrolment', async () => {
   const { reporting, taken } = await open()
   taken()
-  await vi.advanceTimersByTimeAsync(9 * hostHeartbeatMs)
+  await vi.advanceTimersByTimeAsync(9 * standardTiming.heartbeat)
   expect(keysOf(taken())).toEqual(Array(9).fill(beatKey))
-  await vi.advanceTimersByTimeAsync(hostHeartbeatMs)
+  await vi.advanceTimersByTimeAsync(standardTiming.heartbeat)
   expect(keysOf(taken())).toEqual([reportKey, beatKey])
   await reporting.stop()
 })

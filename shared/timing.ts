@@ -1,0 +1,29 @@
+import { z } from 'zod'
+
+/** How long things take to be noticed, in milliseconds. Both sides must have the same. */
+export type Timing = typeof standardTiming
+
+export const standardTiming = {
+  /** Between two beats of a host, and how long after its last one it is down. */
+  heartbeat: 3_000,
+  silence: 10_000,
+  /** BullMQ's lock of a job that runs, and how often it looks for jobs without one. */
+  lock: 5_000,
+  stalled: 2_000,
+  /** Between two looks of a producer: at the hosts, at wake-ups that are missing, at operations to move. */
+  look: 1_000,
+  /** How long an operation may be without a job before it gets a new one, and how often that is looked for. */
+  lost: 10_000,
+  /** How long what another producer has taken on may be left. */
+  abandoned: 5_000,
+  /** Between two looks of a worker at its jails, and at their records. */
+  drift: 10_000,
+  compare: 60_000,
+}
+
+/** `PROVOST_TIME_SCALE`, for trials: 0.1 makes all of it ten times as fast. */
+export const TimeScale = z.coerce.number().min(0.02).max(1).default(1)
+
+export function scaledTiming(scale: number): Timing {
+  return Object.fromEntries(Object.entries(standardTiming).map(([name, ms]) => [name, ms * scale])) as Timing
+}
