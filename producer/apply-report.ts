@@ -77,7 +77,7 @@ function addJailChange(change: Change, jail: JailRecord, report: OperationReport
   change.events.push(['jail', jail.name, key])
   const { jailState } = report
   if (jailState === 'gone') {
-    change.release = jail.leases.map(([address, , , returned]) => [address, returned, jail.name])
+    change.release = jail.leases.map(([address, , cidr]) => [address, keys.returned(cidr), jail.name])
     change.commands.push(
       ['DEL', key],
       ...[keys.jails(), keys.jails('client', jail.client), keys.jails('host', jail.host), keys.jails('state', jail.state)].map(

@@ -57,7 +57,7 @@ export function makeForgetHost({ redis, keys, records, scripts, hosts }: Deps) {
       commands: [
         ['DEL', key],
         ...lists.map((list) => ['ZREM', list, name]),
-        ...leases.map(([address, , , returned]) => ['HSET', keys.heldLeases(host), address, returned]),
+        ...leases.map(([address, , cidr]) => ['HSET', keys.heldLeases(host), address, keys.returned(cidr)]),
         ...unpromise(host, limits, keys),
       ],
       events: [['jail', name, key]],

@@ -34,7 +34,7 @@ export function loginPage({ to, refusal }: { to: string; refusal?: string }): st
   <input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
   ${refusal === undefined ? '' : `<p role="alert">${escapeHtml(refusal)}</p>`}
   <button>Log in</button>
-  <p>The producer has it as PROVOST_API_KEY; <code>provost dev</code> prints it.</p>
+  <p>The producer has it as <code>PROVOST_API_KEY</code>; <code>provost dev</code> prints it.</p>
 </form>
 </body>
 </html>

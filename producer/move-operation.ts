@@ -47,7 +47,7 @@ function inputOf({ operation, jail }: Moved, next: Moved, reason: string, { keys
       [operationKey, operation.revision],
     ],
     binding: keys.binding(host, id, epoch),
-    release: jail.leases.map(([address, , , returned]) => [address, returned]),
+    release: jail.leases.map(([address, , cidr]) => [address, keys.returned(cidr)]),
     move: { at: updatedAt, from: host, reason },
     moves: operation.moves ?? [],
     commands: [

@@ -89,7 +89,7 @@ function noOrphan(host: string, jail: string): ProvostError {
 function adoption(host: PlacementHost, { jail: name, spec, epoch, wanted }: Orphan, keys: RedisKeys): Change {
   const at = new Date().toISOString()
   const key = keys.jail(name)
-  const leases = spec.addresses.map((address) => leaseOf(address, host.pools, keys))
+  const leases = spec.addresses.map((address) => leaseOf(address, host.pools))
   const { addresses: _, ...known } = spec
   const record: Omit<JailRecord, 'revision'> = {
     ...known,

@@ -51,19 +51,21 @@ export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) 
       // The connection says by itself when it is away.
       queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue'))
       queues.set(name, queue)
-      board.addQueue(new BullMQAdapter(queue, { delimiter: '.' }))
+      board.addQueue(new BullMQAdapter(queue, { delimiter: '.', externalJobUrl: logOf }))
     }
   }
 
+  /** At once, so that the host may come again while its queues still close. */
   async function removeHost(host: string): Promise<void> {
     wantedAt.delete(host)
-    for (const kind of queueKinds) {
+    const closing = queueKinds.map((kind) => {
       const name = queueName(host, kind)
       const queue = queues.get(name)
       queues.delete(name)
       board.removeQueue(name)
-      await queue?.close()
-    }
+      return queue?.close()
+    })
+    await Promise.all(closing)
   }
 
   async function hostsToShow(): Promise<string[]> {
@@ -104,7 +106,12 @@ export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) 
     },
 
     async close(): Promise<void> {
-      for (const id of [...wantedAt.keys()]) await removeHost(id)
+      await Promise.all([...wantedAt.keys()].map(removeHost))
     },
   }
+}
+
+/** What a host's steps ran and printed is with the operation, not with the job. */
+function logOf({ data }: { data?: { operation?: string } }): { displayText: string; href: string } {
+  return { displayText: 'Log of the operation', href: `/v1/operations/${data?.operation}/log` }
 }

@@ -19,8 +19,8 @@ const json = <S extends z.ZodType>(schema: S) =>
 const integer = z.coerce.number().int()
 const nullable = <S extends z.ZodType>(schema: S) => z.union([z.literal('').transform(() => null), schema])
 
-/** Address, prefix length, the pool's CIDR, and the list it goes back to. */
-export const Lease = z.tuple([z.string(), z.int(), z.string(), z.string()])
+/** Address, prefix length, and the CIDR of the pool that it goes back to. */
+export const Lease = z.tuple([z.string(), z.int(), z.string()])
 export type Lease = z.infer<typeof Lease>
 
 const JailFields = z.object({

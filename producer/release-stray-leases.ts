@@ -47,9 +47,9 @@ export async function releaseStrayLeases({ redis, keys, scripts, hosts, log }: D
     await redis.zadd(keys.strayLeases, 'NX', nowMs, address)
     const sinceMs = Number(await redis.zscore(keys.strayLeases, address))
     if (nowMs - sinceMs < quarantineMs) continue
-    const [, , , list] = leaseOf(address, pools, keys)
+    const [, , cidr] = leaseOf(address, pools)
     const commands = [['ZREM', keys.strayLeases, address]]
-    await scripts.commit({ unchanged: [], release: [[address, list, holder]], commands, events: [] })
+    await scripts.commit({ unchanged: [], release: [[address, keys.returned(cidr), holder]], commands, events: [] })
     log.warn({ address, holder }, 'gave back a lease without a jail')
   }
 

@@ -75,7 +75,7 @@ async function replaceLostJobs(deps: Deps): Promise<void> {
     let from = '-'
     for (;;) {
       const ids = await redis.zrangebylex(keys.operations('status', status), from, '+', 'LIMIT', 0, pageSize)
-      for (const operation of await records.operations(ids))
+      for (const operation of await withoutJob(await records.operations(ids), deps))
         await replaceLostJob(operation, deps).catch((error) => log.warn({ err: error, operation: operation.id }, 'sweep'))
       if (ids.length < pageSize) break
       from = `(${ids.at(-1)}`
@@ -83,18 +83,28 @@ async function replaceLostJobs(deps: Deps): Promise<void> {
   }
 }
 
-async function replaceLostJob(
-  operation: OperationRecord,
-  { redis, keys, records, scripts, log, timing, enqueue }: Deps,
-): Promise<void> {
-  if (hasEnded(operation.status) || (await redis.zscore(keys.wakeups, operation.id)) !== null) return
-  const name = lastJobOf(operation.kind)
-  // By its key: a Queue for each would leave its listeners on the connection.
-  const queue = `${keys.host(operation.host)}:${queueName(operation.host, queueOf(name, operation.batch !== undefined))}`
-  const job = `${queue}:${jobId(operation.id, operation.wakeup, name)}`
-  const [addedAt, finishedAt] = await redis.hmget(job, 'timestamp', 'finishedOn')
-  // One that has just finished: its last report may still be on its way.
-  if (addedAt && (!finishedAt || Date.now() - Number(finishedAt) < timing.lost)) return
+/** Those whose job is gone or ended a while ago, and whose wake-up is not on its way. */
+async function withoutJob(operations: OperationRecord[], { redis, keys, timing }: Deps): Promise<OperationRecord[]> {
+  const pipeline = redis.pipeline()
+  for (const { id, kind, host, batch, wakeup } of operations) {
+    const name = lastJobOf(kind)
+    // By its key: a Queue for each would leave its listeners on the connection.
+    const queue = `${keys.host(host)}:${queueName(host, queueOf(name, batch !== undefined))}`
+    pipeline.zscore(keys.wakeups, id).hmget(`${queue}:${jobId(id, wakeup, name)}`, 'timestamp', 'finishedOn')
+  }
+  const answers = ((await pipeline.exec()) ?? []).map(([error, answer]) => {
+    if (error) throw error
+    return answer
+  })
+  return operations.filter(({ status }, i) => {
+    const [wakesAt, [addedAt, finishedAt]] = [answers[2 * i], answers[2 * i + 1] as (string | null)[]]
+    if (hasEnded(status) || wakesAt !== null) return false
+    // The last report of one that has just finished may still be on its way.
+    return !addedAt || (finishedAt && Date.now() - Number(finishedAt) >= timing.lost)
+  })
+}
+
+async function replaceLostJob(operation: OperationRecord, { keys, records, scripts, log, enqueue }: Deps): Promise<void> {
   const jail = await records.jailOf(operation)
   if (!hasSubject({ operation, jail })) return
   const key = keys.operation(operation.id)

@@ -32,6 +32,7 @@ export type Consumer = Awaited<ReturnType<typeof consumeJobs>>
 
 // Short, since a run is fenced by the host's lock and its journal, not by BullMQ's.
 const often = { maxStalledCount: 1_000_000, drainDelay: 5 }
+const keptEvents = 100
 /** A fill's end wakes the job; this is for when it cannot. */
 const pausedForMs = 3_600_000
 
@@ -41,7 +42,9 @@ export async function consumeJobs(deps: ConsumerDeps) {
   const running = new Map<string, { name: JobName; controller: AbortController; waits: boolean }>()
   const buildSlots = makeSlots(deps.slots.build)
   const options = { connection: redis, prefix }
-  const queues = queueKinds.map((kind) => new Queue(queueName(host, kind), options))
+  // Nobody follows BullMQ's own events; by default each queue keeps 10,000 of them.
+  const streams = { events: { maxLen: keptEvents } }
+  const queues = queueKinds.map((kind) => new Queue(queueName(host, kind), { ...options, streams }))
   // The connection says by itself when it is away.
   for (const queue of queues) queue.on('error', (error) => log.debug({ err: error, queue: queue.name }, 'queue'))
 

@@ -15,6 +15,8 @@ export function startRedis(port: number, directory: string, logFile: string): St
     appendonly: 'yes',
     appendfsync: 'always',
     'maxmemory-policy': 'noeviction',
+    // Keeps records, whose fields are longer than 64 bytes, in half the memory.
+    'hash-max-listpack-value': '2048',
     save: '',
     daemonize: 'no',
   }

@@ -34,7 +34,7 @@ const jail: JailRecord = {
   world: 'tiny',
   worldDigest: 'd',
   host: 'host1',
-  leases: [['10.0.0.2', 24, '10.0.0.0/24', 'p:pool:10.0.0.0/24:returned']],
+  leases: [['10.0.0.2', 24, '10.0.0.0/24']],
   limits: { memory: 64, cpu: 0.1, processes: 10 },
   labels: {},
   state: 'starting',
