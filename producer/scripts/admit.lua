@@ -20,7 +20,7 @@ Input:  KEYS   eventSequence, events, epoch, leases, wakeups
               {cidr, pool, returned, digest, prefix, first, size, excluded: [[from, to], …], base | heads}  any free one
 Output: {'replayed', operation} | {'reused'} | {'taken', operation} | {'changed'} | {'bound'}
         | {'refused', JSON [[host, code, detail], …]}
-        | {'admitted', host, JSON leases [[address, prefix, cidr, returned], …], epoch, jail revision, operation revision}
+        | {'admitted', host, JSON leases [[address, prefix, cidr], …], epoch, jail revision, operation revision}
         | {'tried', JSON [[host, code or '', detail or '', addresses], …]}: of a dry run, which changes nothing
 Events: jail and operation, in `events`.
 ]]
@@ -135,7 +135,7 @@ local function findAll(candidate)
       return nil, 'no_free_address', 'has no free address in pool ' .. from.cidr
     end
     taken[address] = true
-    table.insert(leases, { address, from.prefix, from.cidr, from.returned })
+    table.insert(leases, { address, from.prefix, from.cidr })
   end
   return leases, effects, taken
 end
