@@ -71,7 +71,9 @@ export async function placeJail(ask: CreateJail, input: PlaceInput, deps: PlaceD
   const { candidates, refusals, failure } = choose(ask, deps)
   const refused: Refusal[] = []
   for (const group of inGroups(candidates)) {
-    const [answer, ...rest] = await deps.scripts.admit({ ...input, candidates: group.map((each) => toInput(each, deps.keys)) })
+    const [answer, ...rest] = await counted(group[0]?.host, () =>
+      deps.scripts.admit({ ...input, candidates: group.map((each) => toInput(each, deps.keys)) }),
+    )
     switch (answer) {
       case 'admitted':
         return { type: 'placed', placed: placedOf(rest, group) }
@@ -89,6 +91,16 @@ export async function placeJail(ask: CreateJail, input: PlaceInput, deps: PlaceD
     refused.push(...answers.map(([host, code, detail]) => ({ host, code, detail })))
   }
   throw refusalError([...refusals(), ...refused])
+}
+
+/** Counts an operation on a host while it is asked: jails that are asked for at the same moment are to be spread. */
+async function counted<T>(host: PlacementHost | undefined, ask: () => Promise<T>): Promise<T> {
+  if (host) host.operations += 1
+  try {
+    return await ask()
+  } finally {
+    if (host) host.operations -= 1
+  }
 }
 
 /** What each host would answer, the preferred one first. Changes nothing. @throws ProvostError `unknown_host`. */

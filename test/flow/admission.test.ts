@@ -201,8 +201,8 @@ describe('a refused request', () => {
 describe('what was promised', () => {
   withRedis('counts at once: jails asked for together are spread', async ({ redis }) => {
     const fleet = await startFleet(redis, { hosts: ['host1', 'host2'] })
-    const hosts: string[] = []
-    for (let i = 0; i < 6; i += 1) hosts.push((await fleet.ask(`web${i}`)).body.jail.host)
+    const asked = await Promise.all(Array.from({ length: 6 }, (_, i) => fleet.ask(`web${i}`)))
+    const hosts: string[] = asked.map(({ body }) => body.jail.host)
     expect(hosts.filter((host) => host === 'host1')).toHaveLength(3)
     await fleet.stop()
   })

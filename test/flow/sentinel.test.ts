@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Answer } from '../support/client.ts'
 import { startFleet } from '../support/fleet.ts'
 import { type Sentinel, startSentinel, whyNoSentinel } from '../support/sentinel.ts'
@@ -18,6 +18,7 @@ describe.skipIf(whyNoSentinel())('with Sentinel', () => {
   test('a request that no replica has is refused, and found by its key once one has it', async () => {
     const fleet = await startFleet({ url: sentinel.url, prefix: '{unsafe}' })
     const replicas = await sentinel.replicas()
+    onTestFinished(() => replicas.forEach(({ process }) => void process.kill('SIGCONT')))
     for (const { process } of replicas) process.kill('SIGSTOP')
     const key = { 'idempotency-key': 'order-1' }
     const refused = await fleet.ask('web1', {}, key)

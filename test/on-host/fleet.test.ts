@@ -8,7 +8,7 @@ import { until } from '../support/until.ts'
 
 const busybox = { world: 'busybox' }
 const runc = ['runc', '/usr/sbin/runc', '*" run "*'] as const
-const overlay = ['mount', '/bin/mount', '*" overlay "*'] as const
+const overlay = ['mount', '/bin/mount', '*" overlay "*/jails/*'] as const
 /** Of a host: as many can be bound to it at once. */
 const startSlots = 2
 const nothing: HostSnapshot = { mounts: [], links: [], namespaces: [], cgroups: [], directories: [], processes: [] }
@@ -46,6 +46,7 @@ describe.skipIf(whyNoLinuxJails())('in a fleet', () => {
     const [building, starting] = [await fleet.holdUp('host1', ...overlay), await fleet.holdUp('host1', ...runc)]
     // A worker looks for each program once, and this one has mounted something.
     await fleet.endWorker('host1', 'SIGTERM')
+    await fleet.hostIs('host1', 'down')
     fleet.startWorker('host1')
     await fleet.hostIs('host1', 'up')
     const names = await askFor(fleet, 9)

@@ -8,11 +8,12 @@ type Pair = [fromClient: Socket, toServer: Socket]
 /**
  * A way to a TCP server that can be interrupted as networks are. `pass` forwards; `silence` accepts and keeps all
  * connections but forwards nothing, so that neither side learns of it: what was sent meanwhile arrives when it passes
- * again; `drop` ends all connections and takes no new ones.
+ * again; `loseAnswers` forwards to the server, but keeps what it answers: a `drop` after it loses that; `drop` ends all
+ * connections and takes no new ones.
  */
 export async function startTcpProxy(host: string, target: { host: string; port: number }) {
   const pairs = new Set<Pair>()
-  let mode: 'pass' | 'silent' | 'dropped' = 'pass'
+  let mode: 'pass' | 'silent' | 'deaf' | 'dropped' = 'pass'
 
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
     if (mode === 'dropped') return void client.resetAndDestroy()
@@ -29,8 +30,8 @@ export async function startTcpProxy(host: string, target: { host: string; port: 
         for (const each of pair) each.destroy()
       })
     }
-    if (mode === 'pass') client.resume()
-    else upstream.pause()
+    if (mode !== 'silent') client.resume()
+    if (mode !== 'pass') upstream.pause()
   }).listen(0, host)
   await once(server, 'listening')
 
@@ -39,7 +40,8 @@ export async function startTcpProxy(host: string, target: { host: string; port: 
       if (!to.write(chunk)) from.pause()
     })
     to.on('drain', () => {
-      if (mode === 'pass') from.resume()
+      const isClient = [...pairs].some(([client]) => client === from)
+      if (mode === 'pass' || (mode === 'deaf' && isClient)) from.resume()
     })
     from.on('end', () => to.end())
   }
@@ -55,6 +57,10 @@ export async function startTcpProxy(host: string, target: { host: string; port: 
     silence(): void {
       mode = 'silent'
       for (const socket of sockets()) socket.pause()
+    },
+    loseAnswers(): void {
+      mode = 'deaf'
+      for (const [, server] of pairs) server.pause()
     },
     drop(): void {
       mode = 'dropped'
