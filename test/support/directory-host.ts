@@ -5,7 +5,7 @@ import type { HostRuntime } from '../../worker/host/host-runtime.ts'
 
 type WorldHost = Pick<
   HostRuntime,
-  'platform' | 'endProcessesOf' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'removeWorld' | 'worldTree'
+  'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'removeWorld' | 'worldTree'
 >
 
 /**
@@ -22,7 +22,6 @@ export async function directoryHost(parent = '/var/tmp') {
   const place = ({ name, digest }: WorldId) => join(worlds, `${name}-${digest.slice(0, 16)}`)
   const host: WorldHost = {
     platform: 'linux/x64',
-    endProcessesOf: async () => undefined,
     async stageWorld(world) {
       await host.discardStage(world)
       await mkdir(join(stage(world), 'tree'), { recursive: true })
