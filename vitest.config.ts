@@ -1,8 +1,11 @@
 import { defineConfig } from 'vitest/config'
+import { whyNoBrowser } from './test/support/browser.ts'
 import { whyNoHostTests } from './test/support/host-fitness.ts'
 
 const unfit = whyNoHostTests()
 if (unfit) console.error(`\nNOT RUN HERE: what makes real jails (contract, on-host, chaos) ${unfit}\n`)
+const blind = whyNoBrowser()
+if (blind) console.error(`\nNOT RUN HERE: what looks at the pages (browser) ${blind}\n`)
 
 const seconds = 1_000
 const rings = ['contract', 'flow', 'on-host', 'chaos', 'browser']
@@ -39,6 +42,7 @@ export default defineConfig({
       ring('flow', 2, 30 * seconds, { include: inDirectory('flow'), redis: true, parallel: true }),
       ring('on-host', 3, 180 * seconds, { include: inDirectory('on-host'), redis: true }),
       ring('chaos', 4, 300 * seconds, { include: inDirectory('chaos'), redis: true }),
+      ring('browser', 5, 120 * seconds, { include: inDirectory('browser'), redis: true }),
     ],
   },
 })

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { Jail } from '#shared/jail.ts'
 import type { CommandContext } from './command-context.ts'
 import { dryRun } from './dry-run.ts'
+import { parseNumber } from './parse-number.ts'
 import { requestOperation, type WaitOptions } from './request-operation.ts'
 
 type CreateOptions = WaitOptions & {
@@ -78,10 +79,4 @@ function collectLabels(text: string, before: Record<string, string> = {}): Recor
   const at = text.indexOf('=')
   if (at < 1) throw new InvalidArgumentError('It must be KEY=VALUE.')
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
-}
-
-function parseNumber(text: string): number {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number.')
-  return value
 }

@@ -4,6 +4,7 @@ import type { CommandContext } from './command-context.ts'
 import { adoptCommand } from './hosts/adopt.ts'
 import { cleanCommand } from './hosts/clean.ts'
 import { forgetCommand } from './hosts/forget.ts'
+import { leftoversCommand } from './hosts/leftovers.ts'
 import { showHostCommand } from './hosts/show.ts'
 import { listAll } from './http/list-all.ts'
 import { formatAge, formatBytes } from './print/amounts.ts'
@@ -24,7 +25,8 @@ export function hostsCommand(context: CommandContext): Command {
         ),
       )
     })
-  for (const verb of [showHostCommand, adoptCommand, cleanCommand, forgetCommand]) command.addCommand(verb(context))
+  for (const verb of [showHostCommand, adoptCommand, cleanCommand, leftoversCommand, forgetCommand])
+    command.addCommand(verb(context))
   return command
 }
 

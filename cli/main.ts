@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '#shared/read-config.ts'
+import { batchCommand } from './batch.ts'
 import { cancelCommand } from './cancel.ts'
 import { type CommandContext, Unsuccessful } from './command-context.ts'
 import { readClientConfig } from './config.ts'
@@ -13,6 +14,7 @@ import { Refusal, Unreachable } from './http/refusal.ts'
 import { listCommand } from './list.ts'
 import { logCommand } from './log.ts'
 import { refusalLines } from './print/refusal-lines.ts'
+import { recoverCommand } from './recover.ts'
 import { restartCommand } from './restart.ts'
 import { retryCommand } from './retry.ts'
 import { showCommand } from './show.ts'
@@ -34,11 +36,13 @@ const commands = [
   retryCommand,
   cancelCommand,
   logCommand,
+  batchCommand,
   hostsCommand,
   worldsCommand,
   fillCommand,
   drainCommand,
   undrainCommand,
+  recoverCommand,
 ]
 
 const services = `

@@ -4,6 +4,7 @@ import { type Request, WithOperation } from './http/client.ts'
 import { followOperation } from './http/follow-operation.ts'
 import { acceptedLine, failureLines } from './print/operation-lines.ts'
 import { showProgress } from './print/show-progress.ts'
+import { sayOnInterrupt } from './say-on-interrupt.ts'
 
 export type WaitOptions = { wait?: true; json?: true }
 
@@ -36,14 +37,7 @@ export async function requestOperation(
 
 /** Shows an operation until it has ended; an interrupt says that the operation itself goes on. */
 export async function watchOperation(client: ReturnType<CommandContext['client']>, id: string): Promise<Operation> {
-  const onInterrupt = () => {
-    process.stderr.write(`\nThe operation goes on. To see it again: provost watch ${id}\n`)
-    process.exit(130)
-  }
-  process.once('SIGINT', onInterrupt)
-  try {
-    return await showProgress(followOperation(client, id))
-  } finally {
-    process.off('SIGINT', onInterrupt)
-  }
+  return await sayOnInterrupt(`The operation goes on. To see it again: provost watch ${id}`, () =>
+    showProgress(followOperation(client, id)),
+  )
 }

@@ -1,10 +1,11 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
-import type { CancelNotice } from '#shared/job.ts'
+import type { HostNotice } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import { type Enqueued, firstJobOf, toJob } from './enqueue.ts'
-import type { JailRecord, OperationRecord, Records } from './records.ts'
+import { keptRequest } from './idempotency.ts'
+import { type JailRecord, type OperationRecord, type Records, toFields } from './records.ts'
 import type { Change, Idempotency, Scripts } from './scripts.ts'
 
 export type AcceptDeps = {
@@ -41,6 +42,7 @@ export function makeAccept({ redis, keys, scripts, records, log, enqueue }: Acce
         throw error
       })
       if ('replayed' in decision) return decision
+      if (idempotency) noteRequest(decision, idempotency)
       const { jail, operation } = decision.accepted
       const committed = await scripts.commit({
         ...decision.change,
@@ -62,6 +64,12 @@ export function makeAccept({ redis, keys, scripts, records, log, enqueue }: Acce
       }
     }
     throw new ProvostError('queue_unavailable', 'The records changed faster than they could be read.', { retryAfter: 1 })
+  }
+
+  /** Its host's journal keeps it with the operation, for a Redis that lost everything. */
+  function noteRequest({ accepted: { operation }, change }: Decision, idempotency: Idempotency): void {
+    operation.requests = [...(operation.requests ?? []), keptRequest(idempotency, keys)]
+    change.commands.push(['HSET', keys.operation(operation.id), ...toFields({ requests: operation.requests })])
   }
 
   /** Once the records are written the request is accepted: a queue that cannot be reached is the sweeper's to fill. */
@@ -90,8 +98,8 @@ export function makeAccept({ redis, keys, scripts, records, log, enqueue }: Acce
 
   async function notifyOfCancel(enqueued: Enqueued): Promise<void> {
     const { host, kind } = enqueued.operation
-    const notice: CancelNotice = { job: toJob(enqueued), name: firstJobOf(kind) }
-    await redis.publish(keys.cancels(host), JSON.stringify(notice)).catch((error) => log.warn({ err: error }, 'cancel'))
+    const notice: HostNotice = { type: 'cancel', job: toJob(enqueued), name: firstJobOf(kind) }
+    await redis.publish(keys.notices(host), JSON.stringify(notice)).catch((error) => log.warn({ err: error }, 'cancel'))
   }
 
   return { accept, wake, replay, operationOf, knownAnswer }

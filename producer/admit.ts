@@ -1,12 +1,16 @@
+import type { Redis } from 'ioredis'
 import { v7 as uuid } from 'uuid'
 import { ProvostError } from '#shared/errors.ts'
 import { type CreateJail, defaultHostname, type Jail } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
+import { claimerOf } from './batches/claim-names.ts'
+import { keptRequest } from './idempotency.ts'
 import { type PlaceDeps, type PlaceInput, placeJail, type Trial, tryPlaces } from './place-jail.ts'
 import { refusalError } from './placement/choose-host.ts'
 import { type JailRecord, type OperationRecord, type Records, toFields } from './records.ts'
 import type { Idempotency } from './scripts.ts'
+import { changeStatus } from './status-lists.ts'
 
 export type Accepted = { jail: JailRecord; operation: OperationRecord }
 export type AdmitAnswer = { type: 'admitted'; accepted: Accepted } | { type: 'replayed'; operation: string }
@@ -26,7 +30,10 @@ export async function admitJail(
   more: More = {},
 ): Promise<AdmitAnswer> {
   const { jail, operation } = newRecords(ask, more)
-  const answer = await placeJail(ask, { ...inputOf(jail, operation, deps.keys, more.again), idempotency }, deps)
+  if (idempotency) operation.requests = [...(more.again?.requests ?? []), keptRequest(idempotency, deps.keys)]
+  const input = inputOf(jail, operation, deps.keys, more.again)
+  if (deps.fleet) input.unchanged.push([deps.keys.fleet, deps.fleet()])
+  const answer = await placeJail(ask, { ...input, idempotency }, deps)
   switch (answer.type) {
     case 'placed': {
       const { host, leases, limits, worldDigest, epoch, revisions } = answer.placed
@@ -45,7 +52,11 @@ export async function admitJail(
       throw new ProvostError('idempotency_key_reused', 'This Idempotency-Key stands for another request.')
     case 'taken':
       throw nameTaken(ask.name, answer.operation)
+    case 'claimed':
+      throw nameClaimed(ask.name, answer.batch)
     default:
+      if (answer.type === 'changed' && !more.again)
+        throw new ProvostError('queue_unavailable', 'Redis has just lost its records.', { retryAfter: 2 })
       throw new ProvostError('not_retryable', 'The operation has just been changed by somebody else.')
   }
 }
@@ -61,15 +72,16 @@ export type DryRun = {
 }
 
 /** Says what would become of a request for a jail, and why, for each host. @throws ProvostError `unknown_host`. */
-export async function tryAdmission(ask: CreateJail, deps: PlaceDeps & { records: Records }): Promise<DryRun> {
+export async function tryAdmission(ask: CreateJail, deps: PlaceDeps & { records: Records; redis: Redis }): Promise<DryRun> {
   const { jail, operation } = newRecords(ask)
   const trials = await tryPlaces(ask, { ...inputOf(jail, operation, deps.keys), newName: false }, deps)
   const hosts = trials.map(({ addresses: _a, limits: _l, ...shown }) => shown)
   const first = trials.find(({ fits }) => fits)
   const known = await deps.records.jail(ask.name)
   const nowhere = { fits: false, host: null, addresses: [], limits: null, hosts }
-  if (known) {
-    const { code, message } = nameTaken(ask.name, known.lastOperation)
+  const claimer = await claimerOf(ask.name, deps)
+  if (known || claimer !== undefined) {
+    const { code, message } = known ? nameTaken(ask.name, known.lastOperation) : nameClaimed(ask.name, claimer ?? '')
     return { ...nowhere, reason: { code, detail: message } }
   }
   if (first) return { fits: true, host: first.host, addresses: first.addresses, limits: first.limits, hosts }
@@ -81,6 +93,12 @@ export async function tryAdmission(ask: CreateJail, deps: PlaceDeps & { records:
 
 function nameTaken(name: string, lastOperation: string): ProvostError {
   return new ProvostError('name_taken', `A jail called ${name} exists; its last operation is ${lastOperation}.`)
+}
+
+function nameClaimed(name: string, batch: string): ProvostError {
+  return new ProvostError('name_taken', `Batch ${batch} has claimed the name ${name}.`, {
+    hint: 'Choose another name, or cancel the batch.',
+  })
 }
 
 type Unplaced<R> = Omit<R, 'host' | 'leases' | 'limits' | 'worldDigest' | 'epoch' | 'revision'>
@@ -139,14 +157,10 @@ function inputOf(
     name: jail.name,
     now: Date.parse(jail.createdAt),
     newName: true,
+    claim: { claims: keys.claims, batches: keys.batch(''), ...(batch === undefined ? {} : { batch }) },
     unchanged: again ? [[key, again.revision]] : [],
     release: [],
-    commands: again
-      ? [
-          ['DEL', key],
-          ['ZREM', keys.operations('status', again.status), id],
-        ]
-      : [],
+    commands: again ? [['DEL', key], ...changeStatus(again, 'queued', keys)] : [],
     jail: {
       kind: 'jail',
       key: keys.jail(jail.name),

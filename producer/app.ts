@@ -12,8 +12,10 @@ import {
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { RedisKeys } from '#shared/keys.ts'
-import { type Caller, makeAccess } from './access.ts'
+import { type Caller, isRead, makeAccess } from './access.ts'
 import type { AwaitReplica } from './await-replica.ts'
+import type { AcceptBatch } from './batches/accept-batch.ts'
+import type { ChangeBatch } from './batches/change-batch.ts'
 import type { EventFeed } from './event-feed.ts'
 import type { Explain } from './explain-wait.ts'
 import type { Forgotten } from './forget-host.ts'
@@ -24,6 +26,9 @@ import type { Orphans } from './orphans.ts'
 import type { HostRegistry } from './placement/host-registry.ts'
 import { NoBody, NoQuery, readBodies } from './read-body.ts'
 import type { Records } from './records.ts'
+import type { Recovery } from './recovery.ts'
+import { batchRoutes } from './routes/batches.ts'
+import { createBatchRoute } from './routes/create-batch.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { hostRoutes } from './routes/hosts.ts'
@@ -32,6 +37,7 @@ import { loginRoutes } from './routes/login.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { queueRoutes } from './routes/queues.ts'
+import { recoverRoutes } from './routes/recover.ts'
 import { makeSessions, sessionCookie } from './session.ts'
 
 export type AppDeps = {
@@ -39,11 +45,14 @@ export type AppDeps = {
   keys: RedisKeys
   records: Records
   operate: Operate
+  batches: AcceptBatch
+  changeBatch: ChangeBatch
   orphans: Orphans
   forgetHost(host: string, poweredOff: boolean): Promise<Forgotten>
   explain: Explain
   metrics: Metrics
   hosts: HostRegistry
+  recovery: Recovery
   feed: EventFeed
   apiKey: string
   log: Logger
@@ -63,6 +72,8 @@ declare module 'fastify' {
 
 const bodyLimitBytes = 1024 * 1024
 const heartbeatMs = 15_000
+/** What may be asked for while records are being rebuilt. */
+const inRecovery = new Set(['/v1/recover', '/v1/hosts/:id/forget', '/v1/hosts/:id/drain', '/v1/hosts/:id/undrain'])
 
 /** The HTTP service, with everything it needs given; opens nothing itself. */
 export async function buildApp(deps: AppDeps): Promise<App> {
@@ -111,6 +122,13 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     guarded.addHook('onRequest', async (request) => {
       request.caller = access.callerOf(request)
     })
+    guarded.addHook('preValidation', async ({ method, routeOptions }) => {
+      const { url = '' } = routeOptions
+      if (isRead(method) || inRecovery.has(url)) return
+      deps.recovery.assertRebuilt()
+      // An admission is refused by its script.
+      if (url !== '/v1/jails') await deps.recovery.assertNotLost()
+    })
     if (deps.awaitReplica) guarded.addHook('preSerialization', deps.awaitReplica)
     guarded.addHook('onRoute', (route) => {
       const hasBody = route.method === 'POST' || route.method === 'DELETE'
@@ -118,8 +136,11 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     })
     await guarded.register(jailRoutes(deps))
     await guarded.register(operationRoutes(deps))
+    await guarded.register(createBatchRoute(deps))
     await guarded.register(eventRoutes(deps))
     await guarded.register(hostRoutes(deps))
+    await guarded.register(batchRoutes(deps))
+    await guarded.register(recoverRoutes(deps))
     await guarded.register(metricsRoutes(deps))
   })
   return app

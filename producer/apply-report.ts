@@ -5,6 +5,7 @@ import type { FillReport, JailReport, OperationReport } from '#shared/report.ts'
 import { unpromise } from './place-jail.ts'
 import { endedExpireSeconds, type JailRecord, type OperationRecord, toFields } from './records.ts'
 import type { Change } from './scripts.ts'
+import { changeStatus } from './status-lists.ts'
 
 /**
  * What a report of an operation changes. Pure. Undefined when it changes nothing: it is of an older epoch or attempt, was
@@ -41,18 +42,18 @@ export function applyOperationReport(
     ],
     ...(report.waiting ? [] : [['HDEL', key, 'waiting']]),
   )
-  if (report.status !== operation.status)
-    change.commands.push(
-      ['ZREM', keys.operations('status', operation.status), operation.id],
-      ['ZADD', keys.operations('status', report.status), '0', operation.id],
-    )
+  change.commands.push(...changeStatus(operation, report.status, keys))
   if (ended)
     change.commands.push(
       ['EXPIRE', key, String(endedExpireSeconds)],
       ['ZREM', keys.wakeups, operation.id],
       ['ZREM', keys.operations('host', operation.host), operation.id],
+      // Only now: it could be moved until here.
+      ['DEL', keys.binding(operation.host, operation.id, operation.epoch)],
     )
   // A later operation of the jail speaks for it now.
+  if (operation.orphan && ended && report.status !== 'succeeded')
+    change.commands.push(['DEL', keys.cleaning(operation.orphan.provision)])
   if (operation.orphan && report.status === 'succeeded')
     change.unhold = {
       held: keys.heldLeases(operation.host),
@@ -93,7 +94,13 @@ function addJailChange(change: Change, jail: JailRecord, report: OperationReport
   change.commands.push([
     'HSET',
     key,
-    ...toFields({ state, reason, jid: runs ? report.jid : null, isolation: report.isolation, updatedAt: report.at }),
+    ...toFields({
+      state,
+      reason,
+      jid: jailState === 'unchanged' ? jail.jid : runs ? report.jid : null,
+      isolation: report.isolation,
+      updatedAt: report.at,
+    }),
   ])
   if (jail.reason !== undefined && reason === undefined) change.commands.push(['HDEL', key, 'reason'])
   if (state !== jail.state)

@@ -7,6 +7,7 @@ import type { Decision } from './accept.ts'
 import { newOperation, writeOperation } from './new-operation.ts'
 import { endedExpireSeconds, type JailRecord, type OperationRecord, toFields } from './records.ts'
 import type { Change } from './scripts.ts'
+import { changeStatus } from './status-lists.ts'
 
 /** An operation that a caller may ask of a jail that exists. */
 export type Verb = Exclude<JailOperationKind, 'provision'>
@@ -83,6 +84,7 @@ export function decideRetry(operation: OperationRecord, jail: JailRecord | null,
     plan: planVersion,
     sequence: 0,
     wakeup: operation.wakeup + 1,
+    failedJobs: 0,
   }
   const key = keys.operation(operation.id)
   const change: Change = {
@@ -90,7 +92,7 @@ export function decideRetry(operation: OperationRecord, jail: JailRecord | null,
     commands: [
       ['HDEL', key, 'error', 'waiting', 'cancelRequested'],
       ['PERSIST', key],
-      ['ZREM', keys.operations('status', operation.status), operation.id],
+      ...changeStatus(operation, 'queued', keys),
       ...writeOperation(next, now, keys),
     ],
     events: [['operation', operation.id, key]],

@@ -20,10 +20,16 @@ export function makeDropExpired({ redis, keys, records, scripts }: Deps): () => 
     for (const operation of found.filter(isOld)) await drop(operation)
 
     const known = new Set(found.map(({ id }) => id))
-    const gone = ids.filter((id) => !known.has(id))
+    const gone = await missing(ids.filter((id) => !known.has(id)))
     if (gone.length === 0) return
     await redis.zrem(keys.operations(), ...gone)
     for (const status of statuses) await redis.zrem(keys.operations('status', status), ...gone)
+  }
+
+  /** Those without a record: one that this producer cannot read is another's to know. */
+  async function missing(ids: string[]): Promise<string[]> {
+    const exist = await Promise.all(ids.map((id) => redis.exists(keys.operation(id))))
+    return ids.filter((_, i) => exist[i] === 0)
   }
 
   async function drop({ id, jail, batch, status, revision }: OperationRecord): Promise<void> {

@@ -34,12 +34,13 @@ export function hasSubject({ operation, jail }: Enqueued): boolean {
 
 /** The jobs of an operation as its host's queues carry them. */
 export function toJob({ jail, operation }: Enqueued): Job {
-  const { id, kind, plan, host, epoch, attempt, world, worldDigest, orphan } = operation
+  const { id, kind, plan, host, epoch, attempt, world, worldDigest, orphan, createdAt, batch, requests } = operation
   const envelope = { version: 1, operation: id, plan, host, epoch, attempt, issuedAt: new Date().toISOString() } as const
   if (kind === 'fill') return { ...envelope, kind, world: { name: world ?? '', digest: worldDigest ?? '' } }
   const spec = orphan ?? (jail && toSpec(jail))
   if (!spec) throw new Error(`Operation ${id} is about jail ${operation.jail}, which has no record.`)
-  return { ...envelope, kind, jail: spec }
+  const origin = { createdAt, ...(batch === undefined ? {} : { batch }), ...(requests ? { requests } : {}) }
+  return { ...envelope, kind, jail: spec, origin }
 }
 
 export function makeEnqueue(redis: Redis, keys: RedisKeys) {

@@ -6,6 +6,7 @@ import { unpromise } from './place-jail.ts'
 import type { PlacementHost } from './placement/choose-host.ts'
 import { endedExpireSeconds, type JailRecord, type OperationRecord, type Records, toFields } from './records.ts'
 import type { Scripts } from './scripts.ts'
+import { changeStatus } from './status-lists.ts'
 
 type Deps = {
   redis: Redis
@@ -13,6 +14,7 @@ type Deps = {
   records: Records
   scripts: Scripts
   hosts: { get(id: string): PlacementHost | undefined }
+  recovery: { waitsFor(id: string): boolean; forget(id: string): Promise<void> }
 }
 
 export type Forgotten = { host: string; operationsFailed: number; jailsForgotten: number; addressesHeld: number }
@@ -26,7 +28,7 @@ const pageSize = 200
  *
  * @throws ProvostError `not_found`, `host_up`.
  */
-export function makeForgetHost({ redis, keys, records, scripts, hosts }: Deps) {
+export function makeForgetHost({ redis, keys, records, scripts, hosts, recovery }: Deps) {
   async function failOperation(operation: OperationRecord): Promise<void> {
     const key = keys.operation(operation.id)
     if (hasEnded(operation.status)) return void (await redis.zrem(keys.operations('host', operation.host), operation.id))
@@ -38,10 +40,10 @@ export function makeForgetHost({ redis, keys, records, scripts, hosts }: Deps) {
         ['HSET', key, ...toFields({ status: 'failed', error: { code, message, hint, step: operation.step }, finishedAt: at })],
         ['HDEL', key, 'waiting'],
         ['EXPIRE', key, String(endedExpireSeconds)],
-        ['ZREM', keys.operations('status', operation.status), operation.id],
-        ['ZADD', keys.operations('status', 'failed'), '0', operation.id],
+        ...changeStatus(operation, 'failed', keys),
         ['ZREM', keys.operations('host', operation.host), operation.id],
         ['ZREM', keys.wakeups, operation.id],
+        ...(operation.orphan ? [['DEL', keys.cleaning(operation.orphan.provision)]] : []),
       ],
       events: [['operation', operation.id, key]],
     })
@@ -53,6 +55,7 @@ export function makeForgetHost({ redis, keys, records, scripts, hosts }: Deps) {
     const lists = [keys.jails(), keys.jails('client', client), keys.jails('host', host), keys.jails('state', state)]
     await scripts.commit({
       unchanged: [[key, jail.revision]],
+      alive: keys.hostAlive(host),
       hold: leases.map(([address]) => [address, name, keys.forgottenHolder(host)]),
       commands: [
         ['DEL', key],
@@ -64,8 +67,14 @@ export function makeForgetHost({ redis, keys, records, scripts, hosts }: Deps) {
     })
   }
 
+  /** What is known of it here is a second old. @throws ProvostError `host_up`. */
+  async function assertDown(host: string): Promise<void> {
+    if (await redis.exists(keys.hostAlive(host))) throw new ProvostError('host_up', `Host ${host} is there: its worker reports.`)
+  }
+
   /** Works through an index until it is empty; what changes meanwhile is met again. */
   async function emptyIndex<R>(
+    host: string,
     index: string,
     read: (ids: string[]) => Promise<R[]>,
     end: (record: R) => Promise<void>,
@@ -74,6 +83,7 @@ export function makeForgetHost({ redis, keys, records, scripts, hosts }: Deps) {
     for (;;) {
       const ids = await redis.zrange(index, '0', String(pageSize - 1))
       if (ids.length === 0) return ended
+      await assertDown(host)
       const found = await read(ids)
       for (const record of found) await end(record)
       ended += found.length
@@ -96,6 +106,7 @@ export function makeForgetHost({ redis, keys, records, scripts, hosts }: Deps) {
     const held = keys.heldLeases(host)
     const addresses = await redis.hkeys(held)
     if (!poweredOff) return addresses.length
+    await assertDown(host)
     const unhold = { held, holder: keys.forgottenHolder(host), addresses }
     await scripts.commit({ unchanged: [], unhold, commands: [], events: [] })
     return 0
@@ -104,13 +115,15 @@ export function makeForgetHost({ redis, keys, records, scripts, hosts }: Deps) {
   return async function forgetHost(host: string, poweredOff: boolean): Promise<Forgotten> {
     const known = hosts.get(host)
     if (known && known.state !== 'down') throw new ProvostError('host_up', `Host ${host} is ${known.state}: its worker reports.`)
-    if (!known && (await redis.exists(keys.heldLeases(host))) === 0)
+    const left = [keys.heldLeases(host), keys.operations('host', host), keys.jails('host', host)]
+    if (!known && !recovery.waitsFor(host) && (await redis.exists(...left)) === 0)
       throw new ProvostError('not_found', `There is no host ${host}.`)
 
-    const operationsFailed = await emptyIndex(keys.operations('host', host), records.operations, failOperation)
-    const jailsForgotten = await emptyIndex(keys.jails('host', host), records.jails, dropJail)
+    const operationsFailed = await emptyIndex(host, keys.operations('host', host), records.operations, failOperation)
+    const jailsForgotten = await emptyIndex(host, keys.jails('host', host), records.jails, dropJail)
     await redis.multi().srem(keys.hosts, host).srem(keys.draining, host).del(keys.promised(host)).exec()
     await removeKeys(host)
+    await recovery.forget(host)
     const addressesHeld = await endHolding(host, poweredOff)
     await scripts.commit({ unchanged: [], commands: [], events: [['host', host, '']] })
     return { host, operationsFailed, jailsForgotten, addressesHeld }

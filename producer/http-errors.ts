@@ -15,7 +15,12 @@ export const Problem = z
     code: z.string(),
     detail: z.string(),
     hint: z.string().optional(),
-    errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+    /** `line` and `row`: of the file of a batch, from 1. */
+    errors: z
+      .array(z.object({ line: z.int().optional(), row: z.int().optional(), field: z.string(), message: z.string() }))
+      .optional(),
+    /** How many more there are than `errors` names. */
+    more: z.int().optional(),
   })
   .meta({ id: 'Problem' })
 export type Problem = z.infer<typeof Problem>
@@ -50,6 +55,7 @@ export function answerError(thrown: FastifyError, request: FastifyRequest, reply
     detail: error.message,
     hint: error.hint,
     ...(error.facts.errors ? { errors: error.facts.errors } : {}),
+    ...(error.facts.more === undefined ? {} : { more: error.facts.more }),
   })
 }
 

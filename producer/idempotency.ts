@@ -28,6 +28,16 @@ export function idempotencyOf(
   }
 }
 
+/** How an operation's record keeps a request that it answers: the key without what all of them begin with. */
+export function keptRequest({ key, fingerprint }: Idempotency, keys: RedisKeys): { key: string; fingerprint: string } {
+  return { key: key.slice(keys.idempotency('', '').length - 1), fingerprint }
+}
+
+/** The key of a request that a record has kept: nothing outside of what such keys begin with. */
+export function keyOfRequest(kept: { key: string }, keys: RedisKeys): string {
+  return `${keys.idempotency('', '').slice(0, -1)}${kept.key}`
+}
+
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }

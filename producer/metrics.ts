@@ -67,6 +67,7 @@ export function makeMetrics({ redis, keys, hosts }: Deps) {
   hostGauge('up', 'Whether the host takes jails.', ({ state }) => (state === 'up' ? 1 : 0))
   hostGauge('operations', 'Operations on the host that have not ended.', ({ operations }) => operations)
   hostGauge('drifted_jails', 'Jails that the host has otherwise than the records say.', ({ drift }) => drift)
+  hostGauge('leftovers', 'Jails of which the host has something left that it could not remove.', ({ leftovers }) => leftovers)
   hostGauge('jails', 'Jails promised.', ({ promised }) => promised.jails)
   hostGauge('capacity_jails', 'Jails that may be promised.', ({ capacity }) => capacity.jails)
   hostGauge('promised_memory_bytes', 'Memory promised.', ({ promised }) => promised.memory)

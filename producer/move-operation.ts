@@ -1,6 +1,6 @@
-import { ProvostError } from '#shared/errors.ts'
 import { type PlaceDeps, type PlaceInput, placeJail, unpromise } from './place-jail.ts'
 import { type JailRecord, type OperationRecord, toFields } from './records.ts'
+import { changeStatus } from './status-lists.ts'
 
 export type Moved = { operation: OperationRecord; jail: JailRecord }
 
@@ -15,11 +15,18 @@ export async function moveOperation(from: Moved, reason: string, deps: PlaceDeps
   const { operation, jail } = from
   const { request } = operation
   if (!request) return undefined
-  if (request.host) throw new ProvostError('no_suitable_host', `The jail was asked for on host ${request.host}.`)
   const at = new Date().toISOString()
   const next: Moved = {
     jail: { ...jail, state: 'queued', updatedAt: at },
-    operation: { ...operation, status: 'queued', step: null, steps: [], sequence: 0, wakeup: operation.wakeup + 1 },
+    operation: {
+      ...operation,
+      status: 'queued',
+      step: null,
+      steps: [],
+      sequence: 0,
+      wakeup: operation.wakeup + 1,
+      failedJobs: 0,
+    },
   }
   delete next.operation.waiting
   const others = { ...deps, hosts: () => deps.hosts().filter(({ id }) => id !== operation.host) }
@@ -34,9 +41,9 @@ export async function moveOperation(from: Moved, reason: string, deps: PlaceDeps
 }
 
 function inputOf({ operation, jail }: Moved, next: Moved, reason: string, { keys }: PlaceDeps): PlaceInput {
-  const { id, host, epoch, status } = operation
+  const { id, host, epoch } = operation
   const [jailKey, operationKey] = [keys.jail(jail.name), keys.operation(id)]
-  const { status: nextStatus, step, steps, sequence, wakeup } = next.operation
+  const { status: nextStatus, step, steps, sequence, wakeup, failedJobs } = next.operation
   const { state, updatedAt } = next.jail
   return {
     name: jail.name,
@@ -55,7 +62,7 @@ function inputOf({ operation, jail }: Moved, next: Moved, reason: string, { keys
       ['ZREM', keys.jails('host', host), jail.name],
       ['ZREM', keys.jails('state', jail.state), jail.name],
       ['ZREM', keys.operations('host', host), id],
-      ['ZREM', keys.operations('status', status), id],
+      ...changeStatus(operation, nextStatus, keys),
       ['HDEL', operationKey, 'waiting'],
     ],
     jail: {
@@ -69,8 +76,8 @@ function inputOf({ operation, jail }: Moved, next: Moved, reason: string, { keys
       kind: 'operation',
       key: operationKey,
       member: id,
-      fields: toFields({ status: nextStatus, step, steps, sequence, wakeup }),
-      indexes: [keys.operations('status', nextStatus)],
+      fields: toFields({ status: nextStatus, step, steps, sequence, wakeup, failedJobs }),
+      indexes: [],
     },
   }
 }

@@ -55,8 +55,9 @@ async function moveFrom(host: PlacementHost, deps: Deps): Promise<void> {
     const ids = await redis.zrangebylex(keys.operations('host', host.id), from, '+', 'LIMIT', 0, pageSize)
     const movable = (await records.operations(ids)).filter((operation) => isMovable(operation, host))
     const answers = await Promise.all(movable.map((operation) => slots(() => tryMove(operation, host, deps))))
-    // Where some are refused the others mostly would be, too; the next round asks again.
-    if (ids.length < pageSize || answers.includes('refused')) return
+    // Where all of a page are refused the others mostly would be, too; the next round asks again.
+    const isFull = answers.length > 0 && answers.every((answer) => answer === 'refused')
+    if (ids.length < pageSize || isFull) return
     from = `(${ids.at(-1)}`
   }
 }
@@ -64,13 +65,17 @@ async function moveFrom(host: PlacementHost, deps: Deps): Promise<void> {
 /** From a draining host only what has not begun, or waits: what its worker is at goes on. */
 function isMovable(operation: OperationRecord, host: PlacementHost): boolean {
   if (operation.kind !== 'provision' || operation.host !== host.id || operation.cancelRequested) return false
+  // It was asked for on this host.
+  if (operation.request?.host) return false
   return host.state === 'down' || operation.status === 'queued' || operation.waiting !== undefined
 }
 
 async function tryMove(operation: OperationRecord, host: PlacementHost, deps: Deps): Promise<'moved' | 'left' | 'refused'> {
-  const { records, log, enqueue, notePromise } = deps
+  const { redis, keys, records, log, enqueue, notePromise } = deps
   const jail = await records.jail(operation.jail ?? '')
   if (!jail || jail.provision !== operation.id) return 'left'
+  // An earlier attempt could not be undone: until it is, the jail may live there.
+  if (await redis.hexists(keys.hostLeftovers(host.id), jail.name)) return 'left'
   try {
     const reason = host.state === 'down' ? `host ${host.id} is down` : `host ${host.id} is draining`
     const moved = await moveOperation({ operation, jail }, reason, deps)

@@ -1,19 +1,22 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { CreateJail } from '#shared/jail.ts'
+import type { JailSpec } from '#shared/job.ts'
 import { hasEnded } from '#shared/operation.ts'
-import { type AcceptDeps, type Answer, makeAccept } from './accept.ts'
+import { type AcceptDeps, type Answer, type Decision, makeAccept } from './accept.ts'
 import { admitJail, tryAdmission } from './admit.ts'
 import { assertRetryable, decideCancel, decideRetry, decideVerb, type Verb } from './change-jail.ts'
 import { hasSubject } from './enqueue.ts'
 import { newOperation, writeOperation } from './new-operation.ts'
+import { noteCleaning } from './orphans.ts'
 import type { PlacementHost } from './placement/choose-host.ts'
 import type { JailRecord, OperationRecord } from './records.ts'
-import type { Idempotency } from './scripts.ts'
+import type { Change, Idempotency } from './scripts.ts'
 
 export type Deps = AcceptDeps & {
   hosts(): PlacementHost[]
   notePromise(host: string, limits: JailRecord['limits']): void
   placement: 'spread' | 'pack'
+  fleet?(): string
 }
 
 export type Operate = ReturnType<typeof makeOperate>
@@ -48,6 +51,17 @@ export function makeOperate(deps: Deps) {
     return admit(ask, idempotency, { again: operation, ...(batch === undefined ? {} : { batch }) })
   }
 
+  /** @throws ProvostError `not_retryable`, when the orphan has become a jail of the fleet. */
+  async function retryClean(operation: OperationRecord, { name, provision }: JailSpec): Promise<Decision> {
+    const known = await records.jail(name)
+    if (known?.provision === provision)
+      throw new ProvostError('not_retryable', `Jail ${name} is one of the fleet again; destroy it if it is to go.`)
+    const decision = decideRetry(operation, null, await contextNow())
+    decision.change.unchanged.push([keys.jail(name), known?.revision ?? ''])
+    decision.change.commands.push(...noteCleaning(operation.id, provision, keys))
+    return decision
+  }
+
   const contextNow = async () => ({ keys, epoch: await redis.incr(keys.epoch), now: new Date() })
 
   return {
@@ -71,6 +85,7 @@ export function makeOperate(deps: Deps) {
     /** Makes a world ready on a host. @throws ProvostError `unknown_world`, `idempotency_key_reused`. */
     fill(host: PlacementHost, name: string, idempotency?: Idempotency): Promise<Answer> {
       return accept(idempotency, async () => {
+        if (!(await redis.sismember(keys.hosts, host.id))) throw new ProvostError('not_found', `There is no host ${host.id}.`)
         const world = host.worlds.find((offered) => offered.name === name)
         if (!world) throw new ProvostError('unknown_world', `Host ${host.id} does not offer world ${name}.`)
         const { now, epoch } = await contextNow()
@@ -80,7 +95,8 @@ export function makeOperate(deps: Deps) {
         )
         const key = keys.operation(operation.id)
         const commands = writeOperation(operation, now, keys)
-        const change = { unchanged: [], commands, events: [['operation' as const, operation.id, key] as const] }
+        const events: Change['events'] = [['operation', operation.id, key]]
+        const change: Change = { unchanged: [], member: [keys.hosts, host.id], commands, events }
         return { change, accepted: { jail: null, operation }, wakes: true }
       })
     },
@@ -90,6 +106,7 @@ export function makeOperate(deps: Deps) {
       return accept(idempotency, async () => {
         const operation = await operationOf(id)
         assertRetryable(operation)
+        if (operation.orphan) return retryClean(operation, operation.orphan)
         const jail = await records.jailOf(operation)
         if (hasSubject({ operation, jail })) return decideRetry(operation, jail, await contextNow())
         if (operation.kind === 'provision' && operation.request) return admitAgain(operation, operation.request, idempotency)

@@ -2,12 +2,14 @@ import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
 import { Drift } from '#shared/host.ts'
 import type { RedisKeys } from '#shared/keys.ts'
-import type { Accept } from './accept.ts'
+import { hasEnded } from '#shared/operation.ts'
+import type { Accept, Answer, Decision } from './accept.ts'
 import { leaseOf } from './lease-of.ts'
 import { newOperation, writeOperation } from './new-operation.ts'
-import { promise } from './place-jail.ts'
 import type { PlacementHost } from './placement/choose-host.ts'
-import { type JailRecord, type OperationRecord, type Records, toFields } from './records.ts'
+import { readNotes } from './read-notes.ts'
+import { writeJail } from './rebuilt-records.ts'
+import { endedExpireSeconds, type JailRecord, type OperationRecord, type Records } from './records.ts'
 import type { Change, Scripts } from './scripts.ts'
 
 export type Orphan = Extract<Drift, { found: 'orphan' }>
@@ -16,9 +18,8 @@ type Refused = { jail: string; code: string; detail: string }
 type Deps = { redis: Redis; keys: RedisKeys; records: Records; scripts: Scripts; accept: Accept['accept'] }
 
 /** What a host says it has otherwise than the records, by the names of its jails. */
-export async function readDrift(redis: Redis, keys: RedisKeys, host: string): Promise<Drift[]> {
-  const entries = (await redis.hvals(keys.hostDrift(host))).map((text) => Drift.safeParse(JSON.parse(text)))
-  return entries.flatMap(({ data }) => (data ? [data] : [])).sort((a, b) => (a.jail < b.jail ? -1 : 1))
+export function readDrift(redis: Redis, keys: RedisKeys, host: string): Promise<Drift[]> {
+  return readNotes(redis, keys.hostDrift(host), Drift)
 }
 
 /** What becomes of jails that a host has and the fleet does not know: only when told. */
@@ -39,26 +40,45 @@ export function makeOrphans({ redis, keys, records, scripts, accept }: Deps) {
       const detail = `Its address ${committed.address} is leased to ${committed.holder}.`
       return { jail: orphan.jail, code: 'address_taken', detail }
     }
+    const cleaning = await redis.hget(keys.cleaning(orphan.spec.provision), 'revision')
+    if (cleaning) return { jail: orphan.jail, code: 'jail_busy', detail: `Operation ${cleaning} destroys it.` }
     return { jail: orphan.jail, code: 'name_taken', detail: `The fleet has another jail called ${orphan.jail}.` }
   }
 
-  /** @throws ProvostError `not_found` for one that has been adopted since its host said so. */
+  /**
+   * The operation that destroys an orphan: the one under way, or a new one.
+   * @throws ProvostError `not_found` for one that has been adopted, `jail_busy` while its name's jail is worked on there.
+   */
   async function cleanOne(host: PlacementHost, orphan: Orphan): Promise<OperationRecord> {
     await scripts.raiseEpoch(orphan.epoch)
-    const { operation } = await accept(undefined, async () => {
-      const known = await records.jail(orphan.jail)
-      if (known?.provision === orphan.spec.provision) throw noOrphan(host.id, orphan.jail)
-      const now = new Date()
-      const epoch = await redis.incr(keys.epoch)
-      const operation = newOperation({ kind: 'destroy', jail: orphan.jail, host: host.id, epoch, orphan: orphan.spec }, now)
-      const change: Change = {
-        unchanged: [[keys.jail(orphan.jail), known?.revision ?? '']],
-        commands: writeOperation(operation, now, keys),
-        events: [['operation', operation.id, keys.operation(operation.id)]],
-      }
-      return { change, accepted: { jail: null, operation }, wakes: true }
-    })
+    const { operation } = await accept(undefined, () => decideClean(host, orphan))
     return operation
+  }
+
+  async function decideClean(host: PlacementHost, { jail, spec }: Orphan): Promise<Decision | Answer> {
+    const known = await records.jail(jail)
+    if (known?.provision === spec.provision) throw noOrphan(host.id, jail)
+    const last = known?.host === host.id ? await records.operation(known.lastOperation) : undefined
+    if (last && !hasEnded(last.status))
+      throw new ProvostError('jail_busy', `Operation ${last.id} (${last.kind}) is at work on another jail called ${jail} there.`)
+    const cleaning = keys.cleaning(spec.provision)
+    const before = await redis.hget(cleaning, 'revision')
+    const underWay = before === null ? undefined : await records.operation(before)
+    if (underWay && !hasEnded(underWay.status)) return { operation: underWay, jail: null, replayed: true }
+
+    const now = new Date()
+    const epoch = await redis.incr(keys.epoch)
+    const operation = newOperation({ kind: 'destroy', jail, host: host.id, epoch, orphan: spec }, now)
+    const change: Change = {
+      unchanged: [
+        [keys.jail(jail), known?.revision ?? ''],
+        [cleaning, before ?? ''],
+      ],
+      member: [keys.hosts, host.id],
+      commands: [...writeOperation(operation, now, keys), ...noteCleaning(operation.id, spec.provision, keys)],
+      events: [['operation', operation.id, keys.operation(operation.id)]],
+    }
+    return { change, accepted: { jail: null, operation }, wakes: true }
   }
 
   return {
@@ -82,45 +102,42 @@ export function makeOrphans({ redis, keys, records, scripts, accept }: Deps) {
   }
 }
 
+/** The commands that keep an orphan from being adopted while an operation destroys it. */
+export function noteCleaning(operation: string, provision: string, keys: RedisKeys): string[][] {
+  const key = keys.cleaning(provision)
+  return [
+    ['HSET', key, 'revision', operation],
+    ['EXPIRE', key, String(endedExpireSeconds)],
+  ]
+}
+
 function noOrphan(host: string, jail: string): ProvostError {
   return new ProvostError('not_found', `Host ${host} has no orphan called ${jail}.`)
 }
 
 function adoption(host: PlacementHost, { jail: name, spec, epoch, wanted }: Orphan, keys: RedisKeys): Change {
   const at = new Date().toISOString()
-  const key = keys.jail(name)
   const leases = spec.addresses.map((address) => leaseOf(address, host.pools))
   const { addresses: _, ...known } = spec
   const record: Omit<JailRecord, 'revision'> = {
     ...known,
     host: host.id,
     leases,
-    labels: {},
+    labels: spec.labels ?? {},
     state: wanted === 'gone' ? 'failed' : wanted,
     reason: 'It was adopted from its host.',
     jid: null,
     epoch,
     lastOperation: spec.provision,
-    createdAt: at,
+    createdAt: spec.createdAt ?? at,
     updatedAt: at,
   }
-  const lists = [
-    keys.jails(),
-    keys.jails('client', record.client),
-    keys.jails('host', host.id),
-    keys.jails('state', record.state),
-  ]
-  return {
-    unchanged: [[key, '']],
-    claim: leases.map(([address]) => [address, name, keys.forgottenHolder(host.id)]),
-    commands: [
-      ['HSET', key, ...toFields(record)],
-      ...lists.map((list) => ['ZADD', list, '0', name]),
-      ...leases.map(([address]) => ['HDEL', keys.heldLeases(host.id), address]),
-      // Its worker finds out by itself, but later.
-      ['HDEL', keys.hostDrift(host.id), name],
-      ...promise(host.id, spec.limits, keys),
-    ],
-    events: [['jail', name, key]],
-  }
+  const change = writeJail(record, keys)
+  change.unchanged.push([keys.cleaning(spec.provision), ''])
+  change.commands.push(
+    ...leases.map(([address]) => ['HDEL', keys.heldLeases(host.id), address]),
+    // Its worker finds out by itself, but later.
+    ['HDEL', keys.hostDrift(host.id), name],
+  )
+  return change
 }

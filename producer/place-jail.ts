@@ -15,7 +15,14 @@ import { leaseChoices } from './placement/lease-choices.ts'
 import { Lease, toFields } from './records.ts'
 import type { Idempotency, Scripts } from './scripts.ts'
 
-export type PlaceDeps = { scripts: Scripts; keys: RedisKeys; hosts(): PlacementHost[]; placement: 'spread' | 'pack' }
+export type PlaceDeps = {
+  scripts: Scripts
+  keys: RedisKeys
+  hosts(): PlacementHost[]
+  placement: 'spread' | 'pack'
+  /** The fleet whose hosts these are: nothing new is admitted should Redis have another one by then. */
+  fleet?(): string
+}
 
 /** A record that a placement writes, and the indexes that it then stands in. */
 type WrittenRecord = { kind: 'jail' | 'operation'; key: string; member: string; fields: string[]; indexes: string[] }
@@ -25,6 +32,8 @@ export type PlaceInput = {
   name: string
   now: number
   newName: boolean
+  /** With `newName`: where names are claimed, and the batch that the jail is of. */
+  claim?: { claims: string; batches: string; batch?: string }
   idempotency?: Idempotency | undefined
   unchanged: [key: string, revision: string][]
   binding?: string
@@ -48,6 +57,7 @@ export type PlaceAnswer =
   | { type: 'placed'; placed: Placed }
   | { type: 'replayed'; operation: string }
   | { type: 'taken'; operation: string }
+  | { type: 'claimed'; batch: string }
   | { type: 'reused' | 'changed' | 'bound' }
 
 /** How one host would answer. */
@@ -80,6 +90,8 @@ export async function placeJail(ask: CreateJail, input: PlaceInput, deps: PlaceD
       case 'replayed':
       case 'taken':
         return { type: answer, operation: rest[0] ?? '' }
+      case 'claimed':
+        return { type: answer, batch: rest[0] ?? '' }
       case 'reused':
       case 'changed':
       case 'bound':

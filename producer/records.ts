@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
 import { z } from 'zod'
 import { CreateJail, Isolation, Jail, Labels, Limits } from '#shared/jail.ts'
-import { JailSpec, planVersion } from '#shared/job.ts'
+import { JailSpec, Origin, planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import { Move, Operation, OperationError, StepState, Waiting } from '#shared/operation.ts'
 
@@ -11,13 +12,13 @@ export const endedKeptMs = 30 * 24 * 3_600_000
 export const endedExpireSeconds = 31 * 24 * 3_600
 
 /** A JSON text in a hash's field. */
-const json = <S extends z.ZodType>(schema: S) =>
+export const json = <S extends z.ZodType>(schema: S) =>
   z
     .string()
     .transform((text) => JSON.parse(text))
     .pipe(schema)
-const integer = z.coerce.number().int()
-const nullable = <S extends z.ZodType>(schema: S) => z.union([z.literal('').transform(() => null), schema])
+export const integer = z.coerce.number().int()
+export const nullable = <S extends z.ZodType>(schema: S) => z.union([z.literal('').transform(() => null), schema])
 
 /** Address, prefix length, and the CIDR of the pool that it goes back to. */
 export const Lease = z.tuple([z.string(), z.int(), z.string()])
@@ -70,6 +71,8 @@ const OperationFields = z.object({
   sequence: integer,
   /** How often its jobs were put into a queue. */
   wakeup: integer,
+  /** How many of them have failed without a word of its host, in this attempt. */
+  failedJobs: integer.optional(),
   cancelRequested: z.literal('1').optional(),
   /** What a provision was asked for: it is admitted again from this after a cancel. */
   request: json(CreateJail).optional(),
@@ -77,6 +80,8 @@ const OperationFields = z.object({
   worldDigest: z.string().optional(),
   /** The jail of a host that an operation is about though the fleet has no record of it. */
   orphan: json(JailSpec).optional(),
+  /** The requests under an Idempotency-Key that it is the answer to. */
+  requests: json(Origin.shape.requests.unwrap()).optional(),
   revision: z.string(),
 })
 
@@ -109,10 +114,12 @@ export function toOperation({
   plan: _plan,
   sequence: _sequence,
   wakeup: _wakeup,
+  failedJobs: _failedJobs,
   cancelRequested: _cancelRequested,
   request: _request,
   worldDigest: _worldDigest,
   orphan: _orphan,
+  requests: _requests,
   revision: _revision,
   ...shown
 }: OperationRecord): Operation {
@@ -125,31 +132,51 @@ export function toSpec(jail: JailRecord): JailSpec {
 
 export type Records = ReturnType<typeof makeRecords>
 
-/** Reads records. Writing is the scripts' alone. */
-export function makeRecords(redis: Redis, keys: RedisKeys) {
-  async function readAll<T>(all: string[], parse: (fields: Record<string, string>) => T): Promise<T[]> {
+/** Reads records. Writing is the scripts' alone. One that cannot be read is left out where many are, and logged once. */
+export function makeRecords(redis: Redis, keys: RedisKeys, log?: Pick<Logger, 'error'>) {
+  const unreadable = new Set<string>()
+
+  async function readAll(all: string[]): Promise<{ key: string; fields: Record<string, string> }[]> {
     if (all.length === 0) return []
     const pipeline = redis.pipeline()
     for (const key of all) pipeline.hgetall(key)
     const answers = (await pipeline.exec()) ?? []
-    return answers.flatMap(([error, fields]) => {
+    return answers.flatMap(([error, fields], i) => {
       if (error) throw error
-      return Object.keys(fields as object).length === 0 ? [] : [parse(fields as Record<string, string>)]
+      const key = all[i] ?? ''
+      return Object.keys(fields as object).length === 0 ? [] : [{ key, fields: fields as Record<string, string> }]
+    })
+  }
+
+  async function readOne<T>(key: string, parse: (fields: Record<string, string>) => T): Promise<T | undefined> {
+    const [found] = await readAll([key])
+    return found && parse(found.fields)
+  }
+
+  async function readMany<T>(all: string[], parse: (fields: Record<string, string>) => T): Promise<T[]> {
+    return (await readAll(all)).flatMap(({ key, fields }) => {
+      try {
+        return [parse(fields)]
+      } catch (error) {
+        if (!unreadable.has(key)) log?.error({ err: error, key }, 'a record cannot be read; lists leave it out')
+        unreadable.add(key)
+        return []
+      }
     })
   }
 
   return {
     async jail(name: string): Promise<JailRecord | undefined> {
-      return (await readAll([keys.jail(name)], jailFromFields))[0]
+      return readOne(keys.jail(name), jailFromFields)
     },
     async operation(id: string): Promise<OperationRecord | undefined> {
-      return (await readAll([keys.operation(id)], operationFromFields))[0]
+      return readOne(keys.operation(id), operationFromFields)
     },
     /** The jail that an operation is about, if it is one of the fleet and still has its record. */
     async jailOf({ jail, orphan }: OperationRecord): Promise<JailRecord | null> {
-      return jail === null || orphan ? null : ((await readAll([keys.jail(jail)], jailFromFields))[0] ?? null)
+      return jail === null || orphan ? null : ((await readOne(keys.jail(jail), jailFromFields)) ?? null)
     },
-    jails: (names: string[]) => readAll(names.map(keys.jail), jailFromFields),
-    operations: (ids: string[]) => readAll(ids.map(keys.operation), operationFromFields),
+    jails: (names: string[]) => readMany(names.map(keys.jail), jailFromFields),
+    operations: (ids: string[]) => readMany(ids.map(keys.operation), operationFromFields),
   }
 }

@@ -5,7 +5,7 @@ import { leaseOf } from './lease-of.ts'
 import { readDrift } from './orphans.ts'
 import type { PlacementHost } from './placement/choose-host.ts'
 import { Lease } from './records.ts'
-import type { Scripts } from './scripts.ts'
+import type { Change, Scripts } from './scripts.ts'
 
 type Deps = { redis: Redis; keys: RedisKeys; scripts: Scripts; hosts: { all(): PlacementHost[] }; log: Logger }
 type Held = { address: string; holder: string }
@@ -47,9 +47,13 @@ export async function releaseStrayLeases({ redis, keys, scripts, hosts, log }: D
     await redis.zadd(keys.strayLeases, 'NX', nowMs, address)
     const sinceMs = Number(await redis.zscore(keys.strayLeases, address))
     if (nowMs - sinceMs < quarantineMs) continue
-    const [, , cidr] = leaseOf(address, pools)
     const commands = [['ZREM', keys.strayLeases, address]]
-    await scripts.commit({ unchanged: [], release: [[address, keys.returned(cidr), holder]], commands, events: [] })
+    const host = hosts.all().find(({ id }) => keys.forgottenHolder(id) === holder)
+    const [, , cidr] = leaseOf(address, pools)
+    const givesBack: Partial<Change> = host
+      ? { unhold: { held: keys.heldLeases(host.id), holder, addresses: [address] } }
+      : { release: [[address, keys.returned(cidr), holder]] }
+    await scripts.commit({ unchanged: [], ...givesBack, commands, events: [] })
     log.warn({ address, holder }, 'gave back a lease without a jail')
   }
 

@@ -8,6 +8,8 @@ export type Idempotency = { key: string; fingerprint: string; ttl: number }
 export type Change = {
   idempotency?: (Idempotency & { operation: string }) | undefined
   unchanged: [key: string, revision: string][]
+  alive?: string
+  member?: [set: string, member: string]
   claim?: [address: string, jail: string, holder: string][]
   hold?: [address: string, jail: string, holder: string][]
   unhold?: { held: string; holder: string; addresses: string[] }

@@ -5,6 +5,10 @@ import type { Service } from '#shared/run-service.ts'
 import { makeAccept } from './accept.ts'
 import { buildApp } from './app.ts'
 import { makeAwaitReplica } from './await-replica.ts'
+import { makeAcceptBatch } from './batches/accept-batch.ts'
+import { makeChangeBatch } from './batches/change-batch.ts'
+import { makeClaims } from './batches/claim-names.ts'
+import { mostOfBatch, startBatches } from './batches/run-batches.ts'
 import type { ProducerConfig } from './config.ts'
 import { makeEnqueue } from './enqueue.ts'
 import { openEventFeed } from './event-feed.ts'
@@ -17,6 +21,7 @@ import { makeOperate } from './operate.ts'
 import { makeOrphans } from './orphans.ts'
 import { openHostRegistry } from './placement/host-registry.ts'
 import { makeRecords } from './records.ts'
+import { openRecovery } from './recovery.ts'
 import { startReleasingStrayLeases } from './release-stray-leases.ts'
 import { makeScripts } from './scripts.ts'
 import { startSweeper } from './sweep.ts'
@@ -40,7 +45,7 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   const eventReader = connect(waitForEver)
 
   const scripts = makeScripts(redis, keys)
-  const records = makeRecords(redis, keys)
+  const records = makeRecords(redis, keys, log)
   const { enqueue, close: closeFlows } = makeEnqueue(redis, keys)
   const announceHost = (id: string) =>
     void scripts
@@ -50,23 +55,41 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   const feed = await openEventFeed({ reader: eventReader, redis, keys, log })
   const metrics = makeMetrics({ redis, keys, hosts })
   const common = { redis, keys, records, scripts, log, enqueue, timing: config.timing }
-  const placing = { ...common, hosts: hosts.all, notePromise: hosts.notePromise, placement: config.placement }
+  const recovery = await openRecovery({ ...common, hosts, members: config.hosts })
+  const placing = {
+    ...common,
+    hosts: hosts.all,
+    notePromise: hosts.notePromise,
+    placement: config.placement,
+    fleet: recovery.openFleet,
+  }
   const { accept } = makeAccept(common)
   const reports = followReports({ ...common, reader: reportReader, metrics })
   const sweeper = startSweeper(common)
   const stopMoving = startMoving({ ...placing, onMoved: metrics.moved })
   const stopReleasing = startReleasingStrayLeases({ ...common, hosts })
 
+  const operate = makeOperate(placing)
+  const stopBatches = startBatches({
+    ...common,
+    operate: makeOperate({ ...placing, hosts: () => hosts.all().filter((host) => host.operations < mostOfBatch(host)) }),
+    hosts,
+    feed,
+  })
+
   const app = await buildApp({
     redis,
     keys,
     records,
-    operate: makeOperate(placing),
+    operate,
+    changeBatch: makeChangeBatch({ ...common, operate, claims: makeClaims(common) }),
+    batches: makeAcceptBatch(placing),
     orphans: makeOrphans({ ...common, accept }),
-    forgetHost: makeForgetHost({ ...common, hosts }),
+    forgetHost: makeForgetHost({ ...common, hosts, recovery }),
     explain: makeExplain({ redis, keys, hosts }),
     metrics,
     hosts,
+    recovery,
     feed,
     apiKey: config.apiKey,
     log,
@@ -90,9 +113,11 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
     async stop() {
       sweeper.stop()
       stopMoving()
+      const batchesEnd = stopBatches()
       stopReleasing()
       hosts.close()
-      await unlessAway(redis, redisAwayMs, closeAll())
+      recovery.close()
+      await unlessAway(redis, redisAwayMs, Promise.all([batchesEnd, closeAll()]))
       redis.disconnect()
     },
   }

@@ -1,12 +1,16 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
+import { ProvostError } from '#shared/errors.ts'
+import type { JobName } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { jobId, queueName, queueOf } from '#shared/queues.ts'
+import type { FillReport, OperationReport } from '#shared/report.ts'
 import type { Timing } from '#shared/timing.ts'
+import { applyOperationReport } from './apply-report.ts'
 import { makeDropExpired } from './drop-expired.ts'
-import { type Enqueued, hasSubject, lastJobOf } from './enqueue.ts'
-import type { OperationRecord, Records } from './records.ts'
+import { type Enqueued, firstJobOf, hasSubject, lastJobOf } from './enqueue.ts'
+import type { JailRecord, OperationRecord, Records } from './records.ts'
 import type { Scripts } from './scripts.ts'
 
 type Deps = {
@@ -20,6 +24,8 @@ type Deps = {
 }
 
 const pageSize = 200
+/** After so many jobs that have failed without a word of their host an operation is given up. */
+const mostFailedJobs = 5
 
 /**
  * Keeps records and queues in agreement. A wake-up that was recorded but not added (the producer died in between) is
@@ -86,12 +92,10 @@ async function replaceLostJobs(deps: Deps): Promise<void> {
 /** Those whose job is gone or ended a while ago, and whose wake-up is not on its way. */
 async function withoutJob(operations: OperationRecord[], { redis, keys, timing }: Deps): Promise<OperationRecord[]> {
   const pipeline = redis.pipeline()
-  for (const { id, kind, host, batch, wakeup } of operations) {
-    const name = lastJobOf(kind)
-    // By its key: a Queue for each would leave its listeners on the connection.
-    const queue = `${keys.host(host)}:${queueName(host, queueOf(name, batch !== undefined))}`
-    pipeline.zscore(keys.wakeups, id).hmget(`${queue}:${jobId(id, wakeup, name)}`, 'timestamp', 'finishedOn')
-  }
+  for (const operation of operations)
+    pipeline
+      .zscore(keys.wakeups, operation.id)
+      .hmget(keyOfJob(operation, lastJobOf(operation.kind), keys), 'timestamp', 'finishedOn')
   const answers = ((await pipeline.exec()) ?? []).map(([error, answer]) => {
     if (error) throw error
     return answer
@@ -104,15 +108,19 @@ async function withoutJob(operations: OperationRecord[], { redis, keys, timing }
   })
 }
 
-async function replaceLostJob(operation: OperationRecord, { keys, records, scripts, log, enqueue }: Deps): Promise<void> {
+async function replaceLostJob(operation: OperationRecord, deps: Deps): Promise<void> {
+  const { keys, records, scripts, log, enqueue } = deps
   const jail = await records.jailOf(operation)
   if (!hasSubject({ operation, jail })) return
+  const fault = await faultOf(operation, deps)
+  const failedJobs = (operation.failedJobs ?? 0) + (fault === null ? 0 : 1)
+  if (failedJobs >= mostFailedJobs) return giveUp(operation, jail, fault ?? '', deps)
   const key = keys.operation(operation.id)
-  const next = { ...operation, wakeup: operation.wakeup + 1 }
+  const next = { ...operation, wakeup: operation.wakeup + 1, failedJobs }
   const committed = await scripts.commit({
     unchanged: [[key, operation.revision]],
     commands: [
-      ['HSET', key, 'wakeup', String(next.wakeup)],
+      ['HSET', key, 'wakeup', String(next.wakeup), 'failedJobs', String(failedJobs)],
       ['ZADD', keys.wakeups, String(Date.now()), operation.id],
     ],
     events: [['operation', operation.id, key]],
@@ -120,4 +128,46 @@ async function replaceLostJob(operation: OperationRecord, { keys, records, scrip
   if (committed.type !== 'done') return
   await enqueue({ jail, operation: next })
   log.warn({ operation: operation.id, wakeup: next.wakeup }, 'replaced a job that was lost')
+}
+
+// By its key: a Queue for each would leave its listeners on the connection.
+function keyOfJob({ id, host, batch, wakeup }: OperationRecord, name: JobName, keys: RedisKeys): string {
+  const queue = `${keys.host(host)}:${queueName(host, queueOf(name, batch !== undefined))}`
+  return `${queue}:${jobId(id, wakeup, name)}`
+}
+
+/** Why the job of an operation has failed; null when it has not, or is gone. Of a flow its first job knows best. */
+async function faultOf(operation: OperationRecord, { redis, keys }: Deps): Promise<string | null> {
+  const names = [firstJobOf(operation.kind), lastJobOf(operation.kind)]
+  const reasons = await Promise.all(names.map((name) => redis.hget(keyOfJob(operation, name, keys), 'failedReason')))
+  return reasons.find((reason) => reason !== null) ?? null
+}
+
+/** Its host says nothing of it, so the verdict is given here, as that host would give it. */
+async function giveUp(operation: OperationRecord, jail: JailRecord | null, fault: string, deps: Deps): Promise<void> {
+  const { id, host, epoch, attempt, kind, percent, step, steps } = operation
+  const { code, message, hint } = new ProvostError(
+    'unreadable_job',
+    `Its job has failed ${mostFailedJobs} times on host ${host}, which did not say why of the operation: ${fault}`,
+    { hint: "See the log of the host's worker; its version may not fit the producer's. Then retry." },
+  )
+  const told = {
+    ...{ host, operation: id, epoch, attempt, percent, step, steps, sequence: operation.sequence + 1 },
+    at: new Date().toISOString(),
+    status: 'failed' as const,
+    error: { code, message, hint, step },
+  }
+  const report: OperationReport | FillReport =
+    operation.jail === null
+      ? { ...told, type: 'fill', world: operation.world ?? '' }
+      : {
+          ...told,
+          type: 'operation',
+          jail: operation.jail,
+          jailState: kind === 'provision' ? 'failed' : 'unchanged',
+          jid: jail?.jid ?? null,
+        }
+  const change = applyOperationReport(report, operation, jail ?? undefined, deps.keys)
+  if (!change || (await deps.scripts.commit(change)).type !== 'done') return
+  deps.log.error({ operation: id, fault }, 'gave up an operation whose jobs fail')
 }

@@ -25,6 +25,7 @@ const table = {
     status: 409,
     hint: "Only a jail's last operation can be retried, and only once it has failed or was cancelled.",
   },
+  host_down: { status: 409, hint: 'Start the worker of the host; it tries again by itself what it is asked for here.' },
   host_up: { status: 409, hint: 'Only a host that is down can be forgotten. Stop its worker first, or drain it.' },
   too_large: { status: 413, hint: 'Send at most 1 MiB in one request.' },
   unknown_world: { status: 422, hint: 'GET /v1/worlds lists the worlds that hosts offer.' },
@@ -56,7 +57,11 @@ const table = {
   not_built: { hint: 'The root of this jail is not on the host. Retry the provision.' },
   unknown_plan: { hint: 'Upgrade the worker of this host; it does not know this plan.' },
   moved_away: { hint: 'The operation was moved to another host; nothing is left here.' },
+  records_lost: { hint: 'Redis had lost its records before the operation began on its host. Ask for it again.' },
   host_forgotten: { hint: 'Its host was given up. Destroy the jail, if it still is there, and create it anew.' },
+  ended_elsewhere: { hint: 'Its verdict was given while its host was away; what the host had begun of it is undone.' },
+  poisoned: { hint: "Look at the worker's log and the kernel's for what ended it at this step, mend that, then retry." },
+  unreadable_job: { hint: 'Its producer and its worker are of versions that do not fit, or Redis was changed by hand. Retry.' },
   cancelled: { hint: 'Retry to start it again.' },
   host_unfit: { hint: 'Mend what is named; `provost doctor` checks the host.' },
   unexpected: { hint: "This is a fault of Provost; the worker's log has the details." },
@@ -71,7 +76,10 @@ export type ErrorFacts = {
   exitCode?: number
   logTail?: string
   step?: string
-  errors?: { field: string; message: string }[]
+  /** `line` and `row`: of a file, from 1. */
+  errors?: { line?: number; row?: number; field: string; message: string }[]
+  /** How many more there are than `errors` names. */
+  more?: number
   /** Seconds, for `Retry-After`. */
   retryAfter?: number
   cause?: unknown

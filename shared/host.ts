@@ -69,6 +69,10 @@ export const HostBeat = z.object({
   load: z.object({ fills: z.int(), builds: z.int(), starts: z.int(), jails: z.int(), loadAverage: z.number() }),
   /** How many entries its drift has. */
   drift: z.int().default(0),
+  /** Of how many jails it has something left that should be gone. */
+  leftovers: z.int().default(0),
+  /** The id of the fleet that it knows its jails by; left out by a host that has had none. */
+  fleet: z.string().optional(),
   at: z.iso.datetime(),
 })
 export type HostBeat = z.infer<typeof HostBeat>
@@ -90,6 +94,19 @@ export const Drift = z.discriminatedUnion('found', [
   }),
 ])
 export type Drift = z.infer<typeof Drift>
+
+/** What an operation could not take off a host: tried again until it is gone. `attempts`: of those tries. */
+export const Leftover = z
+  .object({
+    jail: JailName,
+    steps: z.array(z.string()),
+    since: z.iso.datetime(),
+    attempts: z.int(),
+    lastError: z.string(),
+    nextTryAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Leftover' })
+export type Leftover = z.infer<typeof Leftover>
 
 /**
  * How long steps took on a host, in milliseconds: by world, then by step. `fill` is the fill of that world, `fill-world`
@@ -119,6 +136,8 @@ export const Host = z
     operations: z.int(),
     /** Jails that are otherwise than the records say; `GET /v1/hosts/ID` lists them. */
     drift: z.int(),
+    /** Jails of which something is left that could not be removed; `GET /v1/hosts/ID/leftovers` lists them. */
+    leftovers: z.int(),
     labels: z.record(z.string(), z.string()),
     lastSeen: z.iso.datetime(),
     versions: HostReport.shape.versions,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Command, Hostname, JailName, Limits, PlainName } from './jail.ts'
+import { Command, Hostname, JailName, Labels, Limits, PlainName } from './jail.ts'
 import { JailOperationKind } from './operation.ts'
 
 /** The plan that a kind of operation follows. Raised when its steps change; a worker leaves one it does not know waiting. */
@@ -19,6 +19,9 @@ export const JailSpec = z.object({
   addresses: z.array(z.union([z.cidrv4(), z.cidrv6()])),
   limits: Limits,
   command: Command.optional(),
+  /** No host needs them: a Redis that lost everything gets them back from the hosts. */
+  labels: Labels.optional(),
+  createdAt: z.iso.datetime().optional(),
 })
 export type JailSpec = z.infer<typeof JailSpec>
 
@@ -40,7 +43,16 @@ const envelope = {
   issuedAt: z.iso.datetime(),
 }
 
-export const JailJob = z.object({ ...envelope, kind: JailOperationKind, jail: JailSpec })
+/** What an operation's record has and no host needs, for a Redis that lost everything. */
+export const Origin = z.object({
+  createdAt: z.iso.datetime(),
+  batch: z.string().optional(),
+  /** The requests that asked for it under an Idempotency-Key: the key as Redis has it, and what the request was. */
+  requests: z.array(z.object({ key: z.string(), fingerprint: z.string() })).optional(),
+})
+export type Origin = z.infer<typeof Origin>
+
+export const JailJob = z.object({ ...envelope, kind: JailOperationKind, jail: JailSpec, origin: Origin.optional() })
 export type JailJob = z.infer<typeof JailJob>
 
 export const FillJob = z.object({ ...envelope, kind: z.literal('fill'), world: WorldId })
@@ -50,6 +62,9 @@ export type FillJob = z.infer<typeof FillJob>
 export const Job = z.discriminatedUnion('kind', [JailJob, FillJob])
 export type Job = z.infer<typeof Job>
 
-/** What tells a worker at once that an operation was cancelled; `name`: its first job. */
-export const CancelNotice = z.object({ job: Job, name: JobName })
-export type CancelNotice = z.infer<typeof CancelNotice>
+/** What tells a worker at once that an operation was cancelled (`name`: its first job), or what else it is asked for. */
+export const HostNotice = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('cancel'), job: Job, name: JobName }),
+  z.object({ type: z.literal('retry-leftovers') }),
+])
+export type HostNotice = z.infer<typeof HostNotice>

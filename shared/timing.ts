@@ -16,6 +16,11 @@ export const standardTiming = {
   lost: 10_000,
   /** How long what another producer has taken on may be left. */
   abandoned: 5_000,
+  /** Between two looks of a worker at whether what it does is still wanted. */
+  standing: 3_000,
+  /** After how long what an operation has left is tried again for the first time, and at most. */
+  leftoversFirst: 60_000,
+  leftoversMost: 3_600_000,
   /** Between two looks of a worker at its jails, and at their records. */
   drift: 10_000,
   compare: 60_000,

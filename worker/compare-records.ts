@@ -3,12 +3,13 @@ import type { Logger } from 'pino'
 import type { Drift } from '#shared/host.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
-import type { DriftNotes } from './drift-notes.ts'
+import type { JailReport } from '#shared/report.ts'
 import { endAbandoned } from './end-operation.ts'
-import type { JournaledJail } from './journal.ts'
+import type { DriftNotes } from './host-notes.ts'
+import type { JournaledJail, JournaledOperation } from './journal-entries.ts'
 import { makeOperationLog } from './operation-log.ts'
 import { removeLeftovers } from './revive-jails.ts'
-import { movedAway, type RunDeps } from './run.ts'
+import { endedElsewhere, movedAway, type RunDeps } from './run.ts'
 
 type Deps = {
   hostId: string
@@ -16,6 +17,7 @@ type Deps = {
   keys: RedisKeys
   drift: DriftNotes
   log: Logger
+  send(report: JailReport): Promise<void>
   /** As for the host's jobs. */
   run: RunDeps
 }
@@ -49,14 +51,42 @@ export function makeCompareRecords(deps: Deps) {
     const noted = drift.entries().get(name)
     const isKnown = jail !== undefined && record.provision === jail.spec.provision && record.host === hostId
     if (!jail || isKnown) {
-      if (noted?.found === 'orphan') await drift.forget(name)
+      if (noted?.found !== 'orphan') return
+      await drift.forget(name)
+      if (jail?.settled && !jail.current) await tellHowItIs(jail.spec, jail.settled.epoch)
       return
     }
     if (record.provision === jail.spec.provision) {
       if (await wasMoved(jail.spec)) return withJail(name, () => removeMoved(jail.spec))
       log.warn({ jail: name, record }, 'the fleet has a jail of this host on another one')
     }
-    await drift.note(toOrphan(jail, record, noted))
+    // It was given up together with its host: nobody wants its jail half made, and it could not be adopted so.
+    if (jail.current && (await hasVerdict(jail.current))) await withJail(name, () => endGivenUp(name))
+    const left = journal.jail(name)
+    if (left) await drift.note(toOrphan(left, record, noted))
+    else await drift.forget(name)
+  }
+
+  /** An orphan that was adopted: the fleet has what its host had noted of it, not how it is. */
+  async function tellHowItIs(spec: JailSpec, epoch: number): Promise<void> {
+    const found = await run.host.findJail(spec)
+    const how = found ? ({ jailState: 'running', jid: found.jid } as const) : ({ jailState: 'stopped', jid: null } as const)
+    await deps.send({ type: 'jail', host: hostId, jail: spec.name, epoch, at: new Date().toISOString(), ...how })
+  }
+
+  /** Whether the fleet has ended an operation that has begun here. */
+  async function hasVerdict({ operation, kind, plan, epoch, attempt, spec }: JournaledOperation): Promise<boolean> {
+    const envelope = { version: 1, host: hostId, issuedAt: new Date().toISOString() } as const
+    return (await run.standing({ ...envelope, operation, kind, plan, epoch, attempt, jail: spec })).ended
+  }
+
+  /** With the jail's lock: its job may have come first. */
+  async function endGivenUp(name: string): Promise<void> {
+    const current = journal.jail(name)?.current
+    if (stopping.aborted || !current || !(await hasVerdict(current))) return
+    log.warn({ jail: name, operation: current.operation }, 'an operation was ended while this host was not there: it is undone')
+    const operationLog = makeOperationLog(redis, keys.log(hostId, current.operation))
+    await endAbandoned(current, hostId, endedElsewhere({ operation: current.operation, host: hostId }), operationLog, run)
   }
 
   /** Whether its provision was given to another host, under a later epoch than any that this host knows. */

@@ -1,15 +1,18 @@
 import { type Job as BullJob, DelayedError, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
+import { z } from 'zod'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import { Job, type JobName } from '#shared/job.ts'
 import { type QueueKind, queueKinds, queueName } from '#shared/queues.ts'
 import type { Timing } from '#shared/timing.ts'
+import type { Standing } from './binding.ts'
 import { onBehalfOf } from './host/run-command.ts'
 import type { OperationLog } from './operation-log.ts'
 import type { Outcome } from './run.ts'
 import { makeSlots } from './slots.ts'
 import { takeBackJobs } from './take-back-jobs.ts'
+import { type OpenJob, watchStanding } from './watch-standing.ts'
 
 type Paused = Extract<Outcome, { type: 'paused' }>
 
@@ -21,11 +24,14 @@ export type ConsumerDeps = {
   slots: Record<Exclude<QueueKind, 'batch-build'>, number>
   /** Aborted when the worker stops: what still waits for a slot goes back into its queue. */
   stopping: AbortSignal
-  timing: Pick<Timing, 'lock' | 'stalled'>
+  timing: Pick<Timing, 'lock' | 'stalled' | 'standing'>
   redis: Redis
   log: Logger
   operationLog(operation: string): OperationLog
   run(job: Job, name: JobName, log: OperationLog, cancel: AbortSignal): Promise<Outcome>
+  standing(job: Job): Promise<Standing>
+  /** Ends the operation of a job whose data cannot be read. Undefined when it cannot be told which one that is. */
+  refuseUnreadable(data: unknown, fault: string): Promise<ProvostError | undefined>
 }
 
 export type Consumer = Awaited<ReturnType<typeof consumeJobs>>
@@ -39,7 +45,9 @@ const pausedForMs = 3_600_000
 /** Takes the jobs of this host's queues and runs them, each kind in its own slots. */
 export async function consumeJobs(deps: ConsumerDeps) {
   const { host, prefix, redis, log } = deps
-  const running = new Map<string, { name: JobName; controller: AbortController; waits: boolean }>()
+  const running = new Map<string, OpenJob & { controller: AbortController; waits: boolean }>()
+  /** By operation, what has given its slot back and goes on later. */
+  const paused = new Map<string, OpenJob>()
   const buildSlots = makeSlots(deps.slots.build)
   const options = { connection: redis, prefix }
   // Nobody follows BullMQ's own events; by default each queue keeps 10,000 of them.
@@ -54,8 +62,9 @@ export async function consumeJobs(deps: ConsumerDeps) {
    */
   async function runJob(job: Job, name: JobName, queue?: QueueKind): Promise<Outcome> {
     const controller = new AbortController()
-    const mine = { name, controller, waits: true }
+    const mine = { job, name, controller, waits: true }
     running.set(job.operation, mine)
+    paused.delete(job.operation)
     const operationLog = deps.operationLog(job.operation)
     const giveBack = await takeSlot(queue, controller.signal)
     mine.waits = false
@@ -100,13 +109,19 @@ export async function consumeJobs(deps: ConsumerDeps) {
   }
 
   async function processJob(queue: QueueKind, bullJob: BullJob, token: string | undefined): Promise<string> {
-    const job = Job.safeParse(bullJob.data)
-    if (!job.success) throw new UnrecoverableError(`The job cannot be read: ${job.error.message}`)
-    const outcome = await runJob(job.data, bullJob.name as JobName, queue)
+    const { data: job, error } = Job.safeParse(bullJob.data)
+    if (!job) {
+      const fault = z.prettifyError(error).replaceAll('\n', ' ')
+      const refusal = await deps.refuseUnreadable(bullJob.data, fault)
+      throw new UnrecoverableError(refusal ? `${refusal.code}: ${refusal.message}` : `The job cannot be read: ${fault}`)
+    }
+    const name = bullJob.name as JobName
+    const outcome = await runJob(job, name, queue)
     switch (outcome.type) {
       case 'handed-over':
         return 'succeeded'
       case 'paused':
+        paused.set(job.operation, { job, name })
         return pauseJob(bullJob, token, outcome)
       case 'interrupted':
         await bullJob.moveToWait(token)
@@ -133,18 +148,32 @@ export async function consumeJobs(deps: ConsumerDeps) {
   })
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))
 
-  return {
-    /** Ends an operation that runs, or undoes one that waits here; its job finds it ended. */
-    async cancel(job: Job, name: JobName): Promise<void> {
-      const controller = running.get(job.operation)?.controller
-      if (controller) return controller.abort(new ProvostError('cancelled', 'The operation was cancelled.'))
-      await runJob(job, name).catch((error) => log.error({ err: toProvostError(error), operation: job.operation }, 'cancel'))
-      await wakeJobsOf(job.operation)
+  /** Ends an operation that runs, or undoes one that waits here; its job finds it ended. */
+  async function end({ job, name }: OpenJob, why: ProvostError): Promise<void> {
+    const controller = running.get(job.operation)?.controller
+    if (controller) return controller.abort(why)
+    await runJob(job, name).catch((error) => log.error({ err: toProvostError(error), operation: job.operation }, 'cancel'))
+    await wakeJobsOf(job.operation)
+  }
+
+  const stopWatching = watchStanding({
+    open: () => [...running.values(), ...paused.values()],
+    standing: deps.standing,
+    async end(open, why) {
+      if (why.code !== 'cancelled') log.warn({ operation: open.job.operation, reason: why.message }, 'comes too late')
+      await end(open, why)
     },
+    everyMs: deps.timing.standing,
+    log,
+  })
+
+  return {
+    cancel: (open: OpenJob) => end(open, new ProvostError('cancelled', 'The operation was cancelled.')),
     /** How many jobs of a name run now, in a slot. */
     running: (name: JobName) => [...running.values()].filter((job) => job.name === name && !job.waits).length,
     /** Takes no more jobs and waits for those that run, which go no further than their present step. */
     async stop(): Promise<void> {
+      stopWatching()
       await Promise.all(workers.map((worker) => worker.close()))
       await Promise.all(queues.map((queue) => queue.close()))
     },

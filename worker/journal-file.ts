@@ -1,29 +1,69 @@
-import { open, readFile, rename, truncate, unlink } from 'node:fs/promises'
+import { type FileHandle, open, rename, truncate, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 
-/** Appends entries, one JSON object a line, and waits until they are on the disk. What a full disk cuts short is taken back. */
-export async function appendEntries(path: string, entries: unknown[]): Promise<void> {
+const newline = 10
+const chunkBytes = 1024 * 1024
+const lineBytes = 8 * 1024
+
+/** The effects that a journal has on the disk. Passed in, so that a trial may end the worker before, within and after each. */
+export type JournalFiles = {
+  write(file: FileHandle, text: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  remove(path: string): Promise<void>
+}
+
+export const journalFiles: JournalFiles = {
+  // Not `write`, which says nothing when only a part has found room.
+  write: (file, text) => file.writeFile(text),
+  rename,
+  remove: unlink,
+}
+
+/**
+ * Appends entries, one JSON object a line, and waits until they are on the disk. What a full disk cuts short is taken back.
+ * Gives the place in the file where they begin, in bytes.
+ */
+export async function appendEntries(path: string, entries: unknown[], files = journalFiles): Promise<number> {
   const file = await open(path, 'a', 0o600)
   try {
     const { size } = await file.stat()
-    // Not `write`, which says nothing when only a part has found room.
-    await file.writeFile(linesOf(entries)).catch(async (error) => {
+    await files.write(file, linesOf(entries)).catch(async (error) => {
       await file.truncate(size)
       throw error
     })
     await file.datasync()
+    return size
   } finally {
     await file.close()
   }
 }
 
 /** Writes a file anew: aside, flushed, then renamed over the old one. */
-export async function replaceEntries(path: string, entries: unknown[]): Promise<void> {
+export async function replaceEntries(path: string, entries: unknown[], files = journalFiles): Promise<void> {
+  await replaceFile(path, (file) => files.write(file, linesOf(entries)), files)
+}
+
+/** Writes a file anew with those of its lines that are to be kept. */
+export async function copyEntries(path: string, isKept: (line: string) => boolean, files = journalFiles): Promise<void> {
+  const copy = async (file: FileHandle) => {
+    let text = ''
+    for await (const { line } of readLines(path)) {
+      if (isKept(line)) text += `${line}\n`
+      if (text.length < chunkBytes) continue
+      await files.write(file, text)
+      text = ''
+    }
+    await files.write(file, text)
+  }
+  await replaceFile(path, copy, files)
+}
+
+async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>, files: JournalFiles): Promise<void> {
   const aside = `${path}.new`
   const file = await open(aside, 'w', 0o600)
   try {
-    await file.writeFile(linesOf(entries))
+    await write(file)
     await file.datasync()
   } catch (error) {
     await unlink(aside)
@@ -31,7 +71,7 @@ export async function replaceEntries(path: string, entries: unknown[]): Promise<
   } finally {
     await file.close()
   }
-  await rename(aside, path)
+  await files.rename(aside, path)
   await flushDirectory(dirname(path))
 }
 
@@ -46,16 +86,51 @@ export async function flushDirectory(path: string): Promise<void> {
  * that the next entry starts on a line of its own.
  */
 export async function recoverEntries(path: string): Promise<unknown[]> {
-  const text = await readFile(path, 'utf8').catch((error) => {
-    if (errnoOf(error) === 'ENOENT') return ''
+  const entries: unknown[] = []
+  for await (const { line } of readLines(path)) entries.push(JSON.parse(line))
+  return entries
+}
+
+/** The same, one line after the other, each with its place in the file in bytes, from a place on: the file may be larger than memory. */
+export async function* readLines(path: string, from = 0): AsyncGenerator<{ line: string; place: number }> {
+  const file = await open(path, 'r').catch((error) => {
+    if (errnoOf(error) === 'ENOENT') return undefined
     throw error
   })
-  const whole = text.slice(0, text.lastIndexOf('\n') + 1)
-  if (whole.length < text.length) await truncate(path, Buffer.byteLength(whole))
-  return whole
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line))
+  if (!file) return
+  try {
+    let rest: Buffer = Buffer.alloc(0)
+    let place = from
+    for (;;) {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(chunkBytes), 0, chunkBytes, place + rest.length)
+      if (bytesRead === 0) break
+      rest = Buffer.concat([rest, buffer.subarray(0, bytesRead)])
+      for (let end = rest.indexOf(newline); end >= 0; end = rest.indexOf(newline)) {
+        if (end > 0) yield { line: rest.toString('utf8', 0, end), place }
+        rest = rest.subarray(end + 1)
+        place += end + 1
+      }
+    }
+    if (rest.length > 0) await truncate(path, place)
+  } finally {
+    await file.close()
+  }
+}
+
+/** The line that begins at a place. */
+export async function lineAt(path: string, place: number): Promise<string> {
+  const file = await open(path, 'r')
+  try {
+    let line: Buffer = Buffer.alloc(0)
+    for (;;) {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(lineBytes), 0, lineBytes, place + line.length)
+      line = Buffer.concat([line, buffer.subarray(0, bytesRead)])
+      const end = line.indexOf(newline)
+      if (end >= 0 || bytesRead === 0) return line.toString('utf8', 0, end >= 0 ? end : line.length)
+    }
+  } finally {
+    await file.close()
+  }
 }
 
 function linesOf(entries: unknown[]): string {

@@ -1,16 +1,20 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { JailJob } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
-import { describeError, operationReporter } from './report-progress.ts'
-import { movedAway, type RunDeps } from './run.ts'
+import { beginningOf } from './journal-entries.ts'
+import { describeError, operationReporter, reportsPerRun } from './report-progress.ts'
+import { endedElsewhere, movedAway, type RunDeps } from './run.ts'
 
 type Deps = Pick<RunDeps, 'send'>
 type Change = Pick<OperationReport, 'status' | 'jailState'>
 
-/** An operation that a later one has overtaken on this host does nothing here. */
-export function refuseLate(job: JailJob, deps: Deps): Promise<OperationReport> {
+/** An operation that a later one has overtaken on this host does nothing here; `isHere`: the jail itself still is. */
+export function refuseLate(job: JailJob, isHere: boolean, deps: Deps): Promise<OperationReport> {
   const message = `Host ${job.host} has already seen a later operation of jail ${job.jail.name}.`
-  return refuse(job, new ProvostError('journal_conflict', message), { status: 'cancelled', jailState: 'gone' }, deps)
+  const change = isHere
+    ? ({ status: 'failed', jailState: 'unchanged' } as const)
+    : ({ status: 'cancelled', jailState: 'gone' } as const)
+  return refuse(job, new ProvostError('journal_conflict', message), change, deps)
 }
 
 /**
@@ -30,6 +34,17 @@ export function refuseMoved(job: JailJob, deps: Deps): Promise<OperationReport> 
   return refuse(job, movedAway(job), { status: 'failed', jailState: job.kind === 'provision' ? 'failed' : 'unchanged' }, deps)
 }
 
+/** It was ended before it began here: its record has its verdict. */
+export function refuseEnded(job: JailJob, deps: Deps): Promise<OperationReport> {
+  return refuse(job, endedElsewhere(job), { status: 'failed', jailState: 'unchanged' }, deps)
+}
+
+/** Redis has lost its record before it began here, so whoever asked for it has to ask again. */
+export function refuseLost(job: JailJob, deps: Deps): Promise<OperationReport> {
+  const error = new ProvostError('records_lost', `Redis has no record of operation ${job.operation} any more.`)
+  return refuse(job, error, { status: 'failed', jailState: 'unchanged' }, deps)
+}
+
 /** It was cancelled before it began here. */
 export function refuseCancelled(job: JailJob, deps: Deps): Promise<OperationReport> {
   const error = new ProvostError('cancelled', 'The operation was cancelled.')
@@ -38,9 +53,11 @@ export function refuseCancelled(job: JailJob, deps: Deps): Promise<OperationRepo
 
 // No report of a run counts as later than a refusal.
 const lastRun = 1_000_000
+/** The number of a refusal that follows no run. */
+export const lastSequence = lastRun * reportsPerRun
 
 async function refuse(job: JailJob, fault: ProvostError | undefined, change: Change, deps: Deps): Promise<OperationReport> {
-  const nothing = { ...job, spec: job.jail, run: lastRun, bootId: '', steps: new Map() }
+  const nothing = { ...beginningOf({ ...job, spec: job.jail }), run: lastRun }
   const error = fault ? { error: describeError(fault, null) } : {}
   const report = operationReporter(job, nothing, [], deps.send).next({ ...change, step: null, ...error })
   await deps.send(report)

@@ -28,6 +28,10 @@ type Deps = {
   load(): HostBeat['load']
   /** How many of its jails are otherwise than the records say. */
   drift(): number
+  /** Of how many it has something left. */
+  leftovers(): number
+  /** The id of the fleet that it knows its jails by, if it has any. */
+  fleet(): string | undefined
   send(report: Report): Promise<void>
 }
 
@@ -69,6 +73,11 @@ export async function reportHost(deps: Deps) {
   return {
     /** Something changed that others wait for. */
     changed: () => void beatNow(),
+    /** Redis has lost the list of hosts, or what this one is. */
+    enrolAgain(): void {
+      beats = 0
+      void beatNow()
+    },
     /** Says that the host is away, so that nobody has to wait for its silence. */
     async stop(): Promise<void> {
       clearInterval(timer)
@@ -80,9 +89,17 @@ export async function reportHost(deps: Deps) {
 }
 
 /** Of the report only what tells whether it is another one: a producer reads the beats of all hosts each second. */
-function beatOf({ load, drift }: Deps, report: string): HostBeat {
+function beatOf({ load, drift, leftovers, fleet }: Deps, report: string): HostBeat {
   const digest = createHash('sha256').update(report).digest('hex').slice(0, 16)
-  return { report: digest, load: load(), drift: drift(), at: new Date().toISOString() }
+  const known = fleet()
+  return {
+    report: digest,
+    load: load(),
+    drift: drift(),
+    leftovers: leftovers(),
+    ...(known ? { fleet: known } : {}),
+    at: new Date().toISOString(),
+  }
 }
 
 function reportOf({ config, host, worlds, plans }: Deps, startedAt: string): HostReport {

@@ -2,7 +2,7 @@ import type { ProvostError } from '#shared/errors.ts'
 import type { FillJob, JailJob, Job } from '#shared/job.ts'
 import type { OperationError, StepState } from '#shared/operation.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
-import type { JournaledOperation } from './journal.ts'
+import type { JournaledOperation } from './journal-entries.ts'
 import type { Step } from './step.ts'
 
 type AnyReport = OperationReport | FillReport
@@ -13,7 +13,7 @@ const progressEveryMs = 250
 // Steps of a few milliseconds need no report each: nobody sees them, and every report costs the producer a change of records.
 const tellEveryMs = 50
 // Room for the reports of one run, so that a later run's always count as later.
-const reportsPerRun = 1_000_000
+export const reportsPerRun = 1_000_000
 
 /** Tells how an operation on a jail stands, as the journal has it. */
 export function operationReporter(
@@ -106,7 +106,10 @@ function makeReporter<R extends AnyReport>(
     learn(facts: Partial<R>): void {
       Object.assign(report, facts)
     },
+    /** What the next report says of something by now. */
+    said: <K extends keyof R>(fact: K): R[K] => report[fact],
     currentStep: () => report.step,
+    hasFailed: (step: string | null) => states.get(step ?? '')?.status === 'failed',
     step(step: Pick<Step, 'name'>, status: 'running' | 'succeeded' | 'failed', attempt: number): void {
       const state = states.get(step.name)
       if (!state) return

@@ -8,6 +8,7 @@ import { retryDelayMs, stepRetry } from './backoff.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import type { Journal } from './journal.ts'
 import { start } from './plans.ts'
+import { removeJail } from './remove-jail.ts'
 import type { JailFacts, Step, StepContext } from './step.ts'
 import type { WorldStore } from './worlds/world-store.ts'
 
@@ -25,7 +26,7 @@ const atOnce = 2
 
 /**
  * After a reboot or a killed worker: jails that are to run are started again, and each one's isolation is proven. What an
- * operation was in the middle of is left to that operation, whose job comes again; what an undo had left is tried again.
+ * operation was in the middle of is left to that operation, whose job comes again.
  * Gives those that are to run and do not, which was reported.
  */
 export async function reviveJails(found: SettledJail[], deps: Deps): Promise<SettledJail[]> {
@@ -47,7 +48,6 @@ async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<boo
     const jail = deps.journal.jail(spec.name)
     // An operation that came first has seen to the jail.
     if (jail?.settled?.epoch !== epoch || jail.current) return false
-    if (jail.settled.wanted === 'gone') await removeLeftovers(spec, deps)
     if (jail.settled.wanted !== 'running') return false
     const report = await bringUp(spec, epoch, deps)
     // Redis may be full or away; the next jail need not wait for that.
@@ -93,8 +93,7 @@ async function runStep(step: Step, spec: JailSpec, facts: JailFacts, deps: Deps)
 /** Takes down what is left of a jail that does not run, but for its root. Never throws. */
 export async function takeDown(spec: JailSpec, { host, log }: Pick<Deps, 'host' | 'log'>): Promise<void> {
   try {
-    await host.removeJail(spec, AbortSignal.timeout(60_000))
-    await host.removeNetwork(spec, AbortSignal.timeout(60_000))
+    await removeJail(spec, host, 'but-root')
   } catch (error) {
     log.error({ err: error, jail: spec.name }, 'what is left of a jail that does not run could not be taken down')
   }
@@ -103,9 +102,7 @@ export async function takeDown(spec: JailSpec, { host, log }: Pick<Deps, 'host' 
 /** Removes all of a jail that is not to be here any more, and forgets it. Never throws. */
 export async function removeLeftovers(spec: JailSpec, deps: Pick<Deps, 'host' | 'journal' | 'log'>): Promise<void> {
   try {
-    await deps.host.removeJail(spec, AbortSignal.timeout(60_000))
-    await deps.host.removeNetwork(spec, AbortSignal.timeout(60_000))
-    await deps.host.removeRoot(spec, AbortSignal.timeout(600_000))
+    await removeJail(spec, deps.host, 'with-root')
     await deps.journal.forget(spec.name)
     deps.log.info({ jail: spec.name }, 'removed what was left of a jail')
   } catch (error) {

@@ -1,11 +1,11 @@
-import { ProvostError, toProvostError } from '#shared/errors.ts'
+import { type ProvostError, toProvostError } from '#shared/errors.ts'
 import type { FillJob } from '#shared/job.ts'
 import type { FillReport } from '#shared/report.ts'
 import type { Standing } from './binding.ts'
 import type { OperationLog } from './operation-log.ts'
 import { Pause } from './pause.ts'
 import { describeError, fillReporter, type Reporter } from './report-progress.ts'
-import { askerOf, movedAway, type Outcome } from './run.ts'
+import { askerOf, type Outcome, whyNotWanted } from './run.ts'
 import { fillWorld } from './steps/fill-world.ts'
 import { Interrupted, untilRedisAnswers } from './until-redis-answers.ts'
 import type { Asker, WorldStore } from './worlds/world-store.ts'
@@ -31,11 +31,10 @@ export function makeRunFill({ worlds, send, standing, stopping }: Deps) {
 
   /** Gives how it ended, or what it waits for. */
   async function ask(job: FillJob, asker: Asker, reporter: Reporter<FillReport>, cancel: AbortSignal): Promise<End | Pause> {
-    const { cancelled, moved } = await untilRedisAnswers(stopping, () => standing(job))
-    if (cancelled || moved || cancel.aborted) {
+    const why = whyNotWanted(job, await untilRedisAnswers(stopping, () => standing(job)))
+    if (why || cancel.aborted) {
       worlds.leave(job.world, asker.operation)
-      const error = moved ? movedAway(job) : new ProvostError('cancelled', 'The operation was cancelled.')
-      return { status: 'cancelled', error }
+      return { status: 'cancelled', error: why ?? toProvostError(cancel.reason) }
     }
     if (stopping.aborted) throw new Interrupted()
     reporter.step(fillWorld, 'running', 1)

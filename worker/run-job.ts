@@ -1,7 +1,4 @@
-import type { Redis } from 'ioredis'
 import type { Job, JobName } from '#shared/job.ts'
-import type { RedisKeys } from '#shared/keys.ts'
-import { unbindOperation } from './binding.ts'
 import type { OperationLog } from './operation-log.ts'
 import type { Outcome, RunDeps } from './run.ts'
 import type { RunFill } from './run-fill.ts'
@@ -9,8 +6,6 @@ import { runPlan } from './run-plan.ts'
 import type { makeTimings } from './timings.ts'
 
 type Deps = {
-  redis: Redis
-  keys: RedisKeys
   run: RunDeps
   runFill: RunFill
   timings: Pick<ReturnType<typeof makeTimings>, 'note'>
@@ -19,15 +14,12 @@ type Deps = {
 }
 
 /** Gives what runs a job of either sort, and what follows the end of its operation on this host. */
-export function makeRunJob({ redis, keys, run, runFill, timings, ended }: Deps) {
+export function makeRunJob({ run, runFill, timings, ended }: Deps) {
   return async (job: Job, name: JobName, log: OperationLog, cancel: AbortSignal): Promise<Outcome> => {
     const outcome = job.kind === 'fill' ? await runFill(job, log, cancel) : await runPlan(job, name, log, cancel, run)
     if (outcome.type !== 'ended') return outcome
     timings.note(outcome.report)
-    if (job.kind !== 'fill') {
-      ended(job.jail.name)
-      await unbindOperation(redis, keys, job)
-    }
+    if (job.kind !== 'fill') ended(job.jail.name)
     return outcome
   }
 }

@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JailJob, JobName } from '#shared/job.ts'
+import type { OperationReport } from '#shared/report.ts'
 import { retryDelayMs } from './backoff.ts'
-import { endFailed, endSucceeded, endSuperseded } from './end-operation.ts'
+import { endFailed, endPoisoned, endSucceeded, endSuperseded, goOnUndoing, poisonousKills } from './end-operation.ts'
 import type { OperationLog } from './operation-log.ts'
 import { Pause } from './pause.ts'
 import { planOf } from './plans.ts'
-import { refuseCancelled, refuseLate, refuseMoved, refuseStranger } from './refuse-job.ts'
-import { askerOf, beginRun, flushMarks, movedAway, type Outcome, type Run, type RunDeps } from './run.ts'
+import { refuseCancelled, refuseEnded, refuseLate, refuseLost, refuseMoved, refuseStranger } from './refuse-job.ts'
+import { askerOf, beginRun, flushMarks, leaveRun, movedAway, type Outcome, type Run, type RunDeps, whyNotWanted } from './run.ts'
 import type { Step } from './step.ts'
+import { undoStep } from './undo-steps.ts'
 import { Interrupted, untilRedisAnswers } from './until-redis-answers.ts'
 
 /** A worker that knows the plan may be started in place of this one; it takes a waiting job at once. */
@@ -28,34 +30,59 @@ export function runPlan(job: JailJob, name: JobName, log: OperationLog, cancel: 
       if (thrown instanceof Interrupted) return { type: 'interrupted' }
       throw thrown
     }
-    return goOn(await beginRun(job, log, cancel, deps), name)
+    const pickUp = async () => goOn(await beginRun(job, log, cancel, deps), name)
+    // At its last try none of the others that may have done it is at work: they are not to share its verdict.
+    return deps.journal.killsOf(job, job.jail.name) >= poisonousKills - 1 ? deps.withSuspect(pickUp) : pickUp()
   })
 }
 
 /** What becomes of a job that has nothing to run here, or not yet. */
 async function settleEarly(job: JailJob, deps: RunDeps): Promise<Outcome | undefined> {
   const { journal, plans, stopping } = deps
-  const ended = journal.endedReport(job)
-  if (ended) {
+  const report = await journal.endedReport(job)
+  if (report) {
     // The job came again, so perhaps nobody heard of the end.
-    await deps.send(ended)
-    return { type: 'ended', report: ended }
+    await deps.send(await withJidNow(report, job, deps))
+    return { type: 'ended', report }
   }
   const found = journal.jail(job.jail.name)
   if (found && found.spec.provision !== job.jail.provision) return { type: 'ended', report: await refuseStranger(job, deps) }
-  if (journal.epochOf(job.jail.name) > job.epoch) return { type: 'ended', report: await refuseLate(job, deps) }
+  if (journal.epochOf(job.jail.name) > job.epoch) {
+    return { type: 'ended', report: await refuseLate(job, found !== undefined, deps) }
+  }
 
   const isUnknown = [job, found?.current].some((each) => each && !planOf(each.kind, each.plan, plans))
   if (found?.current?.epoch !== job.epoch) {
-    const { moved, cancelled } = await untilRedisAnswers(stopping, () => deps.standing(job))
+    const { moved, ended, cancelled, lost } = await untilRedisAnswers(stopping, () => deps.standing(job))
+    if (lost) return { type: 'ended', report: await refuseLost(job, deps) }
     if (moved) return { type: 'ended', report: await refuseMoved(job, deps) }
+    if (ended) return { type: 'ended', report: await refuseEnded(job, deps) }
     if (cancelled && isUnknown) return { type: 'ended', report: await refuseCancelled(job, deps) }
   }
   const reason = `a worker that knows plan ${job.kind} in version ${job.plan}`
   return isUnknown ? { type: 'paused', pause: new Pause(reason, { delayMs: unknownPlanAgainMs }) } : undefined
 }
 
+/** The end of an operation as it is to be told now: after a reboot its jail was started again and has another jid. */
+async function withJidNow(report: OperationReport, { jail }: JailJob, { host, journal }: RunDeps): Promise<OperationReport> {
+  if (report.jailState !== 'running' || journal.epochOf(jail.name) !== report.epoch) return report
+  const found = await host.findJail(jail)
+  return { ...report, jailState: found ? 'running' : 'stopped', jid: found?.jid ?? null }
+}
+
 async function goOn(run: Run, name: JobName): Promise<Outcome> {
+  try {
+    return await goOnUnlessPoisoned(run, name)
+  } catch (thrown) {
+    // Not the end of an operation, but none of the worker either.
+    await leaveRun(run).catch(() => undefined)
+    throw thrown
+  }
+}
+
+async function goOnUnlessPoisoned(run: Run, name: JobName): Promise<Outcome> {
+  if (run.operation.kills >= poisonousKills) return { type: 'ended', report: await endPoisoned(run) }
+  if (run.operation.undoing) return { type: 'ended', report: await goOnUndoing(run, run.operation.undoing) }
   const handsOver = run.plan.parts.at(-1)?.job !== name
   try {
     await runParts(run, name)
@@ -63,17 +90,18 @@ async function goOn(run: Run, name: JobName): Promise<Outcome> {
     if (handsOver) await throwUnlessWanted(run)
   } catch (thrown) {
     if (thrown instanceof Interrupted) {
-      await flushMarks(run)
+      await leaveRun(run)
       return { type: 'interrupted' }
     }
     if (thrown instanceof Pause) {
+      await leaveRun(run)
       run.reporter.tell({ waiting: { reason: thrown.reason } })
       return { type: 'paused', pause: thrown, progress: run.reporter.progress }
     }
     return { type: 'ended', report: await endFailed(run, toProvostError(thrown)) }
   }
   if (handsOver) {
-    await flushMarks(run)
+    await leaveRun(run)
     run.reporter.tell({ jailState: 'built', step: null })
     return { type: 'handed-over' }
   }
@@ -103,6 +131,7 @@ async function runParts(run: Run, name: JobName): Promise<void> {
 async function runStep(run: Run, step: Step): Promise<void> {
   const { deps, reporter, log, cancel } = run
   for (let attempt = run.operation.steps.get(step.name)?.attempt ?? 1; ; attempt += 1) {
+    if (step.repeatable === false && run.operation.steps.get(step.name)?.mark === 'started') await takeBack(run, step)
     await flushMarks(run, { step: step.name, mark: 'started', attempt })
     log.heading(`${step.name}: ${step.title}${attempt > 1 ? `, attempt ${attempt}` : ''}`)
     reporter.step(step, 'running', attempt)
@@ -134,6 +163,13 @@ async function runStep(run: Run, step: Step): Promise<void> {
   }
 }
 
+/** What was begun of a step that may not be repeated is undone before it is done anew. */
+async function takeBack(run: Run, step: Step): Promise<void> {
+  run.log.heading(`undo ${step.name}, which was begun and not ended`)
+  const failure = await undoStep(run, step)
+  if (failure) throw new ProvostError('resource_busy', `${step.title} was begun before and cannot be undone: ${failure}`)
+}
+
 async function runOnce({ deps, job, log, cancel, reporter }: Run, step: Step): Promise<void> {
   const timeout = AbortSignal.timeout(step.timeoutMs)
   try {
@@ -156,7 +192,6 @@ async function throwUnlessWanted(run: Run): Promise<void> {
   const { job, plan, operation, cancel, deps } = run
   if (plan.undoes === 'nothing' && operation.steps.size > 0) return
   if (cancel.aborted) throw toProvostError(cancel.reason)
-  const { moved, cancelled } = await untilRedisAnswers(deps.stopping, () => deps.standing(job))
-  if (moved) throw movedAway(job)
-  if (cancelled) throw new ProvostError('cancelled', 'The operation was cancelled.')
+  const why = whyNotWanted(job, await untilRedisAnswers(deps.stopping, () => deps.standing(job)))
+  if (why) throw why
 }

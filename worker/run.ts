@@ -1,10 +1,11 @@
 import { ProvostError } from '#shared/errors.ts'
-import type { JailJob } from '#shared/job.ts'
+import type { JailJob, Job } from '#shared/job.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
 import type { RetryPolicy } from './backoff.ts'
 import type { Standing } from './binding.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
-import type { Journal, JournaledOperation, StepMark } from './journal.ts'
+import type { Journal, Mark } from './journal.ts'
+import type { JournaledOperation } from './journal-entries.ts'
 import type { OperationLog } from './operation-log.ts'
 import type { Pause } from './pause.ts'
 import { type Plan, planOf, stepsOf } from './plans.ts'
@@ -30,8 +31,10 @@ export type RunDeps = {
   plans: readonly number[]
   /** Runs `work` while nobody else works on the jail. */
   withJail<T>(name: string, work: () => Promise<T>): Promise<T>
+  /** Runs `work` while no other operation is at work that may kill the worker. */
+  withSuspect<T>(work: () => Promise<T>): Promise<T>
   send(report: OperationReport): Promise<void>
-  standing(job: JailJob): Promise<Standing>
+  standing(job: Job): Promise<Standing>
   /** The compare-and-set after which the operation can no longer be moved to another host. False: it was moved. */
   bind(job: JailJob): Promise<boolean>
   /** Aborted when the worker stops: no further step begins. */
@@ -50,7 +53,7 @@ export type Run = {
   cancel: AbortSignal
   deps: RunDeps
   /** Marks that are not in the journal yet: they go with the next one, in one flush. */
-  marks: { step: string; mark: StepMark; attempt: number }[]
+  marks: Mark[]
 }
 
 /** @throws ProvostError `unknown_plan`. */
@@ -71,8 +74,25 @@ export async function flushMarks(run: Run, ...more: Run['marks']): Promise<void>
   run.marks = []
 }
 
+/** A run goes no further here, in order. */
+export async function leaveRun(run: Run): Promise<void> {
+  await run.deps.journal.leaveRun(run.operation, run.marks)
+  run.marks = []
+}
+
 export function movedAway({ operation, host }: Pick<JailJob, 'operation' | 'host'>): ProvostError {
   return new ProvostError('moved_away', `Operation ${operation} was moved away from host ${host}.`)
+}
+
+export function endedElsewhere({ operation, host }: Pick<JailJob, 'operation' | 'host'>): ProvostError {
+  return new ProvostError('ended_elsewhere', `Operation ${operation} was ended without host ${host}, which comes too late.`)
+}
+
+/** Why an operation is not to go on; undefined when it is. */
+export function whyNotWanted(job: Pick<JailJob, 'operation' | 'host'>, { moved, ended, cancelled }: Standing) {
+  if (moved) return movedAway(job)
+  if (ended) return endedElsewhere(job)
+  return cancelled ? new ProvostError('cancelled', 'The operation was cancelled.') : undefined
 }
 
 /** Who asks for a world on behalf of a job. A retry is another one: it does not hear of a failure before it. */

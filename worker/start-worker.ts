@@ -1,10 +1,12 @@
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
+import pLimit from 'p-limit'
 import type { Logger } from 'pino'
+import { Drift, Leftover } from '#shared/host.ts'
 import { planVersion } from '#shared/job.ts'
 import { redisKeys } from '#shared/keys.ts'
 import { connectRedis, unlessAway, waitForEver } from '#shared/redis.ts'
-import type { Report } from '#shared/report.ts'
+import type { JailReport, Report } from '#shared/report.ts'
 import type { Service } from '#shared/run-service.ts'
 import { type RetryPolicy, stepRetry } from './backoff.ts'
 import { bindOperation, readStanding } from './binding.ts'
@@ -12,15 +14,19 @@ import { claimHost } from './claim-host.ts'
 import { makeCompareRecords } from './compare-records.ts'
 import type { WorkerConfig } from './config.ts'
 import { consumeJobs } from './consume-jobs.ts'
-import { makeDriftNotes } from './drift-notes.ts'
-import { followCancels } from './follow-cancels.ts'
+import { followFleet } from './follow-fleet.ts'
+import { followNotices } from './follow-notices.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import type { RunCommand } from './host/run-command.ts'
 import { lockHost } from './host-lock.ts'
+import { makeHostNotes } from './host-notes.ts'
 import { makeJailLocks } from './jail-locks.ts'
 import { openJournal } from './journal.ts'
+import { type JournalFiles, journalFiles } from './journal-file.ts'
 import { makeOperationLog } from './operation-log.ts'
+import { makeRefuseUnreadable } from './refuse-unreadable.ts'
 import { reportHost } from './report-host.ts'
+import { retryLeftovers } from './retry-leftovers.ts'
 import { reviveJails, settledJails } from './revive-jails.ts'
 import type { RunDeps } from './run.ts'
 import { makeRunFill } from './run-fill.ts'
@@ -31,15 +37,26 @@ import { watchDrift } from './watch-drift.ts'
 import { makeWorldStore } from './worlds/make-world-store.ts'
 import { removeUnusedWorlds } from './worlds/remove-unused-worlds.ts'
 
-/** `plans`: the plan versions that it knows. */
-type Parts = { host: HostRuntime; run: RunCommand; log: Logger; retry?: RetryPolicy; plans?: number[] }
+/** `plans`: the plan versions that it knows. `amend`: changes what runs are given, for trials that plant faults. */
+type Parts = {
+  host: HostRuntime
+  run: RunCommand
+  log: Logger
+  retry?: RetryPolicy
+  plans?: number[]
+  files?: JournalFiles
+  amend?(deps: RunDeps): RunDeps
+}
+
+/** Of how many operations that ended before a start their steps still count. */
+const timedAtStart = 5_000
 
 /** How long a worker that stops waits for a Redis that is away. */
 const redisAwayMs = 3_000
 
 /** Makes this process the worker of its host: finds what is there, goes on with it, then takes jobs. */
 export async function startWorker(config: WorkerConfig, parts: Parts): Promise<Service> {
-  const { host, run, log, retry = stepRetry, plans = [planVersion] } = parts
+  const { host, run, log, retry = stepRetry, plans = [planVersion], files = journalFiles, amend = (deps) => deps } = parts
   const directory = await host.open()
   await lockHost(host, directory)
   await host.endPredecessor()
@@ -54,7 +71,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     changed: () => reporting?.changed(),
   })
   await worlds.open()
-  const journal = await openJournal(join(directory, 'journal'))
+  const journal = await openJournal(join(directory, 'journal'), files)
 
   const keys = redisKeys(config.redisPrefix)
   const redis = connectRedis(config.redisUrl, waitForEver)
@@ -62,6 +79,13 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
   for (const connection of [redis, subscriber]) connection.on('error', (error) => log.warn({ err: error.message }, 'redis'))
   const send = async (report: Report) => {
     await redis.xadd(keys.reports, '*', 'report', JSON.stringify(report))
+  }
+
+  /** By jail, what was said last of one that no operation was at work on. */
+  const found = new Map<string, JailReport>()
+  const sendFound = (report: JailReport) => {
+    found.set(report.jail, report)
+    return send(report)
   }
 
   const stopping = new AbortController()
@@ -73,28 +97,66 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     holdsMs: config.timing.silence,
   }
   // Needs no Redis: after a reboot clients have their jails before the fleet has its queue.
-  const revived = reviveJails(settledJails(journal), { hostId: config.host, host, worlds, journal, log, withJail, send })
+  const revived = reviveJails(settledJails(journal), {
+    hostId: config.host,
+    host,
+    worlds,
+    journal,
+    log,
+    withJail,
+    send: sendFound,
+  })
   await claimHost(redis, config.host, claim)
-  const runDeps: RunDeps = {
+  const runDeps = amend({
     host,
     worlds,
     journal,
     plans,
     withJail,
+    withSuspect: pLimit(1),
     send,
     standing: (job) => readStanding(redis, keys, job),
     bind: (job) => bindOperation(redis, keys, job),
     stopping: stopping.signal,
     retry,
+  })
+  const drift = makeHostNotes(redis, keys.hostDrift(config.host), Drift)
+  const leftoverNotes = makeHostNotes(redis, keys.hostLeftovers(config.host), Leftover)
+  await Promise.all([drift.open(), leftoverNotes.open()])
+  const records = makeCompareRecords({ hostId: config.host, redis, keys, drift, log, send, run: runDeps })
+  const fleet = await followFleet({
+    hostId: config.host,
+    directory: join(directory, 'journal'),
+    redis,
+    keys,
+    journal,
+    found,
+    revived,
+    send,
+    onLost: () => reporting?.enrolAgain(),
+    async onKnown() {
+      await Promise.all([drift.writeAgain(), leftoverNotes.writeAgain()])
+      await records.compareAll()
+      reporting?.changed()
+    },
+    timing: config.timing,
+    log,
+  })
+  await fleet.lookNow()
+  // Where the records were lost, none of the jails here would be known.
+  const compareAll = async () => {
+    if (!fleet.isStrange()) await records.compareAll()
   }
-  const drift = makeDriftNotes(redis, keys.hostDrift(config.host))
-  await drift.open()
-  const records = makeCompareRecords({ hostId: config.host, redis, keys, drift, log, run: runDeps })
   // Before any job is taken: what was moved away meanwhile may be anywhere else by now.
-  await records.compareAll()
-  const comparing = setInterval(records.compareAll, config.timing.compare)
+  await compareAll()
+  const comparing = setInterval(compareAll, config.timing.compare)
   const timings = makeTimings({ write: (now) => redis.set(keys.hostTimings(config.host), JSON.stringify(now)), log })
-  for (const report of journal.endedReports()) timings.note(report)
+  for await (const report of journal.latestReports(timedAtStart)) timings.note(report)
+
+  const { leftoversFirst: firstMs, leftoversMost: mostMs } = config.timing
+  const delays = { firstMs, mostMs }
+  const leftovers = retryLeftovers({ host, journal, notes: leftoverNotes, log, withJail, delays })
+  const operationLog = (operation: string) => makeOperationLog(redis, keys.log(config.host, operation))
 
   const consumer = await consumeJobs({
     host: config.host,
@@ -104,15 +166,16 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     timing: config.timing,
     redis,
     log,
-    operationLog: (operation) => makeOperationLog(redis, keys.log(config.host, operation)),
+    operationLog,
+    standing: runDeps.standing,
+    refuseUnreadable: makeRefuseUnreadable({ hostId: config.host, run: runDeps, send, operationLog }),
     run: makeRunJob({
-      redis,
-      keys,
       run: runDeps,
-      runFill: makeRunFill({ worlds, send, standing: (job) => readStanding(redis, keys, job), stopping: stopping.signal }),
+      runFill: makeRunFill({ worlds, send, standing: runDeps.standing, stopping: stopping.signal }),
       timings,
       ended(jail) {
         if (drift.entries().has(jail)) void records.compareJail(jail)
+        void leftovers.lookNow()
       },
     }),
   })
@@ -121,13 +184,13 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     host,
     journal,
     withJail,
-    send,
+    send: sendFound,
     drift,
     revived,
     log,
     everyMs: config.timing.drift,
   })
-  await followCancels(subscriber, keys.cancels(config.host), consumer, log)
+  await followNotices({ subscriber, channel: keys.notices(config.host), consumer, retryLeftovers: leftovers.tryAll, log })
   reporting = await reportHost({
     config,
     host,
@@ -139,6 +202,8 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     send,
     plans,
     drift: () => drift.entries().size,
+    leftovers: () => leftoverNotes.entries().size,
+    fleet: fleet.known,
     load: () => ({
       fills: worlds.states().filter(({ state }) => state === 'filling').length,
       builds: consumer.running('build'),
@@ -162,10 +227,14 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
   return {
     async stop() {
       stopping.abort()
+      // At once: what has to be ended by force while it still is at a step was not the doing of that.
+      await journal.leaveRuns().catch((error) => log.warn({ err: error }, 'that runs were left could not be noted'))
+      leftovers.stop()
       stopTrimming()
       stopWatching()
       stopRemoving()
       clearInterval(comparing)
+      fleet.stop()
       timings.stop()
       await unlessAway(redis, redisAwayMs, endInOrder())
       redis.disconnect()

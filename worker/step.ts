@@ -16,13 +16,15 @@ export type StepContext = {
   learn(facts: JailFacts): void
 }
 
-/** One step of a plan: data, with what it does and what takes it back beside each other. Both may be repeated. */
+/** One step of a plan: data, with what it does and what takes it back beside each other. Both may be repeated, unless said. */
 export type Step = {
   name: string
   title: string
   timeoutMs: number
   /** Its share of the percentage, about how long it takes beside the others. */
   weight: number
+  /** When it was begun and not ended, it is undone before it runs again. */
+  repeatable?: false
   run(context: StepContext): Promise<void>
   undo?(context: StepContext): Promise<void>
 }

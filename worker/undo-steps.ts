@@ -25,7 +25,18 @@ export async function undoSteps(run: Run): Promise<string[]> {
   return failures
 }
 
-async function undoStep({ deps, job, log, reporter }: Run, step: Step): Promise<string | undefined> {
+/** Leaves all that had begun as it is. Gives what that is. */
+export async function leaveSteps({ steps, operation, deps }: Run): Promise<string[]> {
+  const left = steps.filter(({ name, undo }) => undo && operation.steps.has(name)).map(({ name }) => name)
+  await deps.journal.mark(
+    operation,
+    left.map((step) => ({ step, mark: 'undo-failed' as const, attempt: operation.steps.get(step)?.attempt ?? 1 })),
+  )
+  return left.map((step) => `${step}: it was not tried, since it may end the worker`)
+}
+
+/** Gives why a step could not be undone, if so. */
+export async function undoStep({ deps, job, log, reporter }: Run, step: Step): Promise<string | undefined> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       await step.undo?.({

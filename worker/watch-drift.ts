@@ -1,9 +1,10 @@
 import type { Logger } from 'pino'
 import type { Drift } from '#shared/host.ts'
 import type { JailReport } from '#shared/report.ts'
-import type { DriftNotes } from './drift-notes.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
-import type { Journal, JournaledDrift, JournaledJail } from './journal.ts'
+import type { DriftNotes } from './host-notes.ts'
+import type { Journal } from './journal.ts'
+import type { JournaledDrift, JournaledJail } from './journal-entries.ts'
 import { type SettledJail, takeDown } from './revive-jails.ts'
 
 type Deps = {
@@ -20,7 +21,7 @@ type Deps = {
   everyMs?: number
 }
 
-const reasons: Record<JournaledDrift['found'], string> = {
+export const driftReasons: Record<JournaledDrift['found'], string> = {
   stopped: 'It was stopped on its host, not through Provost.',
   gone: 'Its root is gone from its host.',
 }
@@ -60,7 +61,8 @@ export function watchDrift(deps: Deps): () => void {
   }
 
   function needsCare({ spec, settled, current }: JournaledJail, isRunning: boolean): boolean {
-    if (!settled || current || settled.wanted === 'gone') return false
+    // What an operation has left is to be taken down, not to be told as started by hand.
+    if (!settled || current || settled.wanted === 'gone' || settled.leftovers.length > 0) return false
     const isKnown = settled.drift === undefined || seenTo.get(spec.name) === settled.epoch
     return isRunning !== isToRun(spec.name, settled) || !isKnown
   }
@@ -87,8 +89,8 @@ export function watchDrift(deps: Deps): () => void {
     await takeDown(jail.spec, deps)
     seenTo.set(name, epoch)
     const jailState = drift.found === 'gone' ? 'failed' : 'stopped'
-    untold.set(name, reportOf(name, epoch, { jailState, jid: null, reason: reasons[drift.found] }))
-    log.warn({ jail: name, found: drift.found }, reasons[drift.found])
+    untold.set(name, reportOf(name, epoch, { jailState, jid: null, reason: driftReasons[drift.found] }))
+    log.warn({ jail: name, found: drift.found }, driftReasons[drift.found])
   }
 
   async function driftOf({ spec }: JournaledJail): Promise<JournaledDrift> {
@@ -130,7 +132,7 @@ export function watchDrift(deps: Deps): () => void {
     for (const { spec, settled } of journal.jails()) {
       const { name: jail } = spec
       const drift = settled?.drift
-      if (drift && needsNote(noted.get(jail), drift)) await deps.drift.note({ ...drift, jail, reason: reasons[drift.found] })
+      if (drift && needsNote(noted.get(jail), drift)) await deps.drift.note({ ...drift, jail, reason: driftReasons[drift.found] })
     }
     for (const [name, entry] of [...noted])
       if (entry.found !== 'orphan' && !journal.jail(name)?.settled?.drift) await deps.drift.forget(name)

@@ -63,6 +63,9 @@ export async function openFleet(directory: string, name: string, hosts: number) 
     redis,
     redisUrl,
     keys,
+    url,
+    key,
+    producerPid: producer.record.pid,
     ask: (method: string, path: string, body?: object) => ask(`${url}${path}`, key, method, body),
     /** Admits one more jail. Names rise. */
     async admit(): Promise<Admitted> {

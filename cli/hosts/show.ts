@@ -51,6 +51,7 @@ function factsOf(host: Host, now: number): string[] {
     ['slots', (['fills', 'builds', 'starts'] as const).map((kind) => `${load[kind]} of ${capacity[kind]} ${kind}`).join(', ')],
     ['load', load.loadAverage.toFixed(2)],
     ['operations', `${host.operations} open`],
+    ['leftovers', host.leftovers > 0 ? `of ${host.leftovers} jails, see provost hosts leftovers ${host.id}` : undefined],
     ['versions', `provost ${versions.provost}, node ${versions.node}, ${versions.os}, plans ${versions.plans.join(' ')}`],
     ...Object.entries(host.labels).map(([key, value]): Fact => ['label', `${key}=${value}`]),
   ])

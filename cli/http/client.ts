@@ -1,13 +1,18 @@
 import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { hasEnded, Operation } from '#shared/operation.ts'
 import type { ClientConfig } from '../config.ts'
 import { Refusal, Unreachable } from './refusal.ts'
 
-export type Answer = { status: number; text: string; body: unknown }
+/** `replayed`: it was given before, to the same request with the same Idempotency-Key. */
+export type Answer = { status: number; text: string; body: unknown; replayed: boolean }
 
 export type Request = { method: 'POST' | 'DELETE'; path: string; body?: unknown }
+
+/** A body that is not held in memory. `isRepeatable`: it can be opened more than once, as stdin cannot. */
+export type Upload = { path: string; type: string; open(): Readable; isRepeatable: boolean; idempotencyKey: string }
 
 export type Client = {
   /** @throws Refusal, Unreachable */
@@ -16,6 +21,10 @@ export type Client = {
   send(request: Request): Promise<Answer>
   /** As `send`, and answers only when the operation has ended. */
   sendAndWait(request: Request): Promise<Answer>
+  /** Sends a body as it is read; repeated like `send` where it can be. @throws Refusal, Unreachable */
+  upload(upload: Upload): Promise<Answer>
+  /** A body as it comes. @throws Refusal, Unreachable, also when it breaks off */
+  download(path: string): AsyncGenerator<Uint8Array, void, undefined>
   /** The event stream of an operation; 204 when there is nothing after `lastEventId`. */
   openEvents(operation: string, lastEventId: string | undefined, signal?: AbortSignal): Promise<Response>
 }
@@ -31,12 +40,8 @@ const waitSeconds = 60
 export function httpClient({ url, key }: ClientConfig): Client {
   const headers = { authorization: `Bearer ${key}` }
 
-  const ask = async (path: string, init: RequestInit): Promise<Answer> => {
-    const response = await repeatFetch(`${url}${path}`, init)
-    const text = await response.text()
-    if (!response.ok) throw new Refusal(response.status, text)
-    return { status: response.status, text, body: bodyOf(response, text) }
-  }
+  const ask = async (path: string, init: RequestInit): Promise<Answer> =>
+    await answerOf(await repeatFetch(`${url}${path}`, () => init))
 
   const sender = ({ method, path, body }: Request) => {
     const idempotencyKey = randomUUID()
@@ -65,6 +70,26 @@ export function httpClient({ url, key }: ClientConfig): Client {
         await pause(pauseAtFirstMs)
       }
     },
+    upload: async ({ path, type, open, isRepeatable, idempotencyKey }) => {
+      const init = (): RequestInit => ({
+        method: 'POST',
+        headers: { ...headers, 'content-type': type, 'idempotency-key': idempotencyKey },
+        body: open(),
+        duplex: 'half',
+        // Else fetch keeps all of the body in memory, to send it again where it is redirected to.
+        redirect: 'error',
+      })
+      return await answerOf(await repeatFetch(`${url}${path}`, init, isRepeatable))
+    },
+    download: async function* (path) {
+      const response = await repeatFetch(`${url}${path}`, () => ({ headers }))
+      if (!response.ok || !response.body) throw new Refusal(response.status, await response.text())
+      try {
+        yield* response.body
+      } catch (error) {
+        throw new Unreachable(`${url} broke off its answer: ${whyOf(error)}`, { cause: error })
+      }
+    },
     openEvents: (operation, lastEventId, signal) =>
       fetch(`${url}/v1/operations/${encodeURIComponent(operation)}/events`, {
         headers: { ...headers, accept: 'text/event-stream', ...(lastEventId ? { 'last-event-id': lastEventId } : {}) },
@@ -73,27 +98,36 @@ export function httpClient({ url, key }: ClientConfig): Client {
   }
 }
 
-async function repeatFetch(url: string, init: RequestInit): Promise<Response> {
+async function answerOf(response: Response): Promise<Answer> {
+  const text = await response.text()
+  if (!response.ok) throw new Refusal(response.status, text)
+  const replayed = response.headers.get('idempotency-replayed') === 'true'
+  return { status: response.status, text, body: bodyOf(response, text), replayed }
+}
+
+async function repeatFetch(url: string, init: () => RequestInit, isRepeatable = true): Promise<Response> {
   const started = performance.now()
   for (let pauseMs = pauseAtFirstMs; ; pauseMs *= 2) {
     const elapsedMs = performance.now() - started
     try {
-      const response = await fetch(url, init)
+      const response = await fetch(url, init())
+      if (!isRepeatable) return response
       const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
       if (response.status !== 503 || Number.isNaN(retryAfter) || elapsedMs + retryAfter * 1000 > unavailableForMs) return response
       await response.body?.cancel()
       await pause(Math.max(retryAfter * 1000, pauseAtFirstMs))
     } catch (error) {
-      if (elapsedMs + pauseMs > faultsForMs) throw unreachable(url, error)
+      if (!isRepeatable || elapsedMs + pauseMs > faultsForMs)
+        throw new Unreachable(`${new URL(url).origin} does not answer: ${whyOf(error)}`, { cause: error })
       await pause(pauseMs)
     }
   }
 }
 
-function unreachable(url: string, error: unknown): Unreachable {
+/** Why a fetch failed: what it throws says only that it did. */
+function whyOf(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error
-  const why = cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : String(cause)
-  return new Unreachable(`${new URL(url).origin} does not answer: ${why}`, { cause: error })
+  return cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : String(cause)
 }
 
 function bodyOf(response: Response, text: string): unknown {

@@ -52,7 +52,7 @@ export async function* followOperation(
 }
 
 /** fetch throws TypeError for every fault of a connection, also of one that breaks in mid-stream. */
-function isPassing(error: unknown): boolean {
+export function isPassing(error: unknown): boolean {
   if (error instanceof Refusal) return error.status >= 502 && error.status <= 504
   return error instanceof TypeError || error instanceof Unreachable
 }

@@ -5,7 +5,12 @@ const Problem = z.object({
   code: z.string().optional(),
   detail: z.string(),
   hint: z.string().optional(),
-  errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  /** `line` and `row`: where in a batch's file. */
+  errors: z
+    .array(z.object({ line: z.int().optional(), row: z.int().optional(), field: z.string(), message: z.string() }))
+    .optional(),
+  /** How many errors there are beyond those named. */
+  more: z.int().optional(),
 })
 export type Problem = z.infer<typeof Problem>
 

@@ -30,3 +30,8 @@ export function formatAge(time: string, now: number): string {
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`
   return `${Math.floor(seconds / 86_400)} d`
 }
+
+/** A count with its thousands apart: `12,000`. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US')
+}

@@ -88,7 +88,8 @@ function noteLines({ status, waiting, eta, moves }: Operation): string[] {
   ]
 }
 
-function durationText({ p50, p90 }: NonNullable<Operation['eta']>): string {
+/** A time that is left, as far as it is known. */
+export function durationText({ p50, p90 }: NonNullable<Operation['eta']>): string {
   return `about ${formatSeconds(p50)}, rarely over ${formatSeconds(p90)}`
 }
 

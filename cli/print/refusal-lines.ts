@@ -1,10 +1,15 @@
 import type { Problem } from '../http/refusal.ts'
+import { formatCount } from './amounts.ts'
+import { rowErrorLines } from './row-error-lines.ts'
 
-/** What was refused, which fields are at fault, and what to do. */
-export function refusalLines({ code, detail, hint, errors }: Problem): string[] {
+/** What was refused, which fields are at fault and in which lines of a file, and what to do. */
+export function refusalLines({ code, detail, hint, errors = [], more }: Problem): string[] {
+  const inRows = errors.flatMap(({ line, ...error }) => (line === undefined ? [] : [{ line, ...error }]))
   return [
     code ? `${code}: ${detail}` : detail,
-    ...(errors ?? []).map(({ field, message }) => `  ${field}: ${message}`),
+    ...errors.filter(({ line }) => line === undefined).map(({ field, message }) => `  ${field}: ${message}`),
+    ...rowErrorLines(inRows).map((line) => `  ${line}`),
+    ...(more ? [`  and ${formatCount(more)} more`] : []),
     ...(hint ? [`  what to do: ${hint}`] : []),
   ]
 }

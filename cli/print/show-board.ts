@@ -6,7 +6,8 @@ import type { Client } from '../http/client.ts'
 import { followOperation } from '../http/follow-operation.ts'
 import { formatDuration } from './amounts.ts'
 import { bar, progressLine, subjectOf } from './operation-lines.ts'
-import { canRedraw, changeLines } from './show-progress.ts'
+import { changeLines } from './show-progress.ts'
+import { canRedraw } from './show-states.ts'
 
 const Worlds = z.object({
   items: z.array(z.object({ name: z.string(), hosts: z.array(z.object({ state: z.string(), percent: z.number().optional() })) })),

@@ -39,14 +39,19 @@ export function chooseHosts(ask: CreateJail, fleet: PlacementHost[], policy: Pol
   if (ask.host && considered.length === 0) throw new ProvostError('unknown_host', `No host of the fleet is called ${ask.host}.`)
   const requirements = requirementsOf(ask, fleet)
   const fits = (host: PlacementHost) => requirements.every((requirement) => requirement.met(host))
+  const ranked = (host: PlacementHost) => rank(host, ask, policy)
   let all: PlacementHost[] | undefined
+  // What was given once keeps its place: hosts change while the first of them are asked.
+  let first: PlacementHost[] = []
   function firstOf(count: number): PlacementHost[] {
-    if (!all && count <= fewHosts) return bestOf(considered, count, fits, (host) => rank(host, ask, policy))
-    all ??= considered
-      .filter(fits)
-      .map((host) => rank(host, ask, policy))
-      .sort(byPreference)
-      .map(({ host }) => host)
+    if (all || count <= first.length) return all ?? first
+    if (first.length === 0 && count <= fewHosts) {
+      first = bestOf(considered, count, fits, ranked)
+      return first
+    }
+    const rest = considered.filter((host) => fits(host) && !first.includes(host))
+    const sorted = rest.map(ranked).sort(byPreference)
+    all = [...first, ...sorted.map(({ host }) => host)]
     return all
   }
   return {

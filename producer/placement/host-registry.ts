@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { Host, HostState } from '#shared/host.ts'
+import type { Host, HostReport, HostState, Pool } from '#shared/host.ts'
 import type { Limits } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
@@ -8,6 +8,7 @@ import type { Timing } from '#shared/timing.ts'
 import type { PlacementHost } from './choose-host.ts'
 import { makePoolConflicts } from './pool-conflicts.ts'
 import { type HostReading, makeReadHosts } from './read-hosts.ts'
+import { makeSharedPools } from './shared-pools.ts'
 
 type Deps = { redis: Redis; keys: RedisKeys; log: Logger; members: string[]; timing: Timing; onChange(host: string): void }
 
@@ -20,6 +21,7 @@ type Known = { reading: HostReading; host: PlacementHost }
 export async function openHostRegistry({ redis, keys, log, members, timing, onChange }: Deps) {
   const readHosts = makeReadHosts({ redis, keys, log })
   const poolConflicts = makePoolConflicts()
+  const poolsOf = makeSharedPools()
   const named = new Set(members)
   let known = new Map<string, Known>()
   let all: PlacementHost[] = []
@@ -31,11 +33,17 @@ export async function openHostRegistry({ redis, keys, log, members, timing, onCh
     const conflicts = poolConflicts(readings.map(({ report }) => report))
     const before = known
     known = new Map()
-    for (const reading of readings) {
+    const pools = poolsOf(readings.map(({ report }) => report))
+    for (const [i, reading] of readings.entries()) {
       const [state, reason] = judge(reading, draining, named, conflicts, timing)
       const last = before.get(reading.id)
-      const isSame = last && last.host.state === state && last.host.reason === reason && last.reading.report === reading.report
-      const host = isSame ? Object.assign(last.host, countsOf(reading, timing)) : toHost(reading, state, reason, timing)
+      const own = pools[i] ?? []
+      const isSame =
+        last?.host.state === state &&
+        last.host.reason === reason &&
+        last.reading.report === reading.report &&
+        last.host.pools === own
+      const host = isSame ? Object.assign(last.host, countsOf(reading, timing)) : toHost(reading, state, reason, own, timing)
       known.set(reading.id, { reading, host })
     }
     const hosts = [...known.values()].map(({ host }) => host)
@@ -64,6 +72,11 @@ export async function openHostRegistry({ redis, keys, log, members, timing, onCh
   return {
     all: () => all,
     get: (id: string) => known.get(id)?.host,
+    /** The fleet that a host knows its jails by; empty for one that has had none, undefined without a beat of it. */
+    fleetOf(id: string): string | undefined {
+      const beat = known.get(id)?.reading.beat
+      return beat && (beat.fleet ?? '')
+    },
     refresh: refreshInTurn,
     /** Counts what was just promised, until the ledger is read again: jails asked for at once are spread, too. */
     notePromise(id: string, { memory, cpu, disk = 0 }: Limits): void {
@@ -96,21 +109,34 @@ function judge(
   conflicts: Map<string, string>,
   timing: Timing,
 ): [HostState, string | undefined] {
-  if (members.size > 0 && !members.has(id)) return ['incompatible', "the producer's configuration does not name it"]
-  if (!report.versions.plans.includes(planVersion))
-    return ['incompatible', `its worker does not know plans of version ${planVersion}`]
-  const conflict = conflicts.get(id)
-  if (conflict) return ['incompatible', conflict]
-  if (ttlMs <= 0) return ['down', `silent for more than ${timing.silence / 1000} s${draining.has(id) ? ', draining' : ''}`]
+  const misfit = whyIncompatible(report, members, conflicts)
+  // Before all else: only a host that is down gives up its work, and can be forgotten.
+  if (ttlMs <= 0) {
+    const also = misfit ?? (draining.has(id) ? 'draining' : undefined)
+    return ['down', `silent for more than ${timing.silence / 1000} s${also ? `; ${also}` : ''}`]
+  }
+  if (misfit) return ['incompatible', misfit]
   if (!beat) return ['down', 'its worker sends no heartbeats that this producer knows; upgrade it']
   return draining.has(id) ? ['draining', undefined] : ['up', undefined]
 }
 
+function whyIncompatible(report: HostReport, members: Set<string>, conflicts: Map<string, string>): string | undefined {
+  if (members.size > 0 && !members.has(report.id)) return "the producer's configuration does not name it"
+  if (!report.versions.plans.includes(planVersion)) return `its worker does not know plans of version ${planVersion}`
+  return conflicts.get(report.id)
+}
+
 const noLoad = { fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }
 
-function toHost(reading: HostReading, state: HostState, reason: string | undefined, timing: Timing): PlacementHost {
+function toHost(
+  reading: HostReading,
+  state: HostState,
+  reason: string | undefined,
+  pools: Pool[],
+  timing: Timing,
+): PlacementHost {
   const { pid: _pid, startedAt: _startedAt, ...report } = reading.report
-  return { ...report, state, ...(reason ? { reason } : {}), ...countsOf(reading, timing) }
+  return { ...report, pools, state, ...(reason ? { reason } : {}), ...countsOf(reading, timing) }
 }
 
 /** What changes all the time. The promise is a copy, since `notePromise` counts in it. */
@@ -121,6 +147,7 @@ function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, ti
     operations,
     load: beat?.load ?? noLoad,
     drift: beat?.drift ?? 0,
+    leftovers: beat?.leftovers ?? 0,
     lastSeen: seen,
   } satisfies Partial<Host>
 }
@@ -132,5 +159,10 @@ function isNews(before: Known | undefined, now: Known): boolean {
   const isPromiseSame = (['jails', 'memory', 'cpu', 'disk'] as const).every(
     (resource) => was.promised[resource] === is.promised[resource],
   )
-  return !isPromiseSame || was.operations !== is.operations || was.beat?.drift !== is.beat?.drift
+  return (
+    !isPromiseSame ||
+    was.operations !== is.operations ||
+    was.beat?.drift !== is.beat?.drift ||
+    was.beat?.leftovers !== is.beat?.leftovers
+  )
 }

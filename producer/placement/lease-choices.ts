@@ -21,13 +21,19 @@ export function leaseChoices(wanted: Wanted, keys: RedisKeys): object[] {
   })
 }
 
-const freeRange = oncePer((pool: Pool): object => {
+/** What of a pool may be given out, as offsets into it; `digest`: of its definition. */
+export type FreeRange = { first: number; size: number; excluded: [from: number, to: number][]; digest: string } & (
+  | { base: number }
+  | { heads: string[] }
+)
+
+export const freeRange = oncePer((pool: Pool): FreeRange => {
   const block = blockOf(pool)
   const network = networkOf(block)
   const size = sizeOf(block) > largestPool ? largestPool : sizeOf(block)
   const excluded = excludedOffsets(pool)
     .filter(([from]) => from < size)
-    .map(([from, to]) => [Number(from), Number(to)])
+    .map(([from, to]): [number, number] => [Number(from), Number(to)])
   const range = { first: 0, size: Number(size), excluded, digest: digestOf(pool) }
   if (block.family === 4) return { ...range, base: Number(network) }
   return { ...range, heads: [headOf(network, 1n), headOf(network, 0x10001n)] }
@@ -41,6 +47,6 @@ function headOf(network: bigint, sample: bigint): string {
 
 function digestOf(pool: Pool): string {
   return createHash('sha256')
-    .update(JSON.stringify([cidrOf(pool), pool.gateway, pool.exclude]))
+    .update(JSON.stringify([cidrOf(pool), [...new Set([...pool.exclude, pool.gateway])].sort()]))
     .digest('hex')
 }

@@ -4,6 +4,8 @@ import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { AppDeps } from '../app.ts'
+import { readBatch, toBatch } from '../batches/batch-record.ts'
+import { findCauses } from '../batches/find-causes.ts'
 import type { FeedEvent } from '../event-feed.ts'
 import { toJail } from '../records.ts'
 import { toHost } from './hosts.ts'
@@ -20,7 +22,7 @@ const streams = { sse: 'manual', exposeHeadRoute: false } as const
 export const eventRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    const { records, feed, hosts, explain } = deps
+    const { redis, keys, records, feed, hosts, explain } = deps
 
     app.get(
       '/v1/operations/:id/events',
@@ -103,6 +105,10 @@ export const eventRoutes =
       if (kind === 'jail') {
         const jail = await records.jail(id)
         return jail ? toJail(jail) : { name: id, removed: true }
+      }
+      if (kind === 'batch') {
+        const batch = await readBatch(redis, keys, id)
+        return batch ? toBatch(batch, batch.failed > 0 ? await findCauses(id, deps) : []) : { id, removed: true }
       }
       const host = hosts.get(id)
       return host ? toHost(host) : { id, removed: true }

@@ -7,7 +7,7 @@ const Health = z.object({ status: z.literal('ok') })
 const Readiness = z.object({ status: z.enum(['ready', 'not_ready']), reasons: z.array(z.string()) })
 
 export const healthRoutes =
-  ({ redis, hosts }: AppDeps): FastifyPluginAsyncZod =>
+  ({ redis, hosts, recovery }: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
     const open = { security: [] }
 
@@ -25,7 +25,7 @@ export const healthRoutes =
         },
       },
       async (_request, reply) => {
-        const reasons = [...(await redisFaults(redis)), ...hosts.unready()]
+        const reasons = [...(await redisFaults(redis)), ...hosts.unready(), ...recovery.reasons()]
         const ready = reasons.length === 0
         return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not_ready', reasons })
       },

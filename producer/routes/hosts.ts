@@ -1,11 +1,12 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
-import { Host, HostInDetail, WorldState } from '#shared/host.ts'
+import { Host, HostInDetail, Leftover, WorldState } from '#shared/host.ts'
 import { JailName } from '#shared/jail.ts'
 import { Operation } from '#shared/operation.ts'
 import type { AppDeps } from '../app.ts'
 import { problems } from '../http-errors.ts'
+import { askToRetryLeftovers, readLeftovers } from '../leftovers.ts'
 import { readDrift } from '../orphans.ts'
 import { collectPage, PageQuery, pageOf } from '../page.ts'
 import type { PlacementHost } from '../placement/choose-host.ts'
@@ -22,6 +23,7 @@ const Adopted = z.object({
   adopted: z.array(z.string()),
   refused: z.array(z.object({ jail: z.string(), code: z.string(), detail: z.string() })),
 })
+const Leftovers = z.object({ items: z.array(Leftover) })
 const Forget = z.strictObject({ poweredOff: z.boolean().optional() }).nullish()
 const Forgotten = z.object({
   host: z.string(),
@@ -114,6 +116,34 @@ export const hostRoutes =
       async ({ params, body }, reply) => {
         const operations = await orphans.clean(find(params.id), body?.jails)
         return reply.code(202).send({ operations: await explain(operations) })
+      },
+    )
+
+    app.get(
+      '/v1/hosts/:id/leftovers',
+      {
+        schema: {
+          summary: 'List what a host could not remove and tries again',
+          params: Params,
+          response: { 200: Leftovers, ...problems },
+        },
+      },
+      async ({ params }) => ({ items: await readLeftovers(redis, keys, find(params.id).id) }),
+    )
+
+    app.post(
+      '/v1/hosts/:id/leftovers/retry',
+      {
+        schema: {
+          summary: 'Let a host try now to remove what it could not',
+          params: Params,
+          response: { 202: Leftovers, ...problems },
+        },
+      },
+      async ({ params }, reply) => {
+        const { id } = find(params.id)
+        await askToRetryLeftovers(redis, keys, id)
+        return reply.code(202).send({ items: await readLeftovers(redis, keys, id) })
       },
     )
 

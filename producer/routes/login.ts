@@ -66,5 +66,5 @@ export const loginRoutes =
 
 /** Also behind a proxy that ends TLS. A lie harms only who tells it. */
 function isHttps(request: FastifyRequest): boolean {
-  return request.protocol === 'https' || request.headers['x-forwarded-proto'] === 'https'
+  return request.protocol === 'https' || String(request.headers['x-forwarded-proto']).startsWith('https')
 }

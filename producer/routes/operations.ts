@@ -10,6 +10,7 @@ import { Accepted, AcceptedOperation, answerOperation, requestHeaders } from './
 
 const Query = z.strictObject({
   jail: z.string().max(64).optional(),
+  batch: z.string().max(64).optional(),
   status: OperationStatus.optional(),
   ...PageQuery,
 })
@@ -41,15 +42,24 @@ export const operationRoutes =
         },
       },
       ({ query }) => {
-        const { jail, status } = query
+        const { jail, batch, status } = query
         const index =
-          jail !== undefined ? keys.operations('jail', jail) : status ? keys.operations('status', status) : keys.operations()
+          jail !== undefined
+            ? keys.operations('jail', jail)
+            : batch !== undefined
+              ? keys.operations('batch', batch)
+              : status
+                ? keys.operations('status', status)
+                : keys.operations()
         return collectPage(
           query,
           (after, count) => redis.zrevrangebylex(index, after === undefined ? '+' : `(${after}`, '-', 'LIMIT', 0, count),
           async (ids) => {
             const found = await records.operations(ids)
-            const wanted = found.filter((operation) => status === undefined || operation.status === status)
+            const wanted = found.filter(
+              (operation) =>
+                (status === undefined || operation.status === status) && (batch === undefined || operation.batch === batch),
+            )
             return (await explain(wanted)).map((record) => ({ name: record.id, record }))
           },
         )

@@ -36,10 +36,14 @@ export const queueRoutes =
       const jobs = (await board.queue(queueName)?.getFailed()) ?? []
       const ids = new Set(jobs.map((job) => String(job.data.operation)))
       const operations = await records.operations([...ids])
-      const failed = operations.filter(({ status }) => status === 'failed')
       let retried = 0
-      for (const { id } of failed) if (await isRetried(id)) retried += 1
-      return { retried, skipped: ids.size - retried }
+      for (const { id, status } of operations) if (status === 'failed' && (await isRetried(id))) retried += 1
+      if (retried === 0)
+        throw new ProvostError(
+          'not_retryable',
+          `None of the operations that once failed in ${queueName} is the last of its jail and failed.`,
+        )
+      return { retried }
     }
 
     async function isRetried(id: string): Promise<boolean> {
@@ -83,12 +87,12 @@ export const queueRoutes =
   }
 
 async function refuseWrite(): Promise<never> {
-  throw refusal('Queues are only looked at here: their jobs are wake-ups of operations, which have the last word.')
+  throw refusal('Jobs cannot be changed here: they only wake a host, and what is done is for the operation to say.')
 }
 
 function refusal(message: string): ProvostError {
   return new ProvostError('forbidden', message, {
-    hint: 'Retry a failed job here; cancel an operation, destroy a jail or drain a host through the API or `provost`.',
+    hint: 'Retry a failed job here; cancel an operation, destroy a jail or drain a host through the API or provost(8).',
   })
 }
 

@@ -5,6 +5,8 @@ Input:  KEYS   eventSequence, events, epoch, leases, wakeups
         ARGV   a JSON object:
           idempotency  {key, fingerprint, ttl} or absent
           newName      the jail must not exist yet
+          claim        {claims, batches, batch}: where names are claimed, what the keys of batches begin with, and the
+                       batch that the jail is of, if any
           unchanged    [[key, revision], …]: the revision each record must have
           binding      a key that is set so that the operation cannot be bound to its old host any more, unless it is
           release      [[address, returned list], …]: leases the jail had before
@@ -18,7 +20,7 @@ Input:  KEYS   eventSequence, events, epoch, leases, wakeups
             wanted   [[choice, …], …]: of each list one address is leased; a choice is
               {cidr, pool, returned, digest, prefix, address}  one asked address, or
               {cidr, pool, returned, digest, prefix, first, size, excluded: [[from, to], …], base | heads}  any free one
-Output: {'replayed', operation} | {'reused'} | {'taken', operation} | {'changed'} | {'bound'}
+Output: {'replayed', operation} | {'reused'} | {'taken', operation} | {'claimed', batch} | {'changed'} | {'bound'}
         | {'refused', JSON [[host, code, detail], …]}
         | {'admitted', host, JSON leases [[address, prefix, cidr], …], epoch, jail revision, operation revision}
         | {'tried', JSON [[host, code or '', detail or '', addresses], …]}: of a dry run, which changes nothing
@@ -38,6 +40,10 @@ end
 if input.newName then
   local holder = redis.call('HGET', input.jail.key, 'lastOperation')
   if holder then return { 'taken', holder } end
+  local claimer = redis.call('HGET', input.claim.claims, input.name)
+  if claimer and claimer ~= input.claim.batch and redis.call('EXISTS', input.claim.batches .. claimer) == 1 then
+    return { 'claimed', claimer }
+  end
 end
 for _, record in ipairs(input.unchanged) do
   if redis.call('HGET', record[1], 'revision') ~= record[2] then return { 'changed' } end
@@ -190,6 +196,7 @@ end
 local function place(candidate, leases, effects, taken)
   takeAll(leases, effects)
   releaseOld(taken)
+  if input.newName then redis.call('HDEL', input.claim.claims, input.name) end
   for resource, amount in pairs(candidate.ask) do
     redis.call('HINCRBY', candidate.promised, resource, string.format('%.0f', amount))
   end
@@ -225,7 +232,8 @@ for _, candidate in ipairs(input.candidates) do
     if input.binding then
       local before = redis.call('GET', input.binding)
       if before and before ~= 'moved' then return { 'bound' } end
-      redis.call('SET', input.binding, 'moved')
+      -- For as long as an ended operation is kept: its old host's job may come late.
+    redis.call('SET', input.binding, 'moved', 'EX', 2678400)
     end
     return place(candidate, leases, second, third)
   end

@@ -5,6 +5,8 @@ Input:  KEYS   eventSequence, events, leases
         ARGV   a JSON object:
           idempotency  {key, fingerprint, ttl, operation} or absent
           unchanged    [[key, revision or ''], …]: the revision each record must have; '' for none
+          alive        a key that must not be there: a host must still be down
+          member       [set, member]: what must still be in a set
           claim        [[address, jail, holder], …]: leases to take, which must be free or that holder's
           hold         [[address, jail, holder], …]: leases of the jail that pass to that holder
           unhold       {held, holder, addresses}: leases of a forgotten host to give back, as its hash `held` says where
@@ -29,6 +31,9 @@ end
 for _, record in ipairs(change.unchanged) do
   if (redis.call('HGET', record[1], 'revision') or '') ~= record[2] then return { 'changed' } end
 end
+
+if change.alive and redis.call('EXISTS', change.alive) == 1 then return { 'changed' } end
+if change.member and redis.call('SISMEMBER', change.member[1], change.member[2]) == 0 then return { 'changed' } end
 
 for _, lease in ipairs(change.claim) do
   local holder = redis.call('HGET', leases, lease[1])

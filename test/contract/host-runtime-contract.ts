@@ -202,8 +202,11 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
 
     it('is removed twice, and before it was ever made', async () => {
       jail = trial.jail()
+      await host.endCommand(jail, signal)
       await destroy(jail)
       await provision(jail)
+      await host.endCommand(jail, signal)
+      await host.endCommand(jail, signal)
       await destroy(jail)
       await destroy(jail)
       expect(trial.snapshot()).toEqual(empty)

@@ -4,10 +4,13 @@ import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
+import { detectCgroups, processesIn } from '../../worker/host/linux/cgroups.ts'
 import { isAlive, readStatus } from '../../worker/host/linux/processes.ts'
+import { onBehalfOf } from '../../worker/host/run-command.ts'
 import { whyNoLinuxJails } from '../support/host-fitness.ts'
 import { hostSnapshot } from '../support/host-snapshot.ts'
 import { endless, provision, type TrialHost, trialHost } from '../support/trial-host.ts'
+import { waitUntil } from '../support/wait-until.ts'
 import { type ContractHost, contractScripts, hostRuntimeContract } from './host-runtime-contract.ts'
 
 const whyNot = whyNoLinuxJails()
@@ -117,6 +120,43 @@ describe.skipIf(whyNot)('the Linux runtime', () => {
     expect(isAlive(readStatus(others))).toBe(true)
     expect(await trial.host.findJail(jail)).toEqual({ jid })
     process.kill(others, 'SIGKILL')
+    await trial.close()
+  })
+
+  it('ends what a command of an operation left running, and of no other', async () => {
+    const trial = await trialHost()
+    const left = async (operation: string) => {
+      const file = join(trial.layout.root, operation)
+      const script = `setsid sh -c 'trap "" TERM; echo $$ > ${file}; while :; do sleep 1; done' > /dev/null 2>&1 &`
+      await onBehalfOf(
+        operation,
+        () => undefined,
+        () => trial.run('sh', ['-c', script]),
+      )
+      await waitUntil(() => existsSync(file) && readFileSync(file, 'utf8') !== '')
+      return Number(readFileSync(file, 'utf8'))
+    }
+    const [ours, others] = [await left('operation-1'), await left('operation-2')]
+    await trial.host.endProcessesOf('operation-1')
+    expect(isAlive(readStatus(ours))).toBe(false)
+    expect(isAlive(readStatus(others))).toBe(true)
+    await trial.host.endProcessesOf('operation-2')
+    await trial.close()
+  })
+
+  it('starts a command once more when runc was killed before it could write that it had, and ends the first one', async () => {
+    const trial = await trialHost()
+    const jail = trial.jail({ command: endless })
+    const first = await provision(trial.host, jail)
+    const { commandPid, cgroup } = trial.layout.jail(jail.name)
+    const commands = () => processesIn(detectCgroups(), cgroup).filter((pid) => pid !== first)
+    const [before] = commands()
+    await rm(commandPid)
+    await trial.host.endCommand(jail, signal)
+    expect(commands()).toEqual([])
+    await trial.host.startCommand(jail, signal)
+    expect(commands()).toHaveLength(1)
+    expect(commands()).not.toContain(before)
     await trial.close()
   })
 

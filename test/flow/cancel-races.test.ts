@@ -25,7 +25,10 @@ describe('a cancel', () => {
     const operation = await records.operation(destroy.body.operation.id)
     if (!jail || !operation) throw new Error('no records')
     await connection.hset(keys.operation(operation.id), 'cancelRequested', '1')
-    await connection.publish(keys.cancels('host1'), JSON.stringify({ job: toJob({ jail, operation }), name: 'destroy' }))
+    await connection.publish(
+      keys.notices('host1'),
+      JSON.stringify({ type: 'cancel', job: toJob({ jail, operation }), name: 'destroy' }),
+    )
     connection.disconnect()
     expect((await fleet.ended(destroy)).status).toBe('succeeded')
     expect((await fleet.call('GET', '/v1/jails/web1')).status).toBe(404)

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
+import { redisKeys } from '#shared/keys.ts'
+import { connectRedis } from '#shared/redis.ts'
 import { test } from '../support/fleet-test.ts'
 import { until } from '../support/until.ts'
 
@@ -32,6 +34,17 @@ describe('a cancel', () => {
     for (const answer of ahead) await fleet.call('POST', `/v1/operations/${answer.body.operation.id}/cancel`)
     for (const answer of ahead) expect((await fleet.ended(answer)).status).toBe('cancelled')
     expect(fleet.host().deeds.filter((deed) => deed.startsWith('ensure'))).toHaveLength(2)
+    expect(fleet.host().state()).toEqual(clean)
+  })
+
+  test('whose notice was missed takes effect within the step that runs', async ({ fleet, redis }) => {
+    fleet.host().before('ensureJail', (_jail, signal) => sleep(60_000, undefined, { signal }))
+    const asked = await fleet.ask('web1')
+    await until('the jail to be starting', async () => fleet.host().deeds.includes('ensureJail web1'))
+    const connection = connectRedis(redis.url)
+    await connection.hset(redisKeys(redis.prefix).operation(asked.body.operation.id), 'cancelRequested', '1')
+    connection.disconnect()
+    expect((await fleet.ended(asked)).status).toBe('cancelled')
     expect(fleet.host().state()).toEqual(clean)
   })
 

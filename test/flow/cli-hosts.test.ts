@@ -46,6 +46,24 @@ describe('hosts', () => {
   })
 })
 
+describe('hosts leftovers', () => {
+  const items = [
+    { jail: 'web1', steps: ['clone-root'], since, attempts: 2, lastError: 'busy', nextTryAt: '2026-01-01T00:04:00.000Z' },
+  ]
+
+  test('lists what a host could not remove', async () => {
+    const { exitCode, stdout } = await provost(['hosts', 'leftovers', 'host1'], [ok({ items })])
+    expect({ exitCode, requests: requests() }).toEqual({ exitCode: 0, requests: [['GET', '/v1/hosts/host1/leftovers']] })
+    expect(stdout).toMatch(/^web1 +clone-root +.* ago +2 times +now +busy$/m)
+  })
+
+  test('asks the host to try now with --retry, and prints the body with --json', async () => {
+    const { exitCode, stdout } = await provost(['hosts', 'leftovers', 'host1', '--retry', '--json'], [accepted({ items })])
+    expect({ exitCode, body: JSON.parse(stdout) }).toEqual({ exitCode: 0, body: { items } })
+    expect(requests()).toEqual([['POST', '/v1/hosts/host1/leftovers/retry']])
+  })
+})
+
 describe('hosts adopt', () => {
   test('asks for all orphans when none is named', async () => {
     const result = await provost(['hosts', 'adopt', 'host1'], [ok({ adopted: ['web1', 'web2'], refused: [] })])

@@ -92,6 +92,7 @@ describe('a host that comes back', () => {
       issuedAt: new Date().toISOString(),
       jail: note.spec,
     }
+    await connection.hset(keys.operation(destroy.operation), { status: 'queued', host: 'host1', epoch: 1000, attempt: 1 })
     await queue.add('destroy', destroy)
     await until('the note to be gone', async () => (await readDrift(connection, keys, 'web1')) === undefined)
     expect(fleet.host().state()).toEqual({ roots: [], networks: [], jails: [] })

@@ -184,6 +184,16 @@ describe('a jail', () => {
     expect(operation.steps.find(({ name }) => name === 'clone-root')?.attempt).toBe(2)
   })
 
+  test('whose command was begun and not ended has that ended before it is begun again', async ({ fleet }) => {
+    let faults = 1
+    fleet.host().before('startCommand', () => {
+      if (faults-- > 0) throw new ProvostError('resource_busy', 'cut short')
+    })
+    expect((await fleet.ended(await fleet.ask('web1'))).status).toBe('succeeded')
+    const deeds = fleet.host().deeds.filter((deed) => /Command/.test(deed))
+    expect(deeds).toEqual(['startCommand web1', 'endCommand web1', 'startCommand web1'])
+  })
+
   withRedis('gives its slot to others while it waits long for the next try, and says so', async ({ redis }) => {
     const retry = { maxAttempts: 3, firstDelayMs: 400, maxDelayMs: 400, holdSlotMs: 0 }
     const fleet = await startFleet(redis, { retry, capacity: { builds: 1 } })

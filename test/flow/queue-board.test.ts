@@ -1,8 +1,14 @@
 import { appRoutes } from '@bull-board/api/dist/routes.js'
 import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
-import type { Fleet } from '../support/fleet.ts'
+import { redisKeys } from '#shared/keys.ts'
+import { connectRedis } from '#shared/redis.ts'
+import { type Fleet, startFleet } from '../support/fleet.ts'
 import { test } from '../support/fleet-test.ts'
+import { test as withRedis } from '../support/redis.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { until } from '../support/until.ts'
+import { hostReport, writeHost } from '../support/write-host.ts'
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 
@@ -15,6 +21,10 @@ async function browse(fleet: Fleet, method: string, path: string, headers: Recor
 async function logIn(fleet: Fleet): Promise<string> {
   const { headers } = await browse(fleet, 'POST', '/login', form, `key=${fleet.apiKey}`)
   return headers.get('set-cookie')?.split(';')[0] ?? ''
+}
+
+async function queueNames(fleet: Fleet, query = ''): Promise<string[]> {
+  return (await fleet.call('GET', `/queues/api/queues${query}`)).body.queues.map(({ name }: any) => name)
 }
 
 /** A provision that has failed, by a fault of its host that is mended since. */
@@ -149,12 +159,51 @@ describe('the queue board', () => {
       expect((await browse(fleet, method, path, { accept: 'text/html' })).status).toBe(401)
   })
 
-  test('has the queues of the hosts as they come and go', async ({ fleet }) => {
-    const names = async () => (await fleet.call('GET', '/queues/api/queues')).body.queues.map(({ name }: any) => name)
-    expect(await names()).toEqual(['host1.build', 'host1.batch-build', 'host1.start', 'host1.stop'])
-    await fleet.startHost('host2')
-    await fleet.call('POST', '/v1/hosts/host1/undrain')
-    expect(await names()).toContain('host2.stop')
+  test('has the queues of the hosts as they come and go', async ({ fleet, redis }) => {
+    const connection = connectRedis(redis.url)
+    const keys = redisKeys(redis.prefix)
+    expect(await queueNames(fleet)).toEqual(['host1.build', 'host1.batch-build', 'host1.start', 'host1.stop'])
+    await writeHost(connection, keys, hostReport('host2'))
+    await until('queues of a new host', async () => (await queueNames(fleet)).includes('host2.stop'))
+    await connection.srem(keys.hosts, 'host2')
+    await until('its queues to go', async () => !(await queueNames(fleet)).includes('host2.stop'))
+    connection.disconnect()
+  })
+
+  test('has of a large fleet the hosts where operations failed or are open, and any other that is asked for', async ({
+    fleet,
+    redis,
+  }) => {
+    const connection = connectRedis(redis.url)
+    const keys = redisKeys(redis.prefix)
+    const id = await failedProvision(fleet, 'web1')
+    const names = Array.from({ length: 60 }, (_, i) => `a${String(i).padStart(2, '0')}`)
+    for (const name of names) await writeHost(connection, keys, hostReport(name))
+    await until('all hosts', async () => (await fleet.call('GET', '/v1/hosts?limit=500')).body.items.length === 61)
+    connection.disconnect()
+
+    const shown = await queueNames(fleet)
+    expect(shown.length).toBe(50 * 4)
+    expect(shown).toContain('host1.build')
+    expect(shown).not.toContain('a59.build')
+    expect((await fleet.call('GET', `/queues/api/queues/host1.start/${id}-1-start`)).body.status).toBe('failed')
+    expect((await fleet.call('GET', '/queues/api/queues/a59.build/default-job-options')).status).toBe(200)
+    expect(await queueNames(fleet, '?activeQueue=a58.stop')).toContain('a58.stop')
+    expect((await fleet.call('GET', '/queues/api/queues/b1.build/default-job-options')).status).toBe(404)
+  })
+
+  withRedis('works again once Redis is back, also when it was first looked at without', async ({ redis }) => {
+    const proxy = await startTcpProxy('127.0.0.1', { host: '127.0.0.1', port: Number(new URL(redis.url).port) })
+    const fleet = await startFleet({ ...redis, url: `redis://127.0.0.1:${proxy.port}` })
+    const look = () => fleet.call('GET', '/queues/api/queues')
+    proxy.drop()
+    await until('the producer to be without Redis', async () => (await fleet.call('GET', '/v1/jails')).status === 503)
+    const away = await look()
+    expect([away.status, away.body.code]).toEqual([503, 'queue_unavailable'])
+    proxy.pass()
+    await until('the board to be back', async () => (await look()).status === 200)
+    await fleet.stop()
+    await proxy.close()
   })
 
   test('refuses every write that bull-board has but its retries', async ({ fleet }) => {
@@ -222,10 +271,12 @@ describe('the queue board', () => {
     fleet.host().clear('ensureJail')
 
     const answer = await fleet.call('PUT', '/queues/api/queues/host1.start/retry/failed')
-    expect([answer.status, answer.body]).toEqual([200, { retried: 2, skipped: 2 }])
+    expect([answer.status, answer.body]).toEqual([200, { retried: 2 }])
     for (const id of failed)
       expect(await fleet.ended({ ...answer, body: { operation: { id } } })).toMatchObject({ status: 'succeeded', attempt: 2 })
     expect(await fleet.operation(cancelled.body.operation.id)).toMatchObject({ status: 'cancelled', attempt: 1 })
+    const again = await fleet.call('PUT', '/queues/api/queues/host1.start/retry/failed')
+    expect([again.status, again.body.code]).toEqual([409, 'not_retryable'])
   })
 
   test('asks nothing of another site', async ({ fleet }) => {

@@ -92,7 +92,7 @@ describe('what was accepted', () => {
     await fleet.ended(await fleet.ask('web1', { client: 'first' }))
     const connection = connectRedis(redis.url)
     const keys = await connection.keys(`${redis.prefix}:*`)
-    await connection.unlink(...keys.filter((key) => !/:host:|:hosts|:reports/.test(key)))
+    await connection.unlink(...keys.filter((key) => !/:host:|:hosts|:reports|:fleet/.test(key)))
     connection.disconnect()
 
     const deeds = [...fleet.host().deeds]

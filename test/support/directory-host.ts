@@ -5,7 +5,15 @@ import type { HostRuntime } from '../../worker/host/host-runtime.ts'
 
 type WorldHost = Pick<
   HostRuntime,
-  'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'removeWorld' | 'worldTree'
+  | 'platform'
+  | 'endProcessesOf'
+  | 'stageWorld'
+  | 'commitWorld'
+  | 'discardStage'
+  | 'discardStages'
+  | 'listWorlds'
+  | 'removeWorld'
+  | 'worldTree'
 >
 
 /**
@@ -22,6 +30,7 @@ export async function directoryHost(parent = '/var/tmp') {
   const place = ({ name, digest }: WorldId) => join(worlds, `${name}-${digest.slice(0, 16)}`)
   const host: WorldHost = {
     platform: 'linux/x64',
+    endProcessesOf: async () => undefined,
     async stageWorld(world) {
       await host.discardStage(world)
       await mkdir(join(stage(world), 'tree'), { recursive: true })

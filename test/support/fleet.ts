@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import type { Service } from '#shared/run-service.ts'
-import { standardTiming } from '#shared/timing.ts'
+import { standardTiming, type Timing } from '#shared/timing.ts'
 import { startProducer } from '../../producer/start-producer.ts'
 import type { RetryPolicy } from '../../worker/backoff.ts'
 import type { WorkerConfig } from '../../worker/config.ts'
@@ -22,6 +22,9 @@ type Settings = {
   capacity?: Partial<WorkerConfig['capacity']>
   worlds?: WorkerConfig['worlds']
   retry?: RetryPolicy
+  /** The hosts that the producer's configuration names. */
+  members?: string[]
+  timing?: Timing
 }
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>
@@ -35,14 +38,14 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
 
   const producer = await startProducer(
     {
-      hosts: [],
+      hosts: settings.members ?? [],
       placement: 'spread',
       redisUrl: redis.url,
       redisPrefix: redis.prefix,
       listen: { host: '127.0.0.1', port: 0 },
       apiKey,
       logLevel: 'silent',
-      timing: standardTiming,
+      timing: settings.timing ?? standardTiming,
     },
     log,
   )
@@ -79,7 +82,7 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       redisUrl: redis.url,
       redisPrefix: redis.prefix,
       logLevel: 'silent',
-      timing: standardTiming,
+      timing: settings.timing ?? standardTiming,
     }
     const run = commandRunner({ commandPath, worker: config.root })
     const options = { ...(settings.retry ? { retry: settings.retry } : {}), ...(plans ? { plans } : {}) }

@@ -14,6 +14,7 @@ export function makeHost(facts: Partial<Host> = {}): Host {
     load: { fills: 0, builds: 1, starts: 2, jails: 3, loadAverage: 0.5 },
     operations: 4,
     drift: 0,
+    leftovers: 0,
     labels: {},
     lastSeen: '2026-01-01T00:00:00.000Z',
     versions: { provost: '0.1.0', node: '24.0.0', os: 'Linux 6.1', plans: [1] },

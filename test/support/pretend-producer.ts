@@ -22,7 +22,8 @@ export function pretendProducer() {
     let text = ''
     for await (const chunk of request) text += chunk
     const { method = '', url = '', headers } = request
-    const seen = { method, url, headers, body: text === '' ? undefined : JSON.parse(text) }
+    const isJson = headers['content-type'] === 'application/json'
+    const seen = { method, url, headers, body: text === '' ? undefined : isJson ? JSON.parse(text) : text }
     asked.push(seen)
     const reply = (replies.length > 1 ? replies.shift() : replies[0])?.(seen) ?? { status: 500 }
     if (reply.breaks) return void response.destroy()
@@ -46,13 +47,14 @@ export function pretendProducer() {
     args: string[],
     answers: (Reply | ((request: Asked) => Reply))[] = [],
     env: Record<string, string> = {},
+    input?: string,
   ) {
     replies = answers.map((answer) => (typeof answer === 'function' ? answer : () => answer))
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     const { exitCode, stdout, stderr } = await execa(program, args, {
       env: { PROVOST_URL: url, PROVOST_API_KEY: 'a-key', ...env },
       reject: false,
-      stdin: 'ignore',
+      ...(input === undefined ? { stdin: 'ignore' } : { input }),
     })
     return { exitCode, stdout, stderr }
   }

@@ -14,6 +14,8 @@ type Settings = {
   worlds?: object[]
   /** Where the host keeps its jails; a directory of its own otherwise. */
   root?: string
+  /** How fast waits are, as `PROVOST_TIME_SCALE`. */
+  timeScale?: number
 }
 
 export type RealFleet = Client & Awaited<ReturnType<typeof startRealFleet>>
@@ -41,6 +43,7 @@ export async function startRealFleet(redis: { url: string; prefix: string }, set
     PROVOST_LISTEN: `127.0.0.1:${port}`,
     PROVOST_API_KEY: apiKey,
     PROVOST_CONFIG: file,
+    ...(settings.timeScale ? { PROVOST_TIME_SCALE: `${settings.timeScale}` } : {}),
   }
   const processes = serviceProcesses(state)
   const start = async (service: Service) => processes.start(service, { service, env })
@@ -61,6 +64,8 @@ export async function startRealFleet(redis: { url: string; prefix: string }, set
   return {
     ...client,
     state,
+    /** Where a program takes the place of the real one. */
+    bin,
     root,
     bridge,
     config,
@@ -70,6 +75,7 @@ export async function startRealFleet(redis: { url: string; prefix: string }, set
     hostIsUp,
     log,
     workerPid: () => processes.pid('worker'),
+    worker: () => processes.child('worker'),
     holdUp: (program: string, path: string, when?: string) => holdUp(bin, program, path, when),
     snapshot: () => snapshot(),
     async stop(): Promise<void> {

@@ -38,6 +38,7 @@ export function serviceProcesses(directory: string) {
     },
     names: () => [...new Set(started.map(({ name }) => name))],
     pid: (name: string) => running(name)?.pid,
+    child: running,
     log: (name: string) => readFile(logOf(name), 'utf8'),
   }
 }

@@ -7,7 +7,7 @@ import { directoryHost } from './directory-host.ts'
 
 /** What a host does to a jail, in the order it happened. */
 export type Deed =
-  `${'ensureRoot' | 'removeRoot' | 'ensureNetwork' | 'removeNetwork' | 'ensureJail' | 'removeJail' | 'startCommand' | 'proveIsolation'} ${string}`
+  `${'ensureRoot' | 'removeRoot' | 'ensureNetwork' | 'removeNetwork' | 'ensureJail' | 'removeJail' | 'startCommand' | 'endCommand' | 'proveIsolation'} ${string}`
 
 type Verb = Deed extends `${infer V} ${string}` ? V : never
 type Hook = (jail: JailSpec, signal: AbortSignal) => Promise<void> | void
@@ -46,6 +46,7 @@ export async function simulatedHost() {
     bootId: async () => boot,
     lockFile: (path) => open(path, 'a+'),
     endPredecessor: async () => undefined,
+    endProcessesOf: async () => undefined,
     async ensureRoot(jail, signal) {
       await doing('ensureRoot', jail, signal)
       roots.add(jail.name)
@@ -75,6 +76,7 @@ export async function simulatedHost() {
       jails.delete(jail.name)
     },
     startCommand: (jail, signal) => doing('startCommand', jail, signal),
+    endCommand: (jail, signal) => doing('endCommand', jail, signal),
     async findJail(jail) {
       const jid = jails.get(jail.name)
       return jid === undefined ? undefined : { jid }

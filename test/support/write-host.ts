@@ -34,7 +34,7 @@ export async function writeHost(redis: Redis, keys: RedisKeys, report: HostRepor
 
 export async function writeBeat(redis: Redis, keys: RedisKeys, id: string, change: Partial<HostBeat> = {}): Promise<void> {
   const load = { fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }
-  const beat: HostBeat = { report: '1', load, drift: 0, at: new Date().toISOString(), ...change }
+  const beat: HostBeat = { report: '1', load, drift: 0, leftovers: 0, at: new Date().toISOString(), ...change }
   await redis
     .pipeline()
     .set(keys.hostBeat(id), JSON.stringify(beat))

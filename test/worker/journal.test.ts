@@ -54,6 +54,12 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }))
 const files = () => readdir(join(directory, 'jails'))
 
+async function epochsOf(reports: AsyncIterable<OperationReport>): Promise<number[]> {
+  const epochs: number[] = []
+  for await (const { epoch } of reports) epochs.push(epoch)
+  return epochs
+}
+
 describe('the journal', () => {
   test('gives back what was noted, after a crash', async () => {
     const journal = await openJournal(directory)
@@ -102,8 +108,8 @@ describe('the journal', () => {
     const again = await openJournal(directory)
     expect(again.jails()).toEqual([])
     expect(again.epochOf('web1')).toBe(6)
-    expect(again.endedReport(job)?.jailState).toBe('running')
-    expect(again.endedReport(destroy)?.jailState).toBe('gone')
+    expect((await again.endedReport(job))?.jailState).toBe('running')
+    expect((await again.endedReport(destroy))?.jailState).toBe('gone')
   })
 
   test('notes between operations how a jail is to be, with how it was found, until the next one has ended', async () => {
@@ -134,11 +140,71 @@ describe('the journal', () => {
     const journal = await openJournal(directory)
     const operation = await journal.beginRun(job, 'boot-1')
     await journal.mark(operation, [{ step: 'clone-root', mark: 'undo-failed', attempt: 1 }])
-    await journal.end(report('failed', { status: 'failed' }))
+    const since = '2026-01-01T00:00:00.000Z'
+    const error = { code: 'unexpected', message: 'It failed.', hint: '', step: null }
+    await journal.end(report('failed', { status: 'failed', at: since, error }))
     const again = await openJournal(directory)
-    expect(again.jail('web1')?.settled).toEqual({ epoch: 5, wanted: 'gone', leftovers: ['clone-root'] })
+    expect(again.jail('web1')?.settled).toEqual({
+      epoch: 5,
+      wanted: 'gone',
+      leftovers: ['clone-root'],
+      left: { since, error: 'It failed.' },
+    })
     await again.forget('web1')
     expect(await files()).toEqual([])
+  })
+
+  test('says that a destroy which failed has left what it has not done', async () => {
+    const journal = await openJournal(directory)
+    await journal.beginRun({ ...job, kind: 'destroy' }, 'boot-1')
+    const step = { title: '', startedAt: null, finishedAt: null, attempt: 1 }
+    const steps = [
+      { ...step, name: 'stop-jail', status: 'succeeded' as const },
+      { ...step, name: 'detach-network', status: 'failed' as const },
+      { ...step, name: 'remove-root', status: 'pending' as const },
+    ]
+    await journal.end(report('destroying', { status: 'failed', steps }))
+    const { wanted, leftovers } = (await openJournal(directory)).jail('web1')?.settled ?? {}
+    expect({ wanted, leftovers }).toEqual({ wanted: 'gone', leftovers: ['detach-network', 'remove-root'] })
+  })
+
+  test('counts the runs that ended with their worker, and none that was left in order', async () => {
+    const restart = async () => {
+      const journal = await openJournal(directory)
+      const kills = journal.killsOf(job, 'web1')
+      const operation = await journal.beginRun(job, 'boot-1')
+      return { journal, operation, kills }
+    }
+    const paused = await restart()
+    await paused.journal.leaveRun(paused.operation, [{ step: 'fill-world', mark: 'succeeded', attempt: 1 }])
+    const killed = await restart()
+    const stopped = await restart()
+    await stopped.journal.leaveRuns()
+    const again = await restart()
+    expect([paused, killed, stopped, again].map(({ kills }) => kills)).toEqual([0, 0, 1, 1])
+    expect(again.operation.kills).toBe(1)
+    expect(again.operation.steps.get('fill-world')?.mark).toBe('succeeded')
+    // A retry by a person is another attempt.
+    expect((await openJournal(directory)).killsOf({ ...job, epoch: 6, attempt: 2 }, 'web1')).toBe(0)
+  })
+
+  test('has the last reports of what has ended, also after its file was written anew without the old ones', async () => {
+    const month = 31 * 24 * 3_600_000
+    const id = (n: number) => `01936c3e-0000-7000-8000-00000000000${n}`
+    const ended = (n: number, more: Partial<OperationReport> = {}) => report('running', { operation: id(n), epoch: n, ...more })
+    const journal = await openJournal(directory)
+    await journal.end(ended(1, { at: new Date(Date.now() - month).toISOString() }))
+    await journal.end(ended(2, { step: 'ü'.repeat(20_000) }))
+    await journal.end(ended(3))
+    const again = await openJournal(directory)
+    await again.end(ended(4))
+    const find = (n: number) => again.endedReport({ operation: id(n), epoch: n, attempt: 1 })
+    const found = await Promise.all([1, 2, 3, 4].map(find))
+    expect(found.map((each) => each?.epoch)).toEqual([undefined, 2, 3, 4])
+    expect(found[1]?.step).toBe('ü'.repeat(20_000))
+    expect(await epochsOf(again.latestReports(10))).toEqual([2, 3, 4])
+    expect(await epochsOf(again.latestReports(1))).toEqual([4])
+    expect(again.epochOf('web1')).toBe(4)
   })
 
   test('has a step that waited as begun since it first began, and one that is done again as begun anew', async () => {

@@ -39,7 +39,9 @@ async function open() {
     log: pino({ level: 'silent' }),
     plans: [1, 2],
     load: () => ({ fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }),
+    fleet: () => undefined,
     drift: () => now.drift,
+    leftovers: () => 0,
     send: async () => undefined,
   })
   const taken = () => writes.splice(0)

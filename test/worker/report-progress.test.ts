@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import type { FillJob, JailJob } from '#shared/job.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
-import type { JournaledOperation } from '../../worker/journal.ts'
+import type { JournaledOperation } from '../../worker/journal-entries.ts'
 import { fillReporter, operationReporter } from '../../worker/report-progress.ts'
 import { cloneRoot } from '../../worker/steps/clone-root.ts'
 

@@ -23,7 +23,7 @@ const log = { heading: () => undefined, note: () => undefined, record: () => und
 function open(answer: () => Fill | undefined) {
   const sent: FillReport[] = []
   const left: string[] = []
-  const standing = { cancelled: false, moved: false }
+  const standing = { cancelled: false, moved: false, ended: false }
   const stopping = new AbortController()
   const worlds = { fill: answer, leave: (_world, operation) => left.push(operation) } as Partial<WorldStore> as WorldStore
   const runFill = makeRunFill({

@@ -128,6 +128,18 @@ const noted = (trial: Trial, name = 'web1') => until('a note of its drift', asyn
 const report = { type: 'jail', host: 'host1', jail: 'web1', epoch: 5 }
 
 describe('a jail that is otherwise than its journal says', () => {
+  test('a jail that an operation could not take down is not told as one that was started by hand', async ({ trial }) => {
+    const job = jobOf('web1')
+    await start(trial, job)
+    const operation = await trial.journal.beginRun(job, 'boot-1')
+    await trial.journal.mark(operation, [{ step: 'start-jail', mark: 'undo-failed', attempt: 1 }])
+    await trial.journal.end(ended(job, 'stopped'))
+    trial.watch()
+    await trial.nextLooks()
+    expect(trial.told()).toEqual([])
+    expect(trial.journal.jail('web1')?.settled?.wanted).toBe('stopped')
+  })
+
   test('was stopped by hand: what is left goes, the fleet is told, and no boot starts it', async ({ trial }) => {
     await running(trial)
     trial.watch()

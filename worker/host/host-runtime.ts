@@ -29,6 +29,8 @@ export interface HostRuntime {
   lockFile(path: string): Promise<FileHandle | undefined>
   /** Ends every process that an earlier worker of this host started for an operation or a fill and left running. */
   endPredecessor(): Promise<void>
+  /** The same of this worker for one operation or fill: also of what has left its process group. @throws `resource_busy` */
+  endProcessesOf(operation: string): Promise<void>
 
   /** An empty directory, beside the filled worlds, to fill one in. */
   stageWorld(world: WorldId): Promise<string>
@@ -57,6 +59,8 @@ export interface HostRuntime {
   removeJail(jail: JailSpec, signal: AbortSignal): Promise<void>
   /** Starts the jail's command: `/bin/sh /etc/rc` where the world has it is waited for, any other is not. */
   startCommand(jail: JailSpec, signal: AbortSignal): Promise<void>
+  /** Ends what a `startCommand` that was cut short has begun, if anything is left of it that a second one would be beside. */
+  endCommand(jail: JailSpec, signal: AbortSignal): Promise<void>
   /** Whether it runs, by what the host says and not by what was asked. */
   findJail(jail: JailSpec): Promise<{ jid: number } | undefined>
   /** The jails of this host that run, by name, in one look. Never those of another root. */

@@ -1,7 +1,7 @@
 import type { WorkerConfig } from '../config.ts'
 import { freebsdRuntime } from './freebsd/runtime.ts'
 import type { HostRuntime } from './host-runtime.ts'
-import { endPredecessor } from './linux/end-predecessor.ts'
+import { endPredecessor, endProcessesOf } from './linux/end-processes.ts'
 import { lockFile } from './linux/lock-file.ts'
 import { linuxRuntime } from './linux/runtime.ts'
 import type { RunCommand } from './run-command.ts'
@@ -10,6 +10,10 @@ import type { RunCommand } from './run-command.ts'
 export function makeRuntime({ run, config }: { run: RunCommand; config: WorkerConfig }): HostRuntime {
   if (config.runtime === 'linux') return linuxRuntime({ run, config })
   if (process.platform !== 'linux') return freebsdRuntime({ run, config })
-  const system = { lockFile: (path: string) => lockFile(run, path), endPredecessor: () => endPredecessor(config.root) }
+  const system = {
+    lockFile: (path: string) => lockFile(run, path),
+    endPredecessor: () => endPredecessor(config.root),
+    endProcessesOf: (operation: string) => endProcessesOf(config.root, operation),
+  }
   return freebsdRuntime({ run, config, system })
 }

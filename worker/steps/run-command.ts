@@ -1,10 +1,12 @@
 import type { Step } from '../step.ts'
 
-/** The command ends with the jail, so undoing the start is enough. */
+/** A command that has run for a while cannot be run twice: what was begun of it ends first. */
 export const runCommand = {
   name: 'run-command',
   title: "Running the jail's command",
   timeoutMs: 10 * 60_000,
   weight: 10,
+  repeatable: false,
   run: ({ host, jail, signal }) => host.startCommand(jail, signal),
+  undo: ({ host, jail, signal }) => host.endCommand(jail, signal),
 } as const satisfies Step

@@ -12,7 +12,7 @@ import type { Fill, WorldStore } from './world-store.ts'
 
 type WorldHost = Pick<
   HostRuntime,
-  'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'removeWorld'
+  'platform' | 'endProcessesOf' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'removeWorld'
 >
 
 export type WorldStoreDeps = {

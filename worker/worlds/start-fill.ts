@@ -11,7 +11,7 @@ import type { World } from './world.ts'
 import type { Asker, Fill } from './world-store.ts'
 
 export type FillDeps = {
-  host: Pick<HostRuntime, 'platform' | 'stageWorld' | 'commitWorld' | 'discardStage'>
+  host: Pick<HostRuntime, 'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'endProcessesOf'>
   run: RunCommand
   log: Pick<Logger, 'info' | 'warn'>
   /** One of these at a time for each slot. */
@@ -54,7 +54,7 @@ export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFil
 
   const work = async () => {
     await deps.after?.catch(() => undefined)
-    return onBehalfOf(`fill-${world.name}`, record, () => fillWithRetries(world, id, progress, { ...deps, signal }))
+    return onBehalfOf(purposeOf(world), record, () => fillWithRetries(world, id, progress, { ...deps, signal }))
   }
   return {
     done: deps.limit(work),
@@ -77,6 +77,9 @@ export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFil
     fraction: () => fraction,
   }
 }
+
+/** Who a fill's commands are run for: many operations may wait for it. */
+const purposeOf = ({ name }: World) => `fill-${name}`
 
 type Progress = (fraction: number) => void
 
@@ -111,6 +114,10 @@ async function fillOnce(world: World, id: WorldId, progress: Progress, deps: Fil
     await host.commitWorld(filled)
     return filled
   } catch (error) {
+    // What a command left running must not go on writing into the stage.
+    await host.endProcessesOf(purposeOf(world)).catch((failure) => {
+      log.warn({ err: failure, world: world.name }, 'what a fill left running does not end')
+    })
     await host.discardStage(id).catch((failure) => {
       log.warn({ err: failure, world: world.name }, 'a stage could not be removed; the next start of the worker tries again')
     })

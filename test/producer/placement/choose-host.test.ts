@@ -38,6 +38,15 @@ describe('the choice of a host', () => {
     expect(candidates.slice(53, 103)).toEqual([])
   })
 
+  test('each is asked once, also when hosts change while the first are', () => {
+    const hosts = Array.from({ length: 8 }, (_, i) => host(`h${i}`))
+    const { candidates } = chooseHosts(ask, hosts, 'spread')
+    const first = candidates.slice(0, 3).map(({ host: { id } }) => id)
+    for (const each of hosts) if (first.includes(each.id)) each.operations += 5
+    const rest = candidates.slice(3, 53).map(({ host: { id } }) => id)
+    expect([...first, ...rest].sort()).toEqual(hosts.map(({ id }) => id))
+  })
+
   test('asks hosts last that have promised all, since the ledger may know better', () => {
     const full = host('a', { promised: promised(10) })
     const filling = host('b', { worlds: [world('tiny', { state: 'absent' })] })

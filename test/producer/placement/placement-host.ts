@@ -15,6 +15,7 @@ export function placementHost(id: string, change: Partial<PlacementHost> = {}): 
     load: { fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 },
     operations: 0,
     drift: 0,
+    leftovers: 0,
     labels: {},
     lastSeen: '2026-01-01T00:00:00Z',
     versions: { provost: '1', node: '24', os: 'x', plans: [1] },

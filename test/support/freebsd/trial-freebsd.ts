@@ -7,7 +7,7 @@ import { readWorkerConfig } from '../../../worker/config.ts'
 import type { Patience } from '../../../worker/host/freebsd/freebsd-host.ts'
 import { layoutOf } from '../../../worker/host/freebsd/layout.ts'
 import { freebsdRuntime } from '../../../worker/host/freebsd/runtime.ts'
-import { endPredecessor } from '../../../worker/host/linux/end-predecessor.ts'
+import { endPredecessor, endProcessesOf } from '../../../worker/host/linux/end-processes.ts'
 import { lockFile } from '../../../worker/host/linux/lock-file.ts'
 import { commandRunner } from '../../../worker/host/run-command.ts'
 import type { InJail } from './in-jail.ts'
@@ -76,7 +76,11 @@ export async function trialFreebsd(settings: Settings = {}) {
       config,
       patience: { dying: 300, busy: 300, stop: 200, poll: 2, ...settings.patience },
       // The operating system under the doubles.
-      system: { lockFile: (path) => lockFile(real, path), endPredecessor: () => endPredecessor(config.root) },
+      system: {
+        lockFile: (path) => lockFile(real, path),
+        endPredecessor: () => endPredecessor(config.root),
+        endProcessesOf: (operation) => endProcessesOf(config.root, operation),
+      },
     })
   const host = runtime()
   const own = await host.open()

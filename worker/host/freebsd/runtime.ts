@@ -10,7 +10,7 @@ import { readBootId } from './boot-id.ts'
 import { checkHost } from './check.ts'
 import { startCommand } from './command.ts'
 import { endJail } from './end-jail.ts'
-import { endPredecessor } from './end-predecessor.ts'
+import { endPredecessor, endProcessesOf } from './end-processes.ts'
 import { enrol } from './enrol.ts'
 import type { FreebsdHost, Patience } from './freebsd-host.ts'
 import { proveIsolation } from './isolation.ts'
@@ -26,7 +26,7 @@ type Options = {
   run: RunCommand
   config: WorkerConfig
   /** What the operating system under the worker does: FreeBSD's own, unless its programs are only doubles of FreeBSD's. */
-  system?: Pick<HostRuntime, 'lockFile' | 'endPredecessor'>
+  system?: Pick<HostRuntime, 'lockFile' | 'endPredecessor' | 'endProcessesOf'>
   patience?: Partial<Patience>
 }
 
@@ -71,6 +71,7 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     bootId: host.bootId,
     lockFile: system?.lockFile ?? lockFile,
     endPredecessor: system?.endPredecessor ?? (() => endPredecessor(run, config.root)),
+    endProcessesOf: system?.endProcessesOf ?? ((operation) => endProcessesOf(run, config.root, operation)),
 
     stageWorld: (world) => stageWorld(host, world),
     commitWorld: (world) => commitWorld(host, world),
@@ -87,6 +88,8 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     ensureJail: (jail, signal) => ensureJail(host, jail, signal),
     removeJail: (jail, signal) => endJail(host, jail, signal),
     startCommand: (jail, signal) => startCommand(host, jail, signal),
+    // A second `startCommand` sees by the jail's processes that it was started.
+    endCommand: async () => undefined,
     findJail: (jail) => findJail(host, jail),
     listJails: () => listJails(host),
     hasRoot: (jail) => hasRoot(host, jail),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { readValue } from './cgroups.ts'
-import { killAllBut } from './end-jail.ts'
+import { endAllBut, killAllBut } from './end-jail.ts'
 import { findInit } from './jail.ts'
 import { withTasksForRunc } from './limits.ts'
 import type { LinuxHost } from './linux-host.ts'
@@ -19,6 +19,14 @@ export async function startCommand(host: LinuxHost, jail: JailSpec, signal: Abor
   const { root } = host.layout.jail(jail.name)
   if (jail.command) return startBeside(host, jail, jail.command, signal)
   if (hasRc(root)) return runRc(host, jail, first, signal)
+}
+
+/** Ends all but the jail's first process: nothing else runs in it yet. runc may not have written yet whom it started. */
+export async function endCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { commandPid, commandDone } = host.layout.jail(jail.name)
+  const first = findInit(host, jail.name)
+  if (first !== undefined) await endAllBut(host, jail, first, signal)
+  for (const path of [commandPid, commandDone]) await rm(path, { force: true })
 }
 
 async function startBeside(host: LinuxHost, jail: JailSpec, command: string[], signal: AbortSignal): Promise<void> {

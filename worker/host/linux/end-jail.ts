@@ -37,15 +37,28 @@ async function endProcesses({ cgroups, layout }: LinuxHost, jail: JailSpec, sign
   if (processes.length === 0) return
 
   const first = processes.find((pid) => ownId(readStatus(pid)) === 1)
-  const others = processes.filter((pid) => pid !== first)
-  if (others.length > 0) {
-    for (const pid of others) killProcess(pid, 'SIGTERM')
-    const ended = () => processesIn(cgroups, cgroup).every((pid) => pid === first)
-    await waitUntil(ended, graceMs, signal)
-  }
+  await tellAllBut({ cgroups, layout }, jail, first, signal)
   // With the first process of a PID namespace the kernel kills all others, so no fork can outrun it.
   if (first !== undefined) killProcess(first, 'SIGKILL')
   await killAllBut({ cgroups, layout }, jail, undefined, signal)
+}
+
+/** Ends the jail's processes but for its first, with the time that a stop gives them. @throws ProvostError `resource_busy` */
+export async function endAllBut(host: LinuxHost, jail: JailSpec, first: number, signal: AbortSignal): Promise<void> {
+  await tellAllBut(host, jail, first, signal)
+  await killAllBut(host, jail, first, signal)
+}
+
+/** Asks the jail's processes to end, but for its first, and waits a while. */
+async function tellAllBut(
+  { cgroups, layout }: Pick<LinuxHost, 'cgroups' | 'layout'>,
+  jail: JailSpec,
+  first: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const others = () => processesIn(cgroups, layout.jail(jail.name).cgroup).filter((pid) => pid !== first)
+  for (const pid of others()) killProcess(pid, 'SIGTERM')
+  await waitUntil(() => others().length === 0, graceMs, signal)
 }
 
 /** Kills the jail's processes, all or all but its first. @throws ProvostError `resource_busy` */

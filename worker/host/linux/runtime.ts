@@ -7,9 +7,9 @@ import type { HostRuntime } from '../host-runtime.ts'
 import type { RunCommand } from '../run-command.ts'
 import { type Cgroups, detectCgroups } from './cgroups.ts'
 import { checkHost } from './check.ts'
-import { startCommand } from './command.ts'
+import { endCommand, startCommand } from './command.ts'
 import { removeJail } from './end-jail.ts'
-import { endPredecessor } from './end-predecessor.ts'
+import { endPredecessor, endProcessesOf } from './end-processes.ts'
 import { proveIsolation } from './isolation.ts'
 import { ensureJail, findInit, listJails } from './jail.ts'
 import { layoutOf } from './layout.ts'
@@ -57,6 +57,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     bootId: async () => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
     lockFile: (path) => lockFile(run, path),
     endPredecessor: () => endPredecessor(config.root),
+    endProcessesOf: (operation) => endProcessesOf(config.root, operation),
 
     stageWorld: (world) => stageWorld(host, world),
     commitWorld: (world) => commitWorld(host, world),
@@ -73,6 +74,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     ensureJail: (jail, signal) => ensureJail(host, jail, signal),
     removeJail: (jail, signal) => removeJail(host, jail, signal),
     startCommand: (jail, signal) => startCommand(host, jail, signal),
+    endCommand: (jail, signal) => endCommand(host, jail, signal),
     findJail: async (jail) => {
       const jid = findInit(host, jail.name)
       return jid === undefined ? undefined : { jid }

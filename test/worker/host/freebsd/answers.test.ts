@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { cpusOf } from '../../../../worker/host/freebsd/cpus.ts'
-import { marked } from '../../../../worker/host/freebsd/end-predecessor.ts'
+import { marked } from '../../../../worker/host/freebsd/end-processes.ts'
 import { parseInterfaces } from '../../../../worker/host/freebsd/interfaces.ts'
 import { layoutOf } from '../../../../worker/host/freebsd/layout.ts'
 import { limitRules } from '../../../../worker/host/freebsd/limits.ts'
@@ -58,7 +58,10 @@ describe('what the host answers', () => {
       '  104     1   0 sleep 9',
       '',
     ].join('\n')
-    expect(marked(ps, '/jails', 50)).toEqual([100])
+    expect(marked(ps, ['PROVOST_WORKER=/jails'], 50)).toEqual([100])
+    const ofOne = ps.replace('PROVOST_WORKER=/jails PATH', 'PROVOST_WORKER=/jails PROVOST_OPERATION=o1 PATH')
+    expect(marked(ofOne, ['PROVOST_WORKER=/jails', 'PROVOST_OPERATION=o1'], 50)).toEqual([100])
+    expect(marked(ps, ['PROVOST_WORKER=/jails', 'PROVOST_OPERATION=o1'], 50)).toEqual([])
   })
 })
 

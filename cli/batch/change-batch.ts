@@ -1,0 +1,31 @@
+import { Command } from 'commander'
+import { z } from 'zod'
+import { Batch } from '#shared/batch.ts'
+import type { CommandContext } from '../command-context.ts'
+import { batchStandingLine, nextLines } from '../print/batch-lines.ts'
+
+export const WithBatch = z.object({ batch: Batch })
+
+type Change = { verb: string; description: string }
+
+/** A command of one batch, whose id it takes. */
+export function batchVerb({ verb, description }: Change): Command {
+  return new Command(verb)
+    .description(description)
+    .argument('<batch>', 'its whole id')
+    .option('--json', 'print the body of the HTTP answer')
+}
+
+/** Asks for a change of a batch. Without `json` says how it stands then. */
+export async function changeBatch(
+  { client, print }: CommandContext,
+  id: string,
+  verb: string,
+  { body, json }: { body?: object; json?: true | undefined },
+): Promise<void> {
+  const path = `/v1/batches/${encodeURIComponent(id)}/${verb}`
+  const answer = await client().send({ method: 'POST', path, ...(body ? { body } : {}) })
+  if (json) return print(answer.text)
+  const { batch } = WithBatch.parse(answer.body)
+  print(batchStandingLine(batch), ...nextLines(batch).map((line) => `  ${line}`))
+}

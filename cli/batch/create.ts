@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto'
+import { Command, Option } from 'commander'
+import { z } from 'zod'
+import { Batch } from '#shared/batch.ts'
+import type { CommandContext } from '../command-context.ts'
+import type { Answer, Upload } from '../http/client.ts'
+import { parseNumber } from '../parse-number.ts'
+import { batchStandingLine, nextLines } from '../print/batch-lines.ts'
+import { leftOutLines, SkippedRows } from '../print/row-error-lines.ts'
+import { dryRunBatch } from './dry-run.ts'
+import { type Format, formatOf, formats, openRows, parseFile } from './open-rows.ts'
+import { watchBatch } from './watch-batch.ts'
+
+type CreateOptions = {
+  format?: Format
+  dryRun?: true
+  skipInvalid?: true
+  name?: string
+  maxInFlight?: number
+  canary?: number
+  maxFailures?: number
+  maxFailureRate?: number
+  idempotencyKey?: string
+  watch?: true
+  json?: true
+}
+
+const Accepted = z.object({ batch: Batch, skipped: SkippedRows })
+
+const columns = 'CSV with the columns name,client,world and, if you like, hostname,host,address,memory,cpu,processes,disk'
+
+export function createBatchCommand(context: CommandContext): Command {
+  return new Command('create')
+    .description('make many jails from a file, all of which is checked before the first is begun')
+    .argument('<file>', `${columns}; or NDJSON or JSON; - reads standard input`, parseFile)
+    .addOption(new Option('--format <format>', 'what the file is (default: by its ending)').choices(Object.keys(formats)))
+    .addOption(new Option('--dry-run', 'make nothing; say how many go to each host, and which fit on none').conflicts('watch'))
+    .option('--skip-invalid', 'leave rows out that are wrong, instead of refusing all')
+    .option('--name <name>', 'what to call it')
+    .option('--max-in-flight <count>', 'at most so many jails at once (default: 50)', parseNumber)
+    .option('--canary <count>', 'make so many first; pause if more than --max-failures of them fail', parseNumber)
+    .option('--max-failures <count>', 'so many of the canary may fail (default: 0)', parseNumber)
+    .option('--max-failure-rate <rate>', 'pause when a greater part than this has failed, 0 to 1', parseNumber)
+    .option('--idempotency-key <key>', 'sent twice with one key, the file is one batch (default: a new key)')
+    .option('--watch', 'show the progress and end when the batch has ended')
+    .option('--json', 'print the body of the HTTP answer')
+    .action(async (file: string, options: CreateOptions, command: Command) => {
+      const format = options.format ?? formatOf(file)
+      if (!format) {
+        const what = file === '-' ? 'Standard input' : `${file} ends neither with .csv, .ndjson, .jsonl nor .json and`
+        command.error(`error: ${what} needs --format csv, ndjson or json`)
+      }
+      const upload = {
+        path: pathOf(options),
+        type: formats[format],
+        ...openRows(file),
+        idempotencyKey: options.idempotencyKey ?? randomUUID(),
+      }
+      if (options.dryRun) return await dryRunBatch(context, upload, options)
+      await createBatch(context, upload, options)
+    })
+}
+
+async function createBatch(context: CommandContext, upload: Upload, { watch, json }: CreateOptions): Promise<void> {
+  const answer = await context.client().upload(upload)
+  const accepted = Accepted.parse(answer.body)
+  if (json && !watch) return context.print(answer.text)
+  if (!json) context.print(...acceptedLines(accepted, answer))
+  if (watch) return await watchBatch(context, accepted.batch.id, json ? (batch) => ({ ...accepted, batch }) : undefined)
+  context.print(...nextLines(accepted.batch).map((line) => `  ${line}`))
+}
+
+/** What was accepted, and which rows were not. */
+function acceptedLines({ batch, skipped }: z.infer<typeof Accepted>, { replayed }: Pick<Answer, 'replayed'>): string[] {
+  return [
+    ...(replayed ? ['This was sent before with the same key, and nothing is made twice.'] : []),
+    batchStandingLine(batch),
+    // A replay does not name them again.
+    ...(replayed ? [] : leftOutLines(skipped, batch.skipped)),
+  ]
+}
+
+function pathOf({ dryRun, skipInvalid, name, maxInFlight, canary, maxFailures, maxFailureRate }: CreateOptions): string {
+  const asked = { dryRun, skipInvalid, name, maxInFlight, canary, maxFailures, maxFailureRate }
+  const query = new URLSearchParams()
+  for (const [key, value] of Object.entries(asked)) if (value !== undefined) query.set(key, String(value))
+  return query.size > 0 ? `/v1/batches?${query}` : '/v1/batches'
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod'
+import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import type { Upload } from '../http/client.ts'
+import { formatCount } from '../print/amounts.ts'
+import { durationText } from '../print/operation-lines.ts'
+import { leftOutLines, SkippedRows } from '../print/row-error-lines.ts'
+import { tableLines } from '../print/table.ts'
+
+const Forecast = z.object({
+  /** The first of them. One with a host and a reason is there already, as asked. */
+  rows: z.array(z.object({ line: z.int(), name: z.string(), host: z.string().optional(), reason: z.string().optional() })),
+  more: z.int().optional(),
+  hosts: z.record(z.string(), z.int()),
+  fits: z.boolean(),
+  eta: z.object({ p50: z.number(), p90: z.number() }).optional(),
+  skipped: SkippedRows,
+})
+export type Forecast = z.input<typeof Forecast>
+
+/** Asks where the jails of a file would go and makes nothing. @throws Refusal, Unreachable, Unsuccessful unless all fit */
+export async function dryRunBatch({ client, print }: CommandContext, upload: Upload, { json }: { json?: true }): Promise<void> {
+  const answer = await client().upload(upload)
+  const forecast = Forecast.parse(answer.body)
+  print(...(json ? [answer.text] : forecastLines(forecast)))
+  if (!forecast.fits)
+    throw new Unsuccessful(['Not all of the jails fit now. Made all the same, those that do not would wait for room.'])
+}
+
+/** How many jails would go to each host, those that fit on none, and how long all of it may take. */
+export function forecastLines({ rows, more = 0, hosts, fits, eta, skipped = [] }: Forecast): string[] {
+  const placed = Object.entries(hosts).sort(([, a], [, b]) => b - a)
+  const misfits = rows.filter(({ host }) => host === undefined)
+  const made = placed.reduce((sum, [, jails]) => sum + jails, 0)
+  const there = rows.filter(({ host, reason }) => host !== undefined && reason !== undefined).length
+  const unnamed = rows.length + more - made - misfits.length - there
+  const alreadyThere = fits ? there + unnamed : there
+  return [
+    ...leftOutLines(skipped),
+    ...paragraph(placed.length > 0 ? hostTable(placed) : []),
+    ...paragraph([
+      ...(misfits.length > 0 ? misfitTable(misfits) : []),
+      ...(!fits && unnamed > 0 ? [`and ${formatCount(unnamed)} more, which fit nowhere or are there already`] : []),
+    ]),
+    `${formatCount(made)} of ${formatCount(rows.length + more)} jails would be made${eta ? ` in ${durationText(eta)}` : ''}.`,
+    ...(alreadyThere > 0 ? [`There already, as asked: ${formatCount(alreadyThere)}.`] : []),
+  ]
+}
+
+function paragraph(lines: string[]): string[] {
+  return lines.length > 0 ? [...lines, ''] : []
+}
+
+function misfitTable(rows: Forecast['rows']): string[] {
+  return tableLines(
+    ['LINE', 'JAIL', 'WHY IT FITS NOWHERE'],
+    rows.map(({ line, name, reason }) => [String(line), name, reason ?? '']),
+  )
+}
+
+function hostTable(hosts: [string, number][]): string[] {
+  return tableLines(
+    ['HOST', 'JAILS'],
+    hosts.map(([id, count]) => [id, formatCount(count)]),
+  )
+}

@@ -1,0 +1,110 @@
+import { type Batch, hasBatchEnded } from '#shared/batch.ts'
+import { formatCount, formatDuration } from './amounts.ts'
+import { causeLines, causeTable } from './cause-lines.ts'
+import { type Fact, factLines } from './fact-lines.ts'
+import { bar, durationText } from './operation-lines.ts'
+
+/** A batch as `batch show` prints it. */
+export function batchLines(batch: Batch, now: number): string[] {
+  return [...progressLines(batch, now), '', ...detailLines(batch)]
+}
+
+/** What is known of a batch beside its progress: how it runs, each cause with what to do, and what to type next. */
+export function detailLines(batch: Batch): string[] {
+  const { id, name, maxInFlight, canary, maxFailures, maxFailureRate, skipped, createdAt, finishedAt } = batch
+  const facts: Fact[] = [
+    ['batch', id],
+    ['name', name],
+    ['at once', `at most ${formatCount(maxInFlight)}`],
+    [
+      'canary',
+      canary ? `${formatCount(canary)} first, the others if at most ${formatCount(maxFailures)} of them failed` : undefined,
+    ],
+    ['pauses', maxFailureRate === undefined ? undefined : `when more than ${+(maxFailureRate * 100).toFixed(2)}% have failed`],
+    ['left out', skipped > 0 ? `${formatCount(skipped)} rows that were wrong` : undefined],
+    ['created', createdAt],
+    ['finished', finishedAt ?? undefined],
+  ]
+  return [...factLines(facts), ...section(causeLines(id, batch.causes)), ...section(nextLines(batch))]
+}
+
+/** A batch as it is shown while it runs, where the details would push the bar off the screen. */
+export function liveBatchLines(batch: Batch, now: number): string[] {
+  const causes = causeTable(batch.causes).map((line) => `  ${line}`)
+  return [...progressLines(batch, now), ...causes, ...(batch.status === 'paused' ? nextLines(batch).slice(0, 1) : [])]
+}
+
+/** What to add to a log: each tenth of the way, each other standing, and each cause when it is first seen. */
+export function batchChanges(before: Batch | undefined, batch: Batch): string[] {
+  const known = new Set(before?.causes.map(({ id }) => id))
+  const causes = batch.causes
+    .filter(({ id }) => !known.has(id))
+    .map(({ code, step, world, message }) => `${batch.name} fails: ${code}${step ? ` at ${step}` : ''} (${world}): ${message}`)
+  if (before && standing(before) === standing(batch) && tenth(before) === tenth(batch)) return causes
+  const pace = paceText(batch)
+  return [`${batch.name} ${percentOf(batch)}%: ${standing(batch)}: ${countsText(batch)}${pace ? `; ${pace}` : ''}`, ...causes]
+}
+
+/** One bar of the whole, what became of how many, and how long the others may take. */
+export function progressLines(batch: Batch, now: number): string[] {
+  const percent = percentOf(batch)
+  const elapsed = (batch.finishedAt ? Date.parse(batch.finishedAt) : now) - Date.parse(batch.createdAt)
+  const pace = paceText(batch)
+  return [
+    `${batch.name}  ${bar(percent)} ${String(percent).padStart(3)}%  ${formatDuration(elapsed)}  ${standing(batch)}`,
+    `  ${countsText(batch)}`,
+    ...(pace ? [`  ${pace}`] : []),
+  ]
+}
+
+/** What a command says that does not watch. */
+export function batchStandingLine(batch: Batch): string {
+  return `Batch ${batch.id} (${batch.name}) is ${standing(batch)}: ${countsText(batch)}`
+}
+
+/** What there is to do with a batch as it stands: the command for each. */
+export function nextLines({ id, status, counts }: Batch): string[] {
+  const lines = [
+    ...(status === 'paused' ? [`to go on: provost batch resume ${id}`, `to end it: provost batch cancel ${id}`] : []),
+    ...(status === 'running' ? [`to watch it: provost batch show ${id} --watch`, `to hold it: provost batch pause ${id}`] : []),
+    ...(counts.failed > 0 ? [`to try all that failed again: provost batch retry ${id} --watch`] : []),
+  ]
+  return [...lines, `what became of each jail: provost batch report ${id} --output FILE`]
+}
+
+/** A batch that is paused or waits says why. */
+export function standing({ status, reason }: Pick<Batch, 'status' | 'reason'>): string {
+  if (!reason) return status
+  return status === 'running' ? `running, waiting: ${reason}` : `${status}: ${reason}`
+}
+
+export function countsText({ counts }: Pick<Batch, 'counts'>): string {
+  const { queued, running, succeeded, failed, cancelled } = counts
+  const all = queued + running + succeeded + failed + cancelled
+  const parts = Object.entries({ succeeded, failed, cancelled, running, queued }).filter(
+    ([name, count]) => count > 0 || name === 'succeeded',
+  )
+  return `${parts.map(([name, count]) => `${formatCount(count)} ${name}`).join(', ')} of ${formatCount(all)} jails`
+}
+
+/** Of its rows, how many per cent have ended; 100 only when all have. */
+export function percentOf({ counts, status }: Pick<Batch, 'counts' | 'status'>): number {
+  if (hasBatchEnded(status)) return 100
+  const ended = counts.succeeded + counts.failed + counts.cancelled
+  const all = ended + counts.queued + counts.running
+  return all === 0 ? 0 : Math.floor((ended / all) * 100)
+}
+
+function paceText({ rate, eta, status }: Batch): string {
+  if (hasBatchEnded(status)) return ''
+  const pace = rate ? `${rate < 10 ? rate.toFixed(1) : formatCount(Math.round(rate))} a minute` : undefined
+  return [pace, eta ? `left: ${durationText(eta)}` : undefined].filter((text) => text !== undefined).join(', ')
+}
+
+function tenth(batch: Batch): number {
+  return Math.floor(percentOf(batch) / 10)
+}
+
+function section(lines: string[]): string[] {
+  return lines.length > 0 ? ['', ...lines] : []
+}

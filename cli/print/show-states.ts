@@ -1,0 +1,72 @@
+import { createLogUpdate } from 'log-update'
+
+/** How something that changes is shown. */
+export type Look<State> = {
+  /** All of it, on a terminal. */
+  lines(state: State, now: number): string[]
+  /** What to add to a log when it was `before`, as it was last told: nothing for a change that its reader would not miss. */
+  changes(before: State | undefined, state: State): string[]
+}
+
+const redrawMs = 100
+
+/** Shows states as they come, live on a terminal and as plain lines elsewhere. Gives the last one. */
+export async function showStates<State>(
+  states: AsyncIterable<State>,
+  look: Look<State>,
+  output: NodeJS.WriteStream = process.stdout,
+): Promise<State> {
+  const view = canRedraw(output) ? liveView(look, output) : plainView(look, output)
+  let last: State | undefined
+  try {
+    for await (const state of states) {
+      last = state
+      view.show(state)
+    }
+  } finally {
+    view.end()
+  }
+  if (last === undefined) throw new Error('There is nothing to show.')
+  return last
+}
+
+/** A terminal whose size is known: one of no lines, as some programs make, would be shown nothing at all. */
+export function canRedraw(output: NodeJS.WriteStream): boolean {
+  return output.isTTY && output.columns > 0 && output.rows > 0
+}
+
+type View<State> = { show(state: State): void; end(): void }
+
+function plainView<State>(look: Look<State>, output: NodeJS.WritableStream): View<State> {
+  let before: State | undefined
+  return {
+    show: (state) => {
+      const lines = look.changes(before, state)
+      if (lines.length === 0) return
+      before = state
+      output.write(`${lines.join('\n')}\n`)
+    },
+    end: () => {},
+  }
+}
+
+function liveView<State>(look: Look<State>, output: NodeJS.WriteStream): View<State> {
+  const update = createLogUpdate(output)
+  let current: State | undefined
+  const draw = () => {
+    if (current !== undefined) update(look.lines(current, Date.now()).join('\n'))
+  }
+  // The elapsed time goes on between two states.
+  const timer = setInterval(draw, redrawMs)
+  return {
+    show: (state) => {
+      current = state
+      draw()
+    },
+    end: () => {
+      clearInterval(timer)
+      draw()
+      update.done()
+    },
+  }
+}

@@ -1,0 +1,92 @@
+import type { Redis } from 'ioredis'
+import { z } from 'zod'
+import { type Batch, type BatchOptions, BatchStatus, type Cause } from '#shared/batch.ts'
+import type { RedisKeys } from '#shared/keys.ts'
+import { integer, json, nullable } from '../records.ts'
+
+const BatchFields = z.object({
+  id: z.string(),
+  name: z.string(),
+  status: BatchStatus,
+  reason: z.string().optional(),
+  maxInFlight: integer,
+  canary: integer.optional(),
+  maxFailures: integer,
+  maxFailureRate: z.coerce.number().optional(),
+  /** How many rows it has. */
+  rows: integer,
+  /** The rows before this one, from 0, were released, deferred, or are done. */
+  cursor: integer,
+  /** A row that is not released counts as queued. */
+  queued: integer,
+  running: integer,
+  succeeded: integer,
+  failed: integer,
+  cancelled: integer,
+  skipped: integer,
+  /** Its canary did well enough, or somebody resumed it all the same. */
+  canaryPassed: z.literal('1').optional(),
+  /** How many had ended, and failed, when somebody resumed it last: from there its failure rate is counted. */
+  endedBefore: integer.default(0),
+  failedBefore: integer.default(0),
+  /** What is to be tried again: the failures of a cause, or `*`, that were there at a time (milliseconds since 1970). */
+  retryCause: z.string().optional(),
+  retryBefore: integer.optional(),
+  rate: z.coerce.number().optional(),
+  eta: json(z.object({ p50: z.number(), p90: z.number() })).optional(),
+  createdAt: z.string(),
+  finishedAt: nullable(z.string()),
+  revision: z.string(),
+})
+
+/** A batch's record: what HTTP shows, and what only the producer needs. */
+export type BatchRecord = z.infer<typeof BatchFields>
+
+export const batchFromFields = (fields: Record<string, string>): BatchRecord => BatchFields.parse(fields)
+
+export async function readBatch(redis: Redis, keys: RedisKeys, id: string): Promise<BatchRecord | undefined> {
+  const fields = await redis.hgetall(keys.batch(id))
+  return Object.keys(fields).length === 0 ? undefined : batchFromFields(fields)
+}
+
+/** A batch as it is when it has just been accepted. Without a name of its own it is called as its id. */
+export function newBatch(
+  id: string,
+  options: BatchOptions,
+  counts: { rows: number; skipped: number },
+  now: Date,
+): Omit<BatchRecord, 'revision'> {
+  return {
+    id,
+    ...options,
+    name: options.name ?? id,
+    status: 'running',
+    ...counts,
+    cursor: 0,
+    queued: counts.rows,
+    running: 0,
+    succeeded: 0,
+    failed: 0,
+    cancelled: 0,
+    endedBefore: 0,
+    failedBefore: 0,
+    createdAt: now.toISOString(),
+    finishedAt: null,
+  }
+}
+
+export function toBatch(record: Omit<BatchRecord, 'revision'>, causes: Cause[] = []): Batch {
+  const { queued, running, succeeded, failed, cancelled, ...shown } = record
+  const {
+    rows: _rows,
+    cursor: _cursor,
+    canaryPassed: _canaryPassed,
+    endedBefore: _endedBefore,
+    failedBefore: _failedBefore,
+    retryCause: _retryCause,
+    retryBefore: _retryBefore,
+    revision: _revision,
+    ...rest
+  } = shown as Omit<BatchRecord, keyof Batch['counts']>
+  return { ...rest, counts: { queued, running, succeeded, failed, cancelled }, causes } as Batch
+}

@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import type { Cause } from '#shared/batch.ts'
+import type { RedisKeys } from '#shared/keys.ts'
+import type { OperationRecord, Records } from '../records.ts'
+import { BatchRow } from './batch-row.ts'
+
+type Deps = { redis: Redis; keys: RedisKeys; records: Records }
+
+/** A row that failed: by its operation, or refused before it had one. */
+export type Failure = {
+  cause: string
+  code: string
+  step: string | null
+  world: string
+  message: string
+  host: string | undefined
+  hint: string
+  operation: OperationRecord | null
+  row: number | null
+}
+
+const pageSize = 500
+
+/** The failed rows of a batch, page by page. */
+export async function* failuresOf(batch: string, { redis, keys, records }: Deps): AsyncGenerator<Failure[]> {
+  const failed = await redis.zinter(2, keys.operations('batch', batch), keys.operations('status', 'failed'))
+  for (let from = 0; from < failed.length; from += pageSize) {
+    const operations = await records.operations(failed.slice(from, from + pageSize))
+    yield operations.map(failureOf)
+  }
+  for await (const page of redis.hscanStream(keys.batchRefused(batch), { count: pageSize })) {
+    const pairs = page as string[]
+    const numbers = pairs.filter((_, i) => i % 2 === 0)
+    const pipeline = redis.pipeline()
+    for (const number of numbers) pipeline.lindex(keys.batchRows(batch), Number(number))
+    const rows = ((await pipeline.exec()) ?? []).map(([, text]) => BatchRow.parse(JSON.parse(String(text))))
+    yield numbers.map((number, i) => refusalOf(Number(number), pairs[2 * i + 1] ?? '{}', rows[i] as BatchRow))
+  }
+}
+
+/** Failures grouped by what caused them, the most frequent first. */
+export async function findCauses(batch: string, deps: Deps): Promise<Cause[]> {
+  const causes = new Map<string, Cause>()
+  for await (const page of failuresOf(batch, deps))
+    for (const failure of page) {
+      const { cause: id, code, step, world, message, hint, host, operation } = failure
+      const cause = causes.get(id) ?? {
+        id,
+        code,
+        step,
+        world,
+        message,
+        hosts: [],
+        count: 0,
+        hint,
+        sampleOperation: operation?.id ?? null,
+      }
+      causes.set(id, cause)
+      cause.count += 1
+      if (host !== undefined && !cause.hosts.includes(host)) cause.hosts.push(host)
+    }
+  return [...causes.values()].sort((a, b) => b.count - a.count || (a.id < b.id ? -1 : 1))
+}
+
+function failureOf(operation: OperationRecord): Failure {
+  const { error, host, request, jail } = operation
+  const { code = 'unexpected', step = null, hint = '', message = '' } = error ?? {}
+  const world = request?.world ?? ''
+  return named({ code, step, world, host, hint, operation, row: null }, message, [jail ?? '', host])
+}
+
+function refusalOf(row: number, text: string, { ask }: BatchRow): Failure {
+  const { code, message, hint } = JSON.parse(text) as { code: string; message: string; hint: string }
+  return named({ code, step: null, world: ask.world, host: undefined, hint, operation: null, row }, message, [ask.name])
+}
+
+function named(failure: Omit<Failure, 'cause' | 'message'>, text: string, names: string[]): Failure {
+  const message = fingerprint(text, names)
+  const { code, step, world } = failure
+  const cause = createHash('sha256')
+    .update(JSON.stringify([code, step, world, message]))
+    .digest('hex')
+    .slice(0, 12)
+  return { ...failure, cause, message }
+}
+
+const replacements: [RegExp, string][] = [
+  [/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '<id>'],
+  [/\b\d{1,3}(\.\d{1,3}){3}(\/\d+)?\b/g, '<address>'],
+  [/\b(?=[0-9a-f]*:)[0-9a-f:]*:[0-9a-f:]+(\/\d+)?\b/gi, '<address>'],
+  [/\d+(\.\d+)?/g, '<n>'],
+]
+
+/** A message without what differs from row to row: names, ids, addresses, numbers. */
+export function fingerprint(message: string, names: string[]): string {
+  const nameless = names.filter(Boolean).reduce((text, name) => text.replaceAll(name, '<name>'), message)
+  return replacements.reduce((text, [pattern, by]) => text.replace(pattern, by), nameless)
+}

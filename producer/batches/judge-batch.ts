@@ -1,0 +1,36 @@
+import type { BatchStatus } from '#shared/batch.ts'
+import type { BatchRecord } from './batch-record.ts'
+
+/** Before so many rows have ended a failure rate says nothing. */
+const fewestForRate = 10
+
+/** What a batch comes to: it ends, pauses by itself, or goes on with so many rows at most. */
+export type Verdict =
+  | { type: 'ends'; status: BatchStatus }
+  | { type: 'pauses'; reason: string }
+  | { type: 'goes-on'; upTo: number; passesCanary: boolean }
+
+/**
+ * Judges a batch by its counters. `waiting`: its rows that were neither released nor ended. Pure.
+ */
+export function judgeBatch(batch: BatchRecord, waiting: number): Verdict {
+  const { rows, queued, running, succeeded, failed, cancelled, canary, maxFailures, maxFailureRate, status } = batch
+  const inFlight = queued + running - waiting
+  if (queued + running === 0) {
+    if (status === 'cancelled') return { type: 'ends', status }
+    return { type: 'ends', status: failed > 0 ? 'failed' : cancelled > 0 ? 'cancelled' : 'succeeded' }
+  }
+  if (status !== 'running') return { type: 'goes-on', upTo: 0, passesCanary: false }
+
+  const isCanary = canary !== undefined && batch.canaryPassed === undefined && canary < rows
+  if (isCanary && failed > maxFailures)
+    return { type: 'pauses', reason: `canary: ${failed} of the first ${canary} rows failed, at most ${maxFailures} may` }
+  const isCanaryOver = isCanary && inFlight === 0 && rows - waiting >= canary
+  if (isCanary && !isCanaryOver) return { type: 'goes-on', upTo: canary, passesCanary: false }
+
+  const ended = succeeded + failed - batch.endedBefore
+  const failedSince = failed - batch.failedBefore
+  if (maxFailureRate !== undefined && ended >= fewestForRate && failedSince / ended > maxFailureRate)
+    return { type: 'pauses', reason: `${failedSince} of ${ended} rows failed, which is more than ${maxFailureRate} of them` }
+  return { type: 'goes-on', upTo: rows, passesCanary: isCanary }
+}

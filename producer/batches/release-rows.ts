@@ -1,0 +1,103 @@
+import type { Redis } from 'ioredis'
+import pLimit from 'p-limit'
+import { type ErrorCode, ProvostError } from '#shared/errors.ts'
+import type { RedisKeys } from '#shared/keys.ts'
+import { keptSeconds } from '../idempotency.ts'
+import type { Operate } from '../operate.ts'
+import type { Records } from '../records.ts'
+import type { Scripts } from '../scripts.ts'
+import { countInBatch } from '../status-lists.ts'
+import type { BatchRecord } from './batch-record.ts'
+import { BatchRow } from './batch-row.ts'
+import { isAsAsked } from './same-spec.ts'
+
+export type ReleaseDeps = {
+  redis: Redis
+  keys: RedisKeys
+  records: Records
+  scripts: Scripts
+  /** Admits the jails of rows, on hosts that have room for those of a batch. */
+  operate: Pick<Operate, 'create'>
+}
+
+type NumberedRow = { number: number; row: BatchRow }
+type Outcome =
+  | { type: 'operation'; id: string }
+  | { type: 'done' }
+  | { type: 'refused'; error: ProvostError }
+  | { type: 'deferred'; reason: string }
+
+const atOnce = 8
+const deferredForMs = 5_000
+/** What may be otherwise in a moment: a row waits for it. */
+const shortages: ErrorCode[] = ['no_capacity', 'no_free_address', 'no_suitable_host', 'address_taken']
+
+/**
+ * Releases the next rows of a batch, at most `room` of them and none from number `upTo` on: those that were deferred first.
+ * Done again after a crash it makes nothing twice. Gives why a row had to be deferred, if one had.
+ */
+export async function releaseRows(
+  batch: BatchRecord,
+  room: number,
+  upTo: number,
+  deps: ReleaseDeps,
+): Promise<string | undefined> {
+  const { redis, keys, scripts } = deps
+  const due = await redis.zrangebyscore(keys.batchDeferred(batch.id), 0, Date.now(), 'LIMIT', 0, room)
+  const last = Math.min(batch.cursor + room - due.length, upTo, batch.rows)
+  const numbers = [...due.map(Number), ...Array.from({ length: Math.max(0, last - batch.cursor) }, (_, i) => batch.cursor + i)]
+  if (numbers.length === 0) return undefined
+  const rows = await readRows(numbers, batch.id, deps)
+  const slots = pLimit(atOnce)
+  const outcomes = await Promise.all(rows.map((row) => slots(() => releaseRow(batch.id, row, deps))))
+  await scripts.commit({
+    unchanged: [],
+    commands: [
+      ['HSET', keys.batch(batch.id), 'cursor', String(Math.max(last, batch.cursor))],
+      ...rows.flatMap(({ number }, i) => commandsOf(batch.id, number, outcomes[i], keys)),
+    ],
+    events: [],
+  })
+  const deferred = outcomes.find((outcome) => outcome.type === 'deferred')
+  return deferred?.reason
+}
+
+async function readRows(numbers: number[], batch: string, { redis, keys }: ReleaseDeps): Promise<NumberedRow[]> {
+  const pipeline = redis.pipeline()
+  for (const number of numbers) pipeline.lindex(keys.batchRows(batch), number)
+  const answers = (await pipeline.exec()) ?? []
+  return numbers.map((number, i) => ({ number, row: BatchRow.parse(JSON.parse(String(answers[i]?.[1]))) }))
+}
+
+async function releaseRow(batch: string, { number, row: { ask } }: NumberedRow, deps: ReleaseDeps): Promise<Outcome> {
+  const { keys, records, operate } = deps
+  const name = `batch:${batch}`
+  const idempotency = { key: keys.idempotency(name, String(number)), fingerprint: name, ttl: keptSeconds }
+  try {
+    const { operation } = await operate.create(ask, idempotency, batch)
+    return { type: 'operation', id: operation.id }
+  } catch (error) {
+    if (!(error instanceof ProvostError) || error.code === 'queue_unavailable') throw error
+    if (shortages.includes(error.code)) return { type: 'deferred', reason: error.message }
+    const jail = error.code === 'name_taken' ? await records.jail(ask.name) : undefined
+    return jail && isAsAsked(jail, ask) ? { type: 'done' } : { type: 'refused', error }
+  }
+}
+
+function commandsOf(batch: string, number: number, outcome: Outcome | undefined, keys: RedisKeys): string[][] {
+  const row = String(number)
+  const taken = ['ZREM', keys.batchDeferred(batch), row]
+  switch (outcome?.type) {
+    case 'operation':
+      return [taken, ['HSET', keys.batchOutcomes(batch), row, outcome.id]]
+    case 'done':
+      return [taken, ['HSET', keys.batchOutcomes(batch), row, 'done'], ...countInBatch(batch, 'queued', 'succeeded', keys)]
+    case 'refused': {
+      const { code, message, hint } = outcome.error
+      const refused = JSON.stringify({ code, message, hint })
+      return [taken, ['HSET', keys.batchRefused(batch), row, refused], ...countInBatch(batch, 'queued', 'failed', keys)]
+    }
+    default:
+      return [['ZADD', keys.batchDeferred(batch), String(Date.now() + deferredForMs), row]]
+  }
+}

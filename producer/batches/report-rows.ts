@@ -1,0 +1,105 @@
+import type { Redis } from 'ioredis'
+import type { RedisKeys } from '#shared/keys.ts'
+import { addressesOf, type JailRecord, type OperationRecord, type Records } from '../records.ts'
+import type { BatchRecord } from './batch-record.ts'
+import { BatchRow } from './batch-row.ts'
+
+type Deps = { redis: Redis; keys: RedisKeys; records: Records }
+
+/** What became of one row. `seconds`: from its acceptance to its end. */
+export type ReportedRow = {
+  line: number
+  name: string
+  client: string
+  world: string
+  state: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'
+  host: string
+  addresses: string
+  attempts: number
+  seconds: number | null
+  code: string
+  error: string
+  operation: string
+}
+
+export const reportColumns: (keyof ReportedRow)[] = [
+  'line',
+  'name',
+  'client',
+  'world',
+  'state',
+  'host',
+  'addresses',
+  'attempts',
+  'seconds',
+  'code',
+  'error',
+  'operation',
+]
+
+const pageSize = 500
+
+/** The rows of a batch in their order, page by page, each as it is now. */
+export async function* reportRows(batch: BatchRecord, { redis, keys, records }: Deps): AsyncGenerator<ReportedRow[]> {
+  const { id, rows: count, status } = batch
+  for (let from = 0; from < count; from += pageSize) {
+    const texts = await redis.lrange(keys.batchRows(id), from, from + pageSize - 1)
+    const rows = texts.map((text) => BatchRow.parse(JSON.parse(text)))
+    const numbers = rows.map((_, i) => String(from + i))
+    const [outcomes, refusals] = await Promise.all([
+      redis.hmget(keys.batchOutcomes(id), ...numbers),
+      redis.hmget(keys.batchRefused(id), ...numbers),
+    ])
+    const ids = outcomes.filter((outcome) => outcome !== null && outcome !== 'done') as string[]
+    const operations = new Map((await records.operations(ids)).map((operation) => [operation.id, operation]))
+    const jails = new Map((await records.jails(rows.map(({ ask }) => ask.name))).map((jail) => [jail.name, jail]))
+    yield rows.map((row, i) => {
+      const outcome = outcomes[i] ?? null
+      const operation = outcome === null ? undefined : operations.get(outcome)
+      const jail = jails.get(row.ask.name)
+      const isOurs = outcome === 'done' || (operation !== undefined && jail?.provision === operation.id)
+      return reportOf(row, {
+        outcome,
+        refusal: refusals[i] ?? null,
+        operation,
+        jail: isOurs ? jail : undefined,
+        isCancelled: status === 'cancelled',
+      })
+    })
+  }
+}
+
+type Facts = {
+  outcome: string | null
+  refusal: string | null
+  operation: OperationRecord | undefined
+  jail: JailRecord | undefined
+  isCancelled: boolean
+}
+
+function reportOf({ line, ask }: BatchRow, { outcome, refusal, operation, jail, isCancelled }: Facts): ReportedRow {
+  const common = {
+    line,
+    name: ask.name,
+    client: ask.client,
+    world: ask.world,
+    host: jail?.host ?? operation?.host ?? '',
+    addresses: jail ? addressesOf(jail).join(' ') : '',
+    attempts: operation?.attempt ?? 0,
+    seconds: null,
+    code: '',
+    error: '',
+    operation: operation?.id ?? '',
+  }
+  if (operation) {
+    const { status, error, createdAt, finishedAt } = operation
+    const seconds = finishedAt ? (Date.parse(finishedAt) - Date.parse(createdAt)) / 1000 : null
+    return { ...common, state: status, seconds, code: error?.code ?? '', error: error?.message ?? '' }
+  }
+  if (outcome === 'done') return { ...common, state: 'succeeded' }
+  if (refusal !== null) {
+    const { code, message } = JSON.parse(refusal) as { code: string; message: string }
+    return { ...common, state: 'failed', code, error: message }
+  }
+  return { ...common, state: isCancelled ? 'cancelled' : 'queued' }
+}

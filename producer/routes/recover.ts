@@ -1,0 +1,28 @@
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { Recovery } from '#shared/recovery.ts'
+import type { AppDeps } from '../app.ts'
+import { problems } from '../http-errors.ts'
+
+export const recoverRoutes =
+  ({ recovery }: AppDeps): FastifyPluginAsyncZod =>
+  async (app) => {
+    app.get(
+      '/v1/recover',
+      { schema: { summary: 'Show whether records that Redis lost are being rebuilt', response: { 200: Recovery, ...problems } } },
+      () => recovery.show(),
+    )
+
+    app.post(
+      '/v1/recover',
+      {
+        schema: {
+          summary: 'Look at once whether Redis lost its records, and rebuild them from the journals of the hosts',
+          response: { 200: Recovery, ...problems },
+        },
+      },
+      async () => {
+        await recovery.lookNow()
+        return recovery.show()
+      },
+    )
+  }

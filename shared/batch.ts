@@ -1,0 +1,79 @@
+import { z } from 'zod'
+import { CreateJail, PlainName } from './jail.ts'
+
+export const BatchStatus = z.enum(['running', 'paused', 'succeeded', 'failed', 'cancelled'])
+export type BatchStatus = z.infer<typeof BatchStatus>
+
+/** The largest batch: rows, and bytes of its file and of one line. A JSON body has the limit of any other. */
+export const largestBatch = { rows: 100_000, bytes: 64 * 1024 ** 2, lineBytes: 64 * 1024 }
+
+/** How a batch is to run; for CSV and NDJSON these are query parameters. */
+export const BatchOptions = z.strictObject({
+  name: PlainName.optional(),
+  /** How many of its operations may be open at once. */
+  maxInFlight: z.coerce.number().int().min(1).max(10_000).default(50),
+  /** So many rows run first; the others only if at most `maxFailures` of them failed. */
+  canary: z.coerce.number().int().min(1).max(10_000).optional(),
+  maxFailures: z.coerce.number().int().min(0).max(100_000).default(0),
+  /** Share of the ended rows, 0 to 1, that may have failed before the batch pauses by itself. */
+  maxFailureRate: z.coerce.number().min(0).max(1).optional(),
+})
+export type BatchOptions = z.infer<typeof BatchOptions>
+
+export const CreateBatch = BatchOptions.extend({ jails: z.array(CreateJail).min(1).max(largestBatch.rows) }).meta({
+  id: 'CreateBatch',
+})
+export type CreateBatch = z.infer<typeof CreateBatch>
+
+/** Failures of one kind: the same error at the same step for the same world, whatever names and numbers stand in it. */
+export const Cause = z.object({
+  id: z.string(),
+  code: z.string(),
+  step: z.string().nullable(),
+  world: z.string(),
+  /** The message, with what differs between the rows taken out. */
+  message: z.string(),
+  hosts: z.array(z.string()),
+  count: z.int(),
+  hint: z.string(),
+  /** One of the operations; null for rows that were refused before they had one. */
+  sampleOperation: z.string().nullable(),
+})
+export type Cause = z.infer<typeof Cause>
+
+export const BatchCounts = z.object({
+  queued: z.int(),
+  running: z.int(),
+  succeeded: z.int(),
+  failed: z.int(),
+  cancelled: z.int(),
+})
+export type BatchCounts = z.infer<typeof BatchCounts>
+
+/** A batch as HTTP shows it. `rate` is in ended rows a minute, `eta` in seconds. */
+export const Batch = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    status: BatchStatus,
+    /** Why it is paused, or waits. */
+    reason: z.string().optional(),
+    counts: BatchCounts,
+    /** Rows left out at acceptance, by `skipInvalid`. */
+    skipped: z.int(),
+    causes: z.array(Cause),
+    maxInFlight: z.int(),
+    canary: z.int().optional(),
+    maxFailures: z.int(),
+    maxFailureRate: z.number().optional(),
+    rate: z.number().optional(),
+    eta: z.object({ p50: z.number(), p90: z.number() }).optional(),
+    createdAt: z.iso.datetime(),
+    finishedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Batch' })
+export type Batch = z.infer<typeof Batch>
+
+export function hasBatchEnded(status: BatchStatus): boolean {
+  return status === 'succeeded' || status === 'failed' || status === 'cancelled'
+}

@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import { Isolation, JailName, JailState, PlainName } from './jail.ts'
+import { JailSpec, Origin } from './job.ts'
+import { JailOperationKind, OperationError, OperationStatus, StepState } from './operation.ts'
+
+/** A jail as its host's journal has it: what the lost record said of it. */
+export const UploadedJail = z.object({
+  type: z.literal('jail'),
+  spec: JailSpec,
+  epoch: z.int(),
+  state: JailState,
+  reason: z.string().optional(),
+  jid: z.int().nullable(),
+  isolation: Isolation.optional(),
+  lastOperation: z.uuid(),
+  at: z.iso.datetime(),
+})
+export type UploadedJail = z.infer<typeof UploadedJail>
+
+/** An operation that has ended on the host, or that it is in the middle of. */
+export const UploadedOperation = z.object({
+  type: z.literal('operation'),
+  operation: z.uuid(),
+  kind: JailOperationKind,
+  plan: z.int(),
+  jail: JailName,
+  epoch: z.int(),
+  attempt: z.int(),
+  sequence: z.int(),
+  status: OperationStatus.exclude(['queued']),
+  percent: z.int(),
+  step: z.string().nullable(),
+  steps: z.array(StepState),
+  error: OperationError.optional(),
+  origin: Origin,
+  startedAt: z.iso.datetime().nullable(),
+  finishedAt: z.iso.datetime().nullable(),
+})
+export type UploadedOperation = z.infer<typeof UploadedOperation>
+
+export const UploadEntry = z.discriminatedUnion('type', [UploadedJail, UploadedOperation])
+export type UploadEntry = z.infer<typeof UploadEntry>
+
+/** How far a host's upload is. `id`: another one each time, so that nobody takes an earlier one for it. */
+export const Upload = z.object({
+  id: z.uuid(),
+  /** The fleet that it is for. */
+  fleet: z.string(),
+  /** Its first entries are jails, the others operations. */
+  jails: z.int(),
+  operations: z.int(),
+  /** The highest that the host has seen. */
+  epoch: z.int(),
+  isComplete: z.boolean(),
+})
+export type Upload = z.infer<typeof Upload>
+
+const Conflict = z.object({ jail: z.string(), detail: z.string() })
+
+/** What a recovery knows of a host. */
+export const FleetHost = z.object({
+  state: z.enum(['awaited', 'taken', 'forgotten']),
+  /** The upload that was taken in last; a worker that sees its own knows the fleet from now on. */
+  upload: z.string().optional(),
+  jails: z.int(),
+  operations: z.int(),
+  conflicts: z.array(Conflict),
+})
+export type FleetHost = z.infer<typeof FleetHost>
+
+/** A recovery as HTTP shows it. */
+export const Recovery = z
+  .object({
+    fleet: z.string(),
+    state: z.enum(['normal', 'recovering']),
+    hosts: z.array(
+      z.object({
+        id: PlainName,
+        state: z.enum(['waiting', 'uploading', 'taken', 'forgotten']),
+        jails: z.int(),
+        operations: z.int(),
+        /** Jails that another one has the name or an address of: they are orphans of the host. */
+        conflicts: z.array(Conflict),
+      }),
+    ),
+    /** What no journal has. Null while nothing was ever lost. */
+    lost: z.string().nullable(),
+  })
+  .meta({ id: 'Recovery' })
+export type Recovery = z.infer<typeof Recovery>

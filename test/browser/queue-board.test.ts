@@ -1,0 +1,80 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { ProvostError } from '#shared/errors.ts'
+import { openBrowser, whyNoBrowser } from '../support/browser.ts'
+import { test } from '../support/fleet-test.ts'
+import { until } from '../support/until.ts'
+
+describe.skipIf(whyNoBrowser())('the queue board in a browser', () => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await openBrowser()
+  })
+  afterAll(() => browser?.close())
+
+  test('is behind a login, shows why a job failed, and retries it', async ({ fleet }) => {
+    fleet.host().before('ensureJail', () => {
+      throw new ProvostError('command_failed', 'runc would not.')
+    })
+    const asked = await fleet.ask('web1')
+    expect((await fleet.ended(asked)).status).toBe('failed')
+    fleet.host().clear('ensureJail')
+    const { id } = asked.body.operation
+
+    const page = await browser.newPage()
+    const { asked: requests, faults } = watch(page)
+    await page.goto(`${fleet.url}/queues`)
+    expect(page.url()).toBe(`${fleet.url}/login?to=/queues`)
+    await page.getByLabel('API key').fill('a guess')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('alert').getByText('This is not a key of this fleet.').waitFor()
+    await page.getByLabel('API key').fill(fleet.apiKey)
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.waitForURL(`${fleet.url}/queues`)
+
+    await page.goto(`${fleet.url}/queues/queue/host1.start?status=failed`)
+    await page.getByText('command_failed: runc would not.').first().waitFor()
+    await page.getByRole('button', { name: 'Clean all' }).click()
+    await page.getByRole('button', { name: 'Confirm' }).click()
+    await page.getByText('Jobs cannot be changed here').waitFor()
+
+    // The first of a job's buttons, which have no names.
+    const retry = page.locator('[class^="jobActions"] button').first()
+    await retry.click()
+    await page.getByText('Are you sure that you want to retry this job?').waitFor()
+    await page.getByRole('button', { name: 'Confirm' }).click()
+    await until('the next attempt', async () => (await fleet.operation(id)).attempt === 2)
+    expect(await fleet.ended(asked)).toMatchObject({ id, status: 'succeeded' })
+
+    await retry.click()
+    await page.getByRole('button', { name: 'Confirm' }).click()
+    await page.getByText(`Operation ${id} is succeeded; only a failed or a cancelled one can be retried.`).waitFor()
+    expect(requests.filter((url) => !url.startsWith(`${fleet.url}/`) && !url.startsWith('data:'))).toEqual([])
+    expect(faults).toEqual([])
+  })
+
+  test('lets people in without JavaScript, and out again', async ({ fleet }) => {
+    const context = await browser.newContext({ javaScriptEnabled: false })
+    const page = await context.newPage()
+    await page.goto(`${fleet.url}/login?to=/v1/hosts`)
+    await page.getByLabel('API key').fill(fleet.apiKey)
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`${fleet.url}/v1/hosts`)
+    await page.goto(`${fleet.url}/logout`)
+    expect((await page.goto(`${fleet.url}/v1/hosts`))?.status()).toBe(401)
+    await context.close()
+  })
+})
+
+/** What a page asks for, and what it complains of. */
+function watch(page: Page): { asked: string[]; faults: string[] } {
+  const asked: string[] = []
+  const faults: string[] = []
+  page.on('request', (request) => asked.push(request.url()))
+  page.on('pageerror', (error) => faults.push(error.message))
+  page.on('console', (message) => {
+    // A refusal is no fault; what a policy of the page forbids is.
+    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) faults.push(message.text())
+  })
+  return { asked, faults }
+}

@@ -1,0 +1,58 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Bug } from './bugs.ts'
+import { makeClient } from './client.ts'
+import { fillCompileCache } from './compile-cache.ts'
+import { makeLedger } from './ledger.ts'
+import { openFleet } from './open-fleet.ts'
+import type { Scene } from './play.ts'
+import { runSeed, type Trial } from './run-seed.ts'
+
+type Options = {
+  seeds: number[]
+  /** How many at once: most of a trial is waiting. */
+  lanes: number
+  bug?: Bug | undefined
+  /** No further seed begins once one has faults. */
+  untilFault?: boolean
+  onTrial?(trial: Trial): void
+}
+
+/** So many seeds are played with one fleet, since its processes take longer to start than a trial does. */
+const seedsOfFleet = 10
+
+/** Runs seeds, several at once. Gives what came of those that were begun. */
+export async function runSeeds({ seeds, lanes, bug, untilFault = false, onTrial }: Options): Promise<Trial[]> {
+  await fillCompileCache()
+  const left = [...seeds]
+  const trials: Trial[] = []
+  const isOver = () => left.length === 0 || (untilFault && trials.some(({ faults }) => faults.length > 0))
+
+  async function playLane(): Promise<void> {
+    while (!isOver()) {
+      const scene = await openScene(bug)
+      let isWell = true
+      for (let played = 0; played < seedsOfFleet && isWell && !isOver(); played += 1) {
+        const trial = await runSeed(left.shift() as number, scene)
+        trials.push(trial)
+        isWell = trial.faults.length === 0
+        if (!isWell)
+          await writeFile(join(trial.directory, 'trial.json'), JSON.stringify({ ...trial, asked: scene.ledger.asked }, null, 2))
+        onTrial?.(trial)
+        // The addresses of a host that was given up are held for long.
+        if (scene.forgotten.size > 0) break
+      }
+      await scene.fleet.close()
+      if (isWell) await rm(scene.fleet.directory, { recursive: true, force: true })
+    }
+  }
+
+  await Promise.all(Array.from({ length: Math.min(lanes, seeds.length) }, playLane))
+  return trials
+}
+
+async function openScene(bug: Bug | undefined): Promise<Scene> {
+  const fleet = await openFleet(await mkdtemp(join(tmpdir(), 'provost-chaos-')), bug)
+  return { fleet, client: makeClient(fleet.urls), ledger: makeLedger(), forgotten: new Map() }
+}

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { formatOf, openRows, parseFile } from '../../../cli/batch/open-rows.ts'
+
+test.each([
+  ['clients.csv', 'csv'],
+  ['CLIENTS.CSV', 'csv'],
+  ['a.b.ndjson', 'ndjson'],
+  ['./x/y.jsonl', 'ndjson'],
+  ['y.json', 'json'],
+  ['csv', undefined],
+  ['y.csv.gz', undefined],
+  ['-', undefined],
+])('tells by the end of its name what %s is', (file, format) => {
+  expect(formatOf(file)).toBe(format)
+})
+
+test('refuses what is no file before anything is sent', () => {
+  expect(() => parseFile('/nowhere/clients.csv')).toThrow('There is no such file.')
+  expect(() => parseFile('/')).toThrow('It is a directory.')
+  expect(parseFile('-')).toBe('-')
+})
+
+test('reads a file as often as it is asked to, and a device only once', () => {
+  expect(openRows(import.meta.filename).isRepeatable).toBe(true)
+  expect(openRows('/dev/null').isRepeatable).toBe(false)
+})

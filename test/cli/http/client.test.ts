@@ -1,0 +1,32 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { expect, test } from 'vitest'
+import { httpClient } from '../../../cli/http/client.ts'
+
+const mebibyte = 1024 ** 2
+
+test('sends a large body without holding it', async () => {
+  const server = createServer(async (request, response) => {
+    let bytes = 0
+    for await (const chunk of request) bytes += chunk.length
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ bytes }))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = httpClient({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, key: 'a-key' })
+  const before = process.memoryUsage().arrayBuffers
+  let held = 0
+  function* body() {
+    for (let sent = 0; sent < 128; sent += 1) {
+      held = Math.max(held, process.memoryUsage().arrayBuffers - before)
+      yield Buffer.alloc(mebibyte)
+    }
+  }
+  const open = () => Readable.from(body(), { objectMode: false })
+  const { body: answer } = await client.upload({ path: '/', type: 'text/csv', open, isRepeatable: true, idempotencyKey: 'a' })
+  server.close()
+  expect(answer).toEqual({ bytes: 128 * mebibyte })
+  expect(held).toBeLessThan(96 * mebibyte)
+})
