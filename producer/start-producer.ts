@@ -70,8 +70,10 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   const stopReleasing = startReleasingStrayLeases({ ...common, hosts })
 
   const operate = makeOperate(placing)
+  const claims = makeClaims(common)
   const stopBatches = startBatches({
     ...common,
+    claims,
     operate: makeOperate({ ...placing, hosts: () => hosts.all().filter((host) => host.operations < mostOfBatch(host)) }),
     hosts,
     feed,
@@ -82,7 +84,7 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
     keys,
     records,
     operate,
-    changeBatch: makeChangeBatch({ ...common, operate, claims: makeClaims(common) }),
+    changeBatch: makeChangeBatch({ ...common, operate, claims }),
     batches: makeAcceptBatch(placing),
     orphans: makeOrphans({ ...common, accept }),
     forgetHost: makeForgetHost({ ...common, hosts, recovery }),

@@ -9,6 +9,7 @@ import type { Scripts } from '../scripts.ts'
 import { countInBatch } from '../status-lists.ts'
 import type { BatchRecord } from './batch-record.ts'
 import { BatchRow } from './batch-row.ts'
+import type { Claims } from './claim-names.ts'
 import { isAsAsked } from './same-spec.ts'
 
 export type ReleaseDeps = {
@@ -18,6 +19,9 @@ export type ReleaseDeps = {
   scripts: Scripts
   /** Admits the jails of rows, on hosts that have room for those of a batch. */
   operate: Pick<Operate, 'create'>
+  claims: Pick<Claims, 'giveBack'>
+  /** Whether a host is left out since it has as many operations open as a batch may give it. */
+  isBounded(): boolean
 }
 
 type NumberedRow = { number: number; row: BatchRow }
@@ -25,10 +29,12 @@ type Outcome =
   | { type: 'operation'; id: string }
   | { type: 'done' }
   | { type: 'refused'; error: ProvostError }
-  | { type: 'deferred'; reason: string }
+  | { type: 'deferred'; forMs: number; reason?: string }
 
 const atOnce = 8
 const deferredForMs = 5_000
+/** For a row that a host might have taken which has enough to do. */
+const boundedForMs = 500
 /** What may be otherwise in a moment: a row waits for it. */
 const shortages: ErrorCode[] = ['no_capacity', 'no_free_address', 'no_suitable_host', 'address_taken']
 
@@ -54,12 +60,15 @@ export async function releaseRows(
     unchanged: [],
     commands: [
       ['HSET', keys.batch(batch.id), 'cursor', String(Math.max(last, batch.cursor))],
-      ...rows.flatMap(({ number }, i) => commandsOf(batch.id, number, outcomes[i], keys)),
+      ...rows.flatMap(({ number }, i) => commandsOf(batch.id, number, outcomes[i] as Outcome, keys)),
     ],
     events: [],
   })
-  const deferred = outcomes.find((outcome) => outcome.type === 'deferred')
-  return deferred?.reason
+  // What ended without a jail does not keep its name from others.
+  const refused = rows.filter((_, i) => outcomes[i]?.type === 'refused').map(({ row }) => row.ask.name)
+  if (refused.length > 0) await deps.claims.giveBack(batch.id, refused)
+  const deferred = outcomes.find((outcome) => outcome.type === 'deferred' && outcome.reason !== undefined)
+  return deferred?.type === 'deferred' ? deferred.reason : undefined
 }
 
 async function readRows(numbers: number[], batch: string, { redis, keys }: ReleaseDeps): Promise<NumberedRow[]> {
@@ -78,16 +87,19 @@ async function releaseRow(batch: string, { number, row: { ask } }: NumberedRow, 
     return { type: 'operation', id: operation.id }
   } catch (error) {
     if (!(error instanceof ProvostError) || error.code === 'queue_unavailable') throw error
-    if (shortages.includes(error.code)) return { type: 'deferred', reason: error.message }
+    if (shortages.includes(error.code))
+      return deps.isBounded()
+        ? { type: 'deferred', forMs: boundedForMs }
+        : { type: 'deferred', forMs: deferredForMs, reason: error.message }
     const jail = error.code === 'name_taken' ? await records.jail(ask.name) : undefined
     return jail && isAsAsked(jail, ask) ? { type: 'done' } : { type: 'refused', error }
   }
 }
 
-function commandsOf(batch: string, number: number, outcome: Outcome | undefined, keys: RedisKeys): string[][] {
+function commandsOf(batch: string, number: number, outcome: Outcome, keys: RedisKeys): string[][] {
   const row = String(number)
   const taken = ['ZREM', keys.batchDeferred(batch), row]
-  switch (outcome?.type) {
+  switch (outcome.type) {
     case 'operation':
       return [taken, ['HSET', keys.batchOutcomes(batch), row, outcome.id]]
     case 'done':
@@ -97,7 +109,7 @@ function commandsOf(batch: string, number: number, outcome: Outcome | undefined,
       const refused = JSON.stringify({ code, message, hint })
       return [taken, ['HSET', keys.batchRefused(batch), row, refused], ...countInBatch(batch, 'queued', 'failed', keys)]
     }
-    default:
-      return [['ZADD', keys.batchDeferred(batch), String(Date.now() + deferredForMs), row]]
+    case 'deferred':
+      return [['ZADD', keys.batchDeferred(batch), String(Date.now() + outcome.forMs), row]]
   }
 }

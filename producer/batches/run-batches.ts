@@ -14,7 +14,7 @@ import { judgeBatch } from './judge-batch.ts'
 import { makeRate } from './measure-rate.ts'
 import { type ReleaseDeps, releaseRows } from './release-rows.ts'
 
-type Deps = Omit<ReleaseDeps, 'operate'> & {
+type Deps = Omit<ReleaseDeps, 'operate' | 'isBounded'> & {
   operate: Pick<Operate, 'create' | 'retry'>
   hosts: { all(): PlacementHost[] }
   feed: Pick<EventFeed, 'subscribe'>
@@ -63,7 +63,10 @@ export function startBatches(deps: Deps): () => Promise<void> {
       await set(batch, { status: batch.status === 'cancelled' ? 'cancelled' : 'running', finishedAt: null })
     if (verdict.passesCanary) await set(batch, { canaryPassed: '1' })
     const room = Math.min(batch.maxInFlight - (batch.queued + batch.running - waiting), roomOnHosts(deps.hosts.all()), rowsAtOnce)
-    const reason = verdict.upTo > 0 && room > 0 ? await releaseRows(batch, room, verdict.upTo, deps) : undefined
+    const reason =
+      verdict.upTo > 0 && room > 0
+        ? await releaseRows(batch, room, verdict.upTo, { ...deps, isBounded: () => deps.hosts.all().some(isBounded) })
+        : undefined
     if (batch.status === 'running') await tellReason(batch, reason)
     await tellProgress(batch)
   }
@@ -176,6 +179,8 @@ function isMeant({ cause, operation }: Failure, { retryCause, retryBefore = 0 }:
 export function mostOfBatch({ capacity }: PlacementHost): number {
   return Math.max(4, 2 * (capacity.builds + capacity.starts))
 }
+
+const isBounded = (host: PlacementHost) => host.state === 'up' && host.operations >= mostOfBatch(host)
 
 function roomOnHosts(hosts: PlacementHost[]): number {
   return hosts.reduce((room, host) => room + (host.state === 'up' ? Math.max(0, mostOfBatch(host) - host.operations) : 0), 0)

@@ -204,10 +204,10 @@ describe('the name of a row', () => {
     const { redis: connection, keys } = open(redis)
     const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>()
     async function* slowly() {
-      yield Buffer.from(csvOf(1_000))
+      for (let i = 1; i <= 1_000; i += 1) yield Buffer.from(row({ name: `web${i}` }))
       await mayEnd
     }
-    const slow = postBatch(fleet, csv, slowly())
+    const slow = postBatch(fleet, ndjson, slowly())
     await until('all its names to be claimed', async () => (await connection.hlen(keys.claims)) === 1_000)
     const quick = await postBatch(fleet, csv, csvOf(1))
     end()

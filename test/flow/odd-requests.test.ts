@@ -12,7 +12,7 @@ describe('an odd request', () => {
       ['GET', `/v1/jails/${'a'.repeat(3_000)}`, undefined, {}, 404, 'not_found'],
       ['GET', `/v1/jails?client=${'a'.repeat(20_000)}`, undefined, {}, 413, 'too_large'],
       ['GET', '/v1/jails/web1?verbose=1', undefined, {}, 400, 'invalid_request'],
-      ['GET', '/v1/operations?batch=1', undefined, {}, 400, 'invalid_request'],
+      ['GET', '/v1/operations?colour=1', undefined, {}, 400, 'invalid_request'],
       ['POST', '/v1/jails?dryRun=yes', { name: 'web1', client: 'acme', world: 'tiny' }, {}, 400, 'invalid_request'],
       ['POST', '/v1/jails', 'name=web1', { 'content-type': 'application/x-www-form-urlencoded' }, 400, 'invalid_request'],
       ['POST', '/v1/jails', '{}', { 'content-type': ';;' }, 400, 'invalid_request'],

@@ -60,6 +60,9 @@ export function makeSchedule(seed: number): Happening[] {
     // One host can be given up; of two there would be none left to go on.
     if (fault.do === 'forget-host' && happenings.some((other) => other.do === 'forget-host')) continue
     happenings.push(fault)
+    // What is slow is in the middle of something when it is killed or cut off.
+    if ('host' in fault && fault.do !== 'forget-host' && draw.chance(0.6))
+      happenings.push({ atMs: fault.atMs - 500, do: 'slow-disk', host: fault.host, forMs: 700, slowMs: draw.between(80, 300) })
     // What is asked for just before it is noticed has to go elsewhere.
     for (let j = 0; j < 2; j += 1) happenings.push({ atMs: fault.atMs + draw.between(-40, 300), do: 'ask', ask: askCreate(draw) })
   }
