@@ -146,6 +146,10 @@ export async function followFleet(deps: Deps) {
   return {
     lookNow,
     isStrange: () => isStrange,
+    /** Before a host's first job: a host that has jails and knows no fleet seems to be of another one. */
+    async learn(): Promise<void> {
+      if (known === undefined) await lookNow()
+    },
     /** What the host says with each beat: also of a journal from before fleets had ids. */
     known: () => known ?? (journal.isEmpty() ? undefined : 'none'),
     stop(): void {

@@ -158,6 +158,15 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
   const leftovers = retryLeftovers({ host, journal, notes: leftoverNotes, log, withJail, delays })
   const operationLog = (operation: string) => makeOperationLog(redis, keys.log(config.host, operation))
 
+  const runJob = makeRunJob({
+    run: runDeps,
+    runFill: makeRunFill({ worlds, send, standing: runDeps.standing, stopping: stopping.signal }),
+    timings,
+    ended(jail) {
+      if (drift.entries().has(jail)) void records.compareJail(jail)
+      void leftovers.lookNow()
+    },
+  })
   const consumer = await consumeJobs({
     host: config.host,
     prefix: keys.host(config.host),
@@ -169,15 +178,10 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     operationLog,
     standing: runDeps.standing,
     refuseUnreadable: makeRefuseUnreadable({ hostId: config.host, run: runDeps, send, operationLog }),
-    run: makeRunJob({
-      run: runDeps,
-      runFill: makeRunFill({ worlds, send, standing: runDeps.standing, stopping: stopping.signal }),
-      timings,
-      ended(jail) {
-        if (drift.entries().has(jail)) void records.compareJail(jail)
-        void leftovers.lookNow()
-      },
-    }),
+    async run(...args) {
+      await fleet.learn()
+      return runJob(...args)
+    },
   })
   const stopWatching = watchDrift({
     hostId: config.host,
