@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { test } from 'vitest'
 import type { Bug } from './seeded/bugs.ts'
 import { runSeeds } from './seeded/run-seeds.ts'
 
@@ -11,7 +11,7 @@ const planted: Record<Bug, { shows: RegExp; seeds: number[] }> = {
 }
 
 for (const [bug, { shows, seeds }] of Object.entries(planted) as [Bug, (typeof planted)[Bug]][])
-  test(`finds a fleet with this fault: ${bug}`, async () => {
+  test.concurrent(`finds a fleet with this fault: ${bug}`, async ({ expect }) => {
     const trials = await runSeeds({ seeds, lanes: 2, bug, untilFault: true })
     const faults = trials.flatMap((trial) => trial.faults)
     expect(
