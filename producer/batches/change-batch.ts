@@ -119,11 +119,12 @@ export function makeChangeBatch(deps: Deps) {
       const { failed } = await batchOf(id)
       if (cause !== undefined && !(await findCauses(id, deps)).some((known) => known.id === cause))
         throw new ProvostError('not_found', `Batch ${id} has no failures of cause ${cause}.`)
-      return change(id, async () =>
-        failed === 0
-          ? undefined
-          : [set(id, { retryCause: cause ?? '*', retryBefore: Date.now() }), ['ZADD', keys.batches('open'), '0', id]],
-      )
+      return change(id, async ({ status, finishedAt }) => {
+        if (failed === 0) return undefined
+        const wanted = { retryCause: cause ?? '*', retryBefore: Date.now() }
+        const again = finishedAt === null ? {} : { finishedAt: null, status: status === 'cancelled' ? status : 'running' }
+        return [set(id, { ...wanted, ...again } as Partial<BatchRecord>), ['ZADD', keys.batches('open'), '0', id]]
+      })
     },
   }
 }

@@ -87,6 +87,7 @@ function named(failure: Omit<Failure, 'cause' | 'message'>, text: string, names:
 
 const replacements: [RegExp, string][] = [
   [/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '<id>'],
+  [/\b[0-9a-f]{16,}\b/g, '<hash>'],
   [/\b\d{1,3}(\.\d{1,3}){3}(\/\d+)?\b/g, '<address>'],
   [/\b(?=[0-9a-f]*:)[0-9a-f:]*:[0-9a-f:]+(\/\d+)?\b/gi, '<address>'],
   [/\d+(\.\d+)?/g, '<n>'],

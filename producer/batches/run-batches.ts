@@ -53,7 +53,12 @@ export function startBatches(deps: Deps): () => Promise<void> {
 
   async function step(batch: BatchRecord): Promise<void> {
     const { id } = batch
-    if (batch.retryCause !== undefined) await retryFailures(batch)
+    if (batch.retryCause !== undefined) {
+      await retryFailures(batch)
+      // Its counters are others now.
+      again = true
+      return
+    }
     const waiting = batch.rows - batch.cursor + (await redis.zcard(keys.batchDeferred(id)))
     const verdict = judgeBatch(batch, waiting)
     if (verdict.type === 'ends') return end(batch, verdict.status)
@@ -93,6 +98,9 @@ export function startBatches(deps: Deps): () => Promise<void> {
     const { id } = batch
     const ended = { status, finishedAt: new Date().toISOString(), reason: undefined, rate: undefined, eta: undefined }
     await set(batch, ended, [['ZREM', keys.batches('open'), id]])
+    // A row may have been tried again at this very moment.
+    const now = await readBatch(redis, keys, id)
+    if (now && now.queued + now.running > 0) await redis.zadd(keys.batches('open'), '0', id)
     rates.delete(id)
     told.delete(id)
     log.info({ batch: id, status, succeeded: batch.succeeded, failed: batch.failed }, 'a batch has ended')
