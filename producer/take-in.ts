@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
+import { bareAddress } from '#shared/addresses.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { type FleetHost, type Upload, UploadedJail, UploadedOperation } from '#shared/recovery.ts'
@@ -163,4 +164,4 @@ function settleClaims(found: Found[]): { winners: Found[]; losers: { found: Foun
 }
 
 const nameTaken = (name: string, host?: string) => `The fleet has another jail called ${name}, on host ${host}.`
-const addressTaken = (address: string, holder?: string) => `Its address ${address} is leased to ${holder}.`
+const addressTaken = (address: string, holder?: string) => `Its address ${bareAddress(address)} is leased to ${holder}.`

@@ -92,10 +92,14 @@ async function runStep(step: Step, spec: JailSpec, facts: JailFacts, deps: Deps)
 
 /** Takes down what is left of a jail that does not run, but for its root. Never throws. */
 export async function takeDown(spec: JailSpec, { host, log }: Pick<Deps, 'host' | 'log'>): Promise<void> {
-  try {
-    await removeJail(spec, host, 'but-root')
-  } catch (error) {
-    log.error({ err: error, jail: spec.name }, 'what is left of a jail that does not run could not be taken down')
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await removeJail(spec, host, 'but-root')
+    } catch (error) {
+      log.error({ err: error, jail: spec.name }, 'what is left of a jail that does not run could not be taken down')
+      if (attempt >= stepRetry.maxAttempts) return
+      await sleep(retryDelayMs(attempt, stepRetry))
+    }
   }
 }
 

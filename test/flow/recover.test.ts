@@ -216,7 +216,7 @@ test("of two jails with one address the later one is the fleet's, and the other 
   expect(now.hosts[1]).toEqual({ id: 'host2', state: 'taken', jails: 2, operations: 2, conflicts: [] })
   const conflicts = now.hosts[0].conflicts.sort((a: { jail: string }, b: { jail: string }) => (a.jail < b.jail ? -1 : 1))
   expect(conflicts).toEqual([
-    { jail: 'earlier', detail: 'Its address 10.99.7.9/24 is leased to later.' },
+    { jail: 'earlier', detail: 'Its address 10.99.7.9 is leased to later.' },
     { jail: 'same', detail: 'The fleet has another jail called same, on host host2.' },
   ])
   expect((await jailsOf(fleet)).map(({ name, host }) => [name, host])).toEqual([
