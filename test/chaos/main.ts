@@ -1,8 +1,11 @@
 import { parseArgs } from 'node:util'
-import type { Bug } from './seeded/bugs.ts'
-import { runSeeds } from './seeded/run-seeds.ts'
+import { type Bug, bugs } from './seeded/bugs.ts'
+import { drills } from './seeded/drills.ts'
+import { runTrials } from './seeded/run-trials.ts'
+import { type Plot, plotOf } from './seeded/schedule.ts'
 
-const usage = `Usage: npm run chaos -- [--seeds N] [--from SEED] [--seed SEED] [--lanes N] [--until-fault] [--bug NAME]`
+const usage = `Usage: npm run chaos -- [--seeds N] [--from SEED] [--seed SEED] [--lanes N] [--until-fault] [--bug NAME] [--drills]
+Bugs: ${bugs.join(', ')}`
 
 const { values } = parseArgs({
   options: {
@@ -11,29 +14,34 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     lanes: { type: 'string', default: '4' },
     bug: { type: 'string' },
+    drills: { type: 'boolean', default: false },
     'until-fault': { type: 'boolean', default: false },
   },
 })
 const from = Number(values.seed ?? values.from)
 const count = values.seed === undefined ? Number(values.seeds) : 1
-if (!Number.isInteger(from) || !Number.isInteger(count)) throw new Error(usage)
+const bug = bugs.find((each) => each === values.bug)
+if (!Number.isInteger(from) || !Number.isInteger(count) || bug !== values.bug) throw new Error(usage)
 const startedMs = Date.now()
-const trials = await runSeeds({
-  seeds: Array.from({ length: count }, (_, i) => from + i),
+const trials = await runTrials({
+  plots: values.drills ? drillsFor(bug) : Array.from({ length: count }, (_, i) => plotOf(from + i)),
   lanes: Number(values.lanes),
-  bug: values.bug as Bug | undefined,
+  bug,
   untilFault: values['until-fault'],
   onTrial: (trial) => console.log(describe(trial)),
 })
 const failed = trials.filter(({ faults }) => faults.length > 0)
-console.log(
-  `${trials.length - failed.length} of ${trials.length} seeds passed in ${Math.round((Date.now() - startedMs) / 1000)} s.`,
-)
-if (failed.length > 0) console.log(`Again: ${failed.map(({ seed }) => `npm run chaos -- --seed ${seed}`).join('; ')}`)
+console.log(`${trials.length - failed.length} of ${trials.length} passed in ${Math.round((Date.now() - startedMs) / 1000)} s.`)
+if (failed.length > 0 && !values.drills)
+  console.log(`Again: ${failed.map(({ name }) => `npm run chaos -- --${name}`).join('; ')}`)
 process.exit(failed.length > 0 ? 1 : 0)
 
-function describe({ seed, faults, schedule, directory, operations, events }: (typeof trials)[number]): string {
-  if (faults.length === 0) return `seed ${seed}: ${operations} operations, ${events} events: all is as it must be`
+function drillsFor(bug: Bug | undefined): Plot[] {
+  return bug ? [drills[bug]] : Object.values(drills)
+}
+
+function describe({ name, faults, schedule, directory, operations, events }: (typeof trials)[number]): string {
+  if (faults.length === 0) return `${name}: ${operations} operations, ${events} events: all is as it must be`
   const lines = schedule.map((happening) => `  ${JSON.stringify(happening)}`)
-  return [`seed ${seed}: FAULTS`, ...faults.map((fault) => `  ${fault}`), `schedule (logs in ${directory}):`, ...lines].join('\n')
+  return [`${name}: FAULTS`, ...faults.map((fault) => `  ${fault}`), `schedule (logs in ${directory}):`, ...lines].join('\n')
 }

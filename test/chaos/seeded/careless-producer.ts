@@ -18,9 +18,12 @@ await runService(async () => {
   for (const connection of [redis, reader]) connection.on('error', () => undefined)
   const records = makeRecords(redis, keys)
 
+  const freed = new Set<string>()
+
   async function freeAtAcceptance(id: string): Promise<void> {
     const operation = await records.operation(id)
-    if (operation?.kind !== 'destroy' || operation.status !== 'queued') return
+    if (operation?.kind !== 'destroy' || freed.has(id)) return
+    freed.add(id)
     const jail = await records.jailOf(operation)
     for (const [address, , cidr] of jail?.leases ?? [])
       if (await redis.hdel(keys.leases, address)) await redis.lpush(keys.returned(cidr), address)

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JailSpec } from '#shared/job.ts'
 import type { Failing } from './schedule.ts'
@@ -41,6 +41,7 @@ export function hostFiles(root: string) {
     list: (place: Place) =>
       existsSync(join(root, place)) ? readdirSync(join(root, place)).map((file) => readJson<Thing>(join(root, place, file))) : [],
     readDeeds: () => readLines<Deed>(files.deeds),
+    deedsSize: () => statSync(files.deeds).size,
     /** What the host remembers of its jails: the last entry of each that says whose it is. */
     readJournal: () => {
       const directory = join(root, 'journal', 'jails')

@@ -28,6 +28,9 @@ export type Happening = { atMs: number } & (
   | { do: 'kill-redis'; forMs: number }
 )
 
+/** What a trial plays. `schedule`: in the order of time. */
+export type Plot = { name: string; schedule: Happening[] }
+
 const asks = { create: 28, destroy: 18, stop: 9, start: 9, restart: 8, retry: 8, cancel: 8, fill: 4 }
 const faults = {
   'kill-worker': 20,
@@ -46,6 +49,8 @@ const faults = {
 /** Longer than a job's lock and a host's silence, at the pace of these trials. */
 const longMs: [number, number] = [1_200, 1_800]
 const lastsMs = 3_000
+
+export const plotOf = (seed: number): Plot => ({ name: `seed ${seed}`, schedule: makeSchedule(seed) })
 
 /** All that happens in the trial of a seed, in the order of time. */
 export function makeSchedule(seed: number): Happening[] {

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scene } from './play.ts'
 import { hostNames, producerNames } from './schedule.ts'
 
-const quietWithinMs = 60_000
+const upWithinMs = 60_000
 const lookMs = 100
+/** Longer than anything that is waited for at the pace of these trials. What has not changed for so long hangs. */
+const hangsMs = 10_000
 
 /** Until every host and every producer is there, whatever it takes to start them. */
 export async function untilUp(scene: Scene): Promise<void> {
@@ -17,9 +19,9 @@ export async function untilUp(scene: Scene): Promise<void> {
 
 /**
  * Takes all faults away and waits until nothing is under way any more. What hosts have of their jails while they were given
- * up is adopted or cleaned. Does not judge: what hangs is left hanging.
+ * up is adopted or cleaned. Does not judge: says whether all came to rest, and leaves hanging what hangs.
  */
-export async function settle(scene: Scene): Promise<void> {
+export async function settle(scene: Scene): Promise<boolean> {
   const { fleet, client } = scene
   for (const name of [...hostNames, ...producerNames]) {
     fleet.proxyOf(name).pass()
@@ -29,22 +31,41 @@ export async function settle(scene: Scene): Promise<void> {
   fleet.processes.startAll()
   await untilUp(scene).catch(() => undefined)
   for (const host of hostNames) await client.call('POST', `/v1/hosts/${host}/undrain`)
-  await pollFor('rest', async () => {
-    fleet.processes.startAll()
-    await resolveOrphans(scene)
-    return (await underWay(scene)) === 0
-  }).catch(() => undefined)
+  const isAtRest = await untilRest(scene)
   await startAgainWhereSomethingIsLeft(scene)
+  return isAtRest
 }
 
-async function underWay({ fleet: { redis, keys } }: Scene): Promise<number> {
-  const counts = await Promise.all([
-    redis.zcard(keys.operations('status', 'queued')),
-    redis.zcard(keys.operations('status', 'running')),
-    redis.zcard(keys.wakeups),
-    redis.xlen(keys.reports),
-  ])
-  return counts.reduce((sum, count) => sum + count, 0)
+/** Whether nothing is under way any more; false once nothing has changed for long. */
+async function untilRest(scene: Scene): Promise<boolean> {
+  let last = ''
+  let changedMs = Date.now()
+  while (Date.now() - changedMs < hangsMs) {
+    scene.fleet.processes.startAll()
+    await resolveOrphans(scene)
+    const { underWay, progress } = await look(scene)
+    if (underWay === 0) return true
+    if (progress !== last) changedMs = Date.now()
+    last = progress
+    await sleep(lookMs)
+  }
+  return false
+}
+
+/** How much is under way, and a text that changes with whatever becomes of it: revisions, deeds of hosts. */
+async function look({ fleet }: Scene): Promise<{ underWay: number; progress: string }> {
+  const { redis, keys } = fleet
+  const lists = await Promise.all(
+    ['queued', 'running'].map((status) => redis.zrange(keys.operations('status', status), '0', '-1')),
+  )
+  const operations = lists.flat()
+  const waiting = await Promise.all([redis.zcard(keys.wakeups), redis.xlen(keys.reports)])
+  const revisions = await Promise.all(operations.map((id) => redis.hget(keys.operation(id), 'revision')))
+  const deeds = hostNames.map((host) => fleet.filesOf(host).deedsSize())
+  return {
+    underWay: operations.length + waiting[0] + waiting[1],
+    progress: [...operations, ...waiting, ...revisions, ...deeds].join(),
+  }
 }
 
 async function resolveOrphans({ fleet: { redis, keys }, client, ledger, forgotten }: Scene): Promise<void> {
@@ -81,7 +102,7 @@ async function startAgainWhereSomethingIsLeft({ fleet }: Scene): Promise<void> {
 }
 
 async function pollFor(what: string, look: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + quietWithinMs
+  const deadline = Date.now() + upWithinMs
   while (!(await look())) {
     if (Date.now() > deadline) throw new Error(`Waited in vain for ${what}.`)
     await sleep(lookMs)

@@ -7,25 +7,26 @@ import { fillCompileCache } from './compile-cache.ts'
 import { makeLedger } from './ledger.ts'
 import { openFleet } from './open-fleet.ts'
 import type { Scene } from './play.ts'
-import { runSeed, type Trial } from './run-seed.ts'
+import { runTrial, type Trial } from './run-trial.ts'
+import type { Plot } from './schedule.ts'
 
 type Options = {
-  seeds: number[]
+  plots: Plot[]
   /** How many at once: most of a trial is waiting. */
   lanes: number
   bug?: Bug | undefined
-  /** No further seed begins once one has faults. */
+  /** No further trial begins once one has faults. */
   untilFault?: boolean
   onTrial?(trial: Trial): void
 }
 
-/** So many seeds are played with one fleet, since its processes take longer to start than a trial does. */
-const seedsOfFleet = 10
+/** So many plots are played with one fleet, since its processes take longer to start than a trial does. */
+const plotsOfFleet = 10
 
-/** Runs seeds, several at once. Gives what came of those that were begun. */
-export async function runSeeds({ seeds, lanes, bug, untilFault = false, onTrial }: Options): Promise<Trial[]> {
+/** Plays plots, several at once. Gives what came of those that were begun. */
+export async function runTrials({ plots, lanes, bug, untilFault = false, onTrial }: Options): Promise<Trial[]> {
   await fillCompileCache()
-  const left = [...seeds]
+  const left = [...plots]
   const trials: Trial[] = []
   const isOver = () => left.length === 0 || (untilFault && trials.some(({ faults }) => faults.length > 0))
 
@@ -33,8 +34,8 @@ export async function runSeeds({ seeds, lanes, bug, untilFault = false, onTrial 
     while (!isOver()) {
       const scene = await openScene(bug)
       let isWell = true
-      for (let played = 0; played < seedsOfFleet && isWell && !isOver(); played += 1) {
-        const trial = await runSeed(left.shift() as number, scene)
+      for (let played = 0; played < plotsOfFleet && isWell && !isOver(); played += 1) {
+        const trial = await runTrial(left.shift() as Plot, scene)
         trials.push(trial)
         isWell = trial.faults.length === 0
         if (!isWell)
@@ -48,7 +49,7 @@ export async function runSeeds({ seeds, lanes, bug, untilFault = false, onTrial 
     }
   }
 
-  await Promise.all(Array.from({ length: Math.min(lanes, seeds.length) }, playLane))
+  await Promise.all(Array.from({ length: Math.min(lanes, plots.length) }, playLane))
   return trials
 }
 

@@ -1,15 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkRest } from './check-rest.ts'
 import { play, type Scene } from './play.ts'
-import { type Happening, makeSchedule } from './schedule.ts'
+import type { Plot } from './schedule.ts'
 import { settle, untilUp } from './settle.ts'
 import { watchProgress } from './watch-progress.ts'
 
-/** What came of a seed. `directory`: what everybody said, kept when there were faults. */
-export type Trial = {
-  seed: number
+/** What came of a plot. `directory`: what everybody said, kept when there were faults. */
+export type Trial = Plot & {
   faults: string[]
-  schedule: Happening[]
   directory: string
   operations: number
   events: number
@@ -18,21 +16,18 @@ export type Trial = {
 const restWithinMs = 15_000
 const againMs = 200
 
-/** Lets all that a seed says happen to a fleet without jails, lets it come to rest, and checks it; ends without jails. */
-export async function runSeed(seed: number, scene: Scene): Promise<Trial> {
-  const schedule = makeSchedule(seed)
+/** Lets all of a plot happen to a fleet without jails, lets it come to rest, and checks it; ends without jails. */
+export async function runTrial(plot: Plot, scene: Scene): Promise<Trial> {
   const before = scene.ledger.accepted().length
   const faults: string[] = []
   let events = 0
   try {
     await untilUp(scene)
     const progress = watchProgress(scene.fleet.urls)
-    await play(schedule, scene)
-    await settle(scene)
+    await play(plot.schedule, scene)
     faults.push(...(await restingFaults(scene)))
     if (faults.length === 0) {
       await destroyAll(scene)
-      await settle(scene)
       faults.push(...(await restingFaults(scene)))
     }
     const seen = await progress.stop()
@@ -41,17 +36,17 @@ export async function runSeed(seed: number, scene: Scene): Promise<Trial> {
   } catch (error) {
     faults.push(`the trial did not get to its end: ${error instanceof Error ? error.stack : error}`)
   }
-  return { seed, faults, schedule, directory: scene.fleet.directory, operations: scene.ledger.accepted().length - before, events }
+  return { ...plot, faults, directory: scene.fleet.directory, operations: scene.ledger.accepted().length - before, events }
 }
 
 /** What is still wrong when there was time to mend it: hosts look at their jails at intervals. */
 async function restingFaults(scene: Scene): Promise<string[]> {
   const deadline = Date.now() + restWithinMs
   for (;;) {
+    const isAtRest = await settle(scene)
     const faults = await checkRest(scene)
-    if (faults.length === 0 || Date.now() > deadline) return faults
+    if (faults.length === 0 || !isAtRest || Date.now() > deadline) return faults
     await sleep(againMs)
-    await settle(scene)
   }
 }
 
