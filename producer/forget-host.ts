@@ -119,13 +119,17 @@ export function makeForgetHost({ redis, keys, records, scripts, hosts, recovery 
     if (!known && !recovery.waitsFor(host) && (await redis.exists(...left)) === 0)
       throw new ProvostError('not_found', `There is no host ${host}.`)
 
-    const operationsFailed = await emptyIndex(host, keys.operations('host', host), records.operations, failOperation)
-    const jailsForgotten = await emptyIndex(host, keys.jails('host', host), records.jails, dropJail)
+    const ended = { operations: 0, jails: 0 }
+    // Until there is no jail any more, a caller may ask for another operation of one.
+    do {
+      ended.operations += await emptyIndex(host, keys.operations('host', host), records.operations, failOperation)
+      ended.jails += await emptyIndex(host, keys.jails('host', host), records.jails, dropJail)
+    } while ((await redis.exists(keys.operations('host', host), keys.jails('host', host))) > 0)
     await redis.multi().srem(keys.hosts, host).srem(keys.draining, host).del(keys.promised(host)).exec()
     await removeKeys(host)
     await recovery.forget(host)
     const addressesHeld = await endHolding(host, poweredOff)
     await scripts.commit({ unchanged: [], commands: [], events: [['host', host, '']] })
-    return { host, operationsFailed, jailsForgotten, addressesHeld }
+    return { host, operationsFailed: ended.operations, jailsForgotten: ended.jails, addressesHeld }
   }
 }

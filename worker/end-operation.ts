@@ -36,7 +36,7 @@ export async function endFailed(run: Run, error: ProvostError, undo = undoSteps)
   return end(run, {
     status: cancelled && clean ? 'cancelled' : 'failed',
     step,
-    jailState: await jailStateAfter(run, { cancelled: cancelled && clean, touched }),
+    ...(await jailAfter(run, { cancelled: cancelled && clean, touched })),
     error: { ...describeError(error, step), message },
   })
 }
@@ -44,7 +44,8 @@ export async function endFailed(run: Run, error: ProvostError, undo = undoSteps)
 /** First: a worker that is killed meanwhile must not have the next one go forward. */
 async function noteUndo(run: Run, error: ProvostError, step: string | null): Promise<void> {
   if (run.plan.undoes === 'nothing' || run.operation.steps.size + run.marks.length === 0) return flushMarks(run)
-  const why = { error: describeError(error, step), failed: run.reporter.hasFailed(step) }
+  const { reporter } = run
+  const why = { error: describeError(error, step), failed: reporter.hasFailed(step), percent: reporter.said('percent') }
   try {
     await run.deps.journal.beginUndo(run.operation, why, run.marks)
   } catch (thrown) {
@@ -55,10 +56,10 @@ async function noteUndo(run: Run, error: ProvostError, step: string | null): Pro
 }
 
 /** Goes on with undoing what a run before this one had begun to undo, for the reason it had. */
-export function goOnUndoing(run: Run, { error, failed }: Undoing): Promise<OperationReport> {
+export function goOnUndoing(run: Run, { error, failed, percent }: Undoing): Promise<OperationReport> {
   const step = run.steps.find(({ name }) => name === error.step)
   if (step && failed) run.reporter.step(step, 'failed', run.operation.steps.get(step.name)?.attempt ?? 1)
-  run.reporter.learn({ step: error.step })
+  run.reporter.learn({ step: error.step, percent })
   const { code, message, step: _, ...facts } = error
   return endFailed(run, new ProvostError(code as ErrorCode, message, facts as ErrorFacts))
 }
@@ -113,10 +114,16 @@ async function end(run: Run, change: End): Promise<OperationReport> {
   return report
 }
 
-async function jailStateAfter({ job, deps }: Run, { cancelled, touched }: { cancelled: boolean; touched: boolean }) {
-  if (job.kind === 'provision') return cancelled ? 'gone' : 'failed'
-  if (!touched) return 'unchanged'
-  if (job.kind === 'destroy') return 'destroying'
-  if (job.kind === 'start' || job.kind === 'restart') return 'stopped'
-  return (await deps.host.findJail(job.jail)) ? 'running' : 'stopped'
+type JailAfter = Pick<OperationReport, 'jailState' | 'jid'>
+
+async function jailAfter(
+  { job, deps }: Run,
+  { cancelled, touched }: { cancelled: boolean; touched: boolean },
+): Promise<JailAfter> {
+  if (job.kind === 'provision') return { jailState: cancelled ? 'gone' : 'failed', jid: null }
+  if (!touched) return { jailState: 'unchanged', jid: null }
+  if (job.kind === 'destroy') return { jailState: 'destroying', jid: null }
+  if (job.kind === 'start' || job.kind === 'restart') return { jailState: 'stopped', jid: null }
+  const found = await deps.host.findJail(job.jail)
+  return found ? { jailState: 'running', jid: found.jid } : { jailState: 'stopped', jid: null }
 }

@@ -12,8 +12,16 @@ const StepEntry = z.object({
 const RunEntry = z.object({ type: z.literal('run'), run: z.int(), bootId: z.string() })
 /** The run before it went no further, in order: it paused, handed over, or the worker was told to stop. */
 const LeftEntry = z.object({ type: z.literal('left') })
-/** Why it is undone. From here on that is all that happens, whichever run does it. `failed`: whether its step did. */
-const UndoingEntry = z.object({ type: z.literal('undoing'), error: OperationError, failed: z.boolean() })
+/**
+ * Why it is undone. From here on that is all that happens, whichever run does it. `failed`: whether its step did; `percent`:
+ * how far it had come.
+ */
+const UndoingEntry = z.object({
+  type: z.literal('undoing'),
+  error: OperationError,
+  failed: z.boolean(),
+  percent: z.int().default(0),
+})
 const BeginEntry = z.object({
   type: z.literal('begin'),
   operation: z.uuid(),
@@ -32,7 +40,7 @@ const JournaledDrift = z.object({ found: z.enum(['stopped', 'gone']), since: z.i
 export type JournaledDrift = z.infer<typeof JournaledDrift>
 /**
  * A jail between operations. `leftovers`: steps of the last one that could not be undone, or not be done where it takes a
- * jail away, with `left` saying since when and why; `drift`: until the next one has ended.
+ * jail down or away, with `left` saying since when and why; `drift`: until the next one has ended.
  */
 const JailEntry = z.object({
   type: z.literal('jail'),
@@ -102,7 +110,8 @@ type EntryOfOperation = z.infer<typeof RunEntry | typeof LeftEntry | typeof Undo
 export function applyEntry(operation: JournaledOperation, entry: EntryOfOperation) {
   if (entry.type === 'step') return applyMark(operation, entry)
   if (entry.type === 'undoing') {
-    operation.undoing = { error: entry.error, failed: entry.failed }
+    const { type: _, ...undoing } = entry
+    operation.undoing = undoing
     return
   }
   if (entry.type === 'run') {

@@ -43,16 +43,17 @@ export async function openJournal(directory: string, files = journalFiles) {
     const untouched = report.jailState === 'unchanged'
     const gone = ['gone', 'failed', 'destroying'].includes(report.jailState)
     if ((gone && leftovers.length === 0) || (untouched && !jail.settled)) {
-      jails.delete(name)
       await files.remove(fileOf(name))
+      jails.delete(name)
       return
     }
     const wanted = gone ? 'gone' : report.jailState === 'running' ? 'running' : 'stopped'
     const left = leftovers.length > 0 ? { left: { since: report.at, error: report.error?.message ?? '' } } : {}
-    jail.settled =
-      untouched && jail.settled ? { ...jail.settled, epoch: report.epoch } : { epoch: report.epoch, wanted, leftovers, ...left }
+    await resettle(
+      jail,
+      untouched && jail.settled ? { ...jail.settled, epoch: report.epoch } : { epoch: report.epoch, wanted, leftovers, ...left },
+    )
     delete jail.current
-    await replaceEntries(fileOf(name), [{ type: 'jail', spec: jail.spec, ...jail.settled }], files)
   }
 
   async function resettle(jail: JournaledJail, settled: NonNullable<JournaledJail['settled']>): Promise<void> {
@@ -82,8 +83,13 @@ export async function openJournal(directory: string, files = journalFiles) {
     jails: () => [...jails.values()],
     jail: (name: string) => jails.get(name),
 
-    /** The last report of an operation's attempt that has ended here. */
-    endedReport: ended.find,
+    /** The last report of an operation's attempt that has ended here; its jail is settled, if a full disk kept it from that. */
+    async endedReport(attempt: Attempt): Promise<OperationReport | undefined> {
+      const report = await ended.find(attempt)
+      const current = report && jails.get(report.jail)?.current
+      if (current && isSameAttempt(current, attempt)) await settle(report.jail, report)
+      return report
+    },
 
     /** The last reports of the latest that have ended here, oldest first, one at a time. */
     latestReports: ended.latest,
@@ -180,7 +186,9 @@ export async function openJournal(directory: string, files = journalFiles) {
 
     /** What an undo had left of a jail is gone at last. */
     async forget(name: string): Promise<void> {
-      if (jails.delete(name)) await files.remove(fileOf(name))
+      if (!jails.has(name)) return
+      await files.remove(fileOf(name))
+      jails.delete(name)
     },
   }
 }
@@ -195,7 +203,8 @@ function isSameAttempt(a: Attempt, b: Attempt): boolean {
 
 /** The steps of an operation whose work stays on the host though it should not. */
 function leftoversOf({ jailState, steps }: OperationReport, operation: JournaledOperation | undefined): string[] {
-  // What takes a jail away undoes nothing: what it has not done is left.
-  if (jailState === 'destroying') return steps.filter(({ status }) => status !== 'succeeded').map(({ name }) => name)
+  // What takes a jail down or away undoes nothing: what it has not done is left.
+  if (jailState === 'destroying' || (jailState === 'stopped' && operation?.kind === 'stop'))
+    return steps.filter(({ status }) => status !== 'succeeded').map(({ name }) => name)
   return [...(operation?.steps ?? [])].filter(([, { mark }]) => mark === 'undo-failed').map(([step]) => step)
 }

@@ -121,6 +121,7 @@ function makeReporter<R extends AnyReport>(
         report.step = step.name
         fraction = 0
       } else state.finishedAt = now
+      report.percent = percent()
     },
     /** The step that failed stays the failed one: it is what a reader looks for. */
     undone(step: Step): void {

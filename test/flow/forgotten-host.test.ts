@@ -1,4 +1,9 @@
 import { expect } from 'vitest'
+import { redisKeys } from '#shared/keys.ts'
+import { connectRedis } from '#shared/redis.ts'
+import { makeForgetHost } from '../../producer/forget-host.ts'
+import { makeRecords } from '../../producer/records.ts'
+import { makeScripts } from '../../producer/scripts.ts'
 import { startFleet } from '../support/fleet.ts'
 import { test } from '../support/redis.ts'
 import { until } from '../support/until.ts'
@@ -9,6 +14,36 @@ test('a host that is up cannot be forgotten, and one that there is not is not fo
   const fleet = await startFleet(redis)
   expect(await fleet.call('POST', '/v1/hosts/host1/forget')).toMatchObject({ status: 409, body: { code: 'host_up' } })
   expect(await fleet.call('POST', '/v1/hosts/host9/forget')).toMatchObject({ status: 404, body: { code: 'not_found' } })
+  await fleet.stop()
+})
+
+test('an operation that is asked for while its host is being forgotten fails with the others', async ({ redis }) => {
+  const fleet = await startFleet(redis, { hosts: ['host1'], pools })
+  await fleet.ended(await fleet.ask('web1'))
+  await fleet.stopHost('host1')
+  await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
+  const connection = connectRedis(redis.url)
+  const keys = redisKeys(redis.prefix)
+  const records = makeRecords(connection, keys)
+  let late: Awaited<ReturnType<typeof fleet.call>> | undefined
+  const forgetHost = makeForgetHost({
+    redis: connection,
+    keys,
+    // What waits was ended by now.
+    records: {
+      ...records,
+      async jails(names) {
+        late ??= await fleet.call('POST', '/v1/jails/web1/stop')
+        return records.jails(names)
+      },
+    },
+    scripts: makeScripts(connection, keys),
+    hosts: { get: () => undefined },
+    recovery: { waitsFor: () => false, forget: async () => undefined },
+  })
+  expect(await forgetHost('host1', false)).toMatchObject({ operationsFailed: 1, jailsForgotten: 1 })
+  connection.disconnect()
+  expect(await fleet.ended(late as NonNullable<typeof late>)).toMatchObject({ error: { code: 'host_forgotten' } })
   await fleet.stop()
 })
 

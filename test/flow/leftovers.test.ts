@@ -70,6 +70,31 @@ test('a retry by a person takes over what was left', async ({ fleet }) => {
   expect(fleet.host().state()).toEqual({ roots: ['web1'], networks: ['web1'], jails: ['web1'] })
 })
 
+test('what a stop could not take down is listed and taken down later; what it could not stop runs as it did', async ({
+  fleet,
+}) => {
+  await fleet.ended(await fleet.ask('web1'))
+  const running = await fleet.jail('web1')
+  const fail = () => {
+    throw new ProvostError('command_failed', 'no bridge')
+  }
+  fleet.host().before('removeJail', fail)
+  expect((await fleet.ended(await fleet.call('POST', '/v1/jails/web1/stop'))).status).toBe('failed')
+  expect(await fleet.jail('web1')).toMatchObject({ state: 'running', jid: running?.jid ?? 0 })
+  expect(await itemsOf(fleet)).toEqual([])
+
+  fleet.host().clear('removeJail')
+  fleet.host().before('removeNetwork', fail)
+  expect((await fleet.ended(await fleet.call('POST', '/v1/jails/web1/stop'))).status).toBe('failed')
+  expect(await fleet.jail('web1')).toMatchObject({ state: 'stopped', jid: null })
+  const items = await until('it to be listed', async () => (await itemsOf(fleet)).length > 0 && itemsOf(fleet))
+  expect(items).toMatchObject([{ jail: 'web1', steps: ['detach-network'], lastError: 'no bridge' }])
+  fleet.host().clear('removeNetwork')
+  await fleet.call('POST', `${path}/retry`)
+  await until('nothing to be left', async () => (await itemsOf(fleet)).length === 0)
+  expect(fleet.host().state()).toEqual({ ...nothing, roots: ['web1'] })
+})
+
 test('what a destroy could not remove is removed, but its jail is gone only by a retry of the destroy', async ({ fleet }) => {
   await fleet.ended(await fleet.ask('web1'))
   fleet.host().before('removeNetwork', () => {

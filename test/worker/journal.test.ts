@@ -1,10 +1,11 @@
-import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Job } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { openJournal } from '../../worker/journal.ts'
+import { type JournalFiles, journalFiles } from '../../worker/journal-file.ts'
 
 const job: Job = {
   version: 1,
@@ -134,6 +135,22 @@ describe('the journal', () => {
     await appendFile(join(directory, 'ended.ndjson'), `${JSON.stringify(report('failed', { status: 'failed' }))}\n`)
     expect((await openJournal(directory)).jails()).toEqual([])
     expect(await files()).toEqual([])
+  })
+
+  test('settles a jail whose end was noted while the disk had no room for more, as soon as its job comes again', async () => {
+    let isFull = false
+    const write: JournalFiles['write'] = (file, text) =>
+      isFull && text.includes('"type":"jail"') ? Promise.reject(new Error('ENOSPC')) : journalFiles.write(file, text)
+    const journal = await openJournal(directory, { ...journalFiles, write })
+    await journal.beginRun(job, 'boot-1')
+    isFull = true
+    await expect(journal.end(report('running'))).rejects.toThrow('ENOSPC')
+    await expect(journal.endedReport(job)).rejects.toThrow('ENOSPC')
+    isFull = false
+    expect(await journal.endedReport(job)).toMatchObject({ jailState: 'running' })
+    for (const each of [journal, await openJournal(directory)])
+      expect(each.jail('web1')).toEqual({ spec: job.jail, settled: { epoch: 5, wanted: 'running', leftovers: [] } })
+    expect(await readFile(join(directory, 'jails', 'web1.ndjson'), 'utf8')).toMatch(/^{"type":"jail"[^\n]*\n$/)
   })
 
   test('keeps a failed jail as long as an undo of it has failed', async () => {

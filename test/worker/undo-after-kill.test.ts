@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import { type JailJob, planVersion } from '#shared/job.ts'
@@ -58,11 +59,21 @@ describe('a provision whose worker is killed while it is undone', () => {
     })
   }
 
-  it('is undone by the next one, and fails for the reason it had', async () => {
+  async function endUnharmed() {
+    await run('build')
+    const outcome = await run('start')
+    if (outcome.type !== 'ended') throw new Error('It has not ended.')
+    await rm(`${simulated.root}/journal`, { recursive: true })
+    simulated.deeds.length = 0
+    return outcome.report
+  }
+
+  it('is undone by the next one, and fails for the reason it had, as far as it had come', async () => {
     const facts = { command: 'runc exec', exitCode: 3, logTail: 'no such file' }
     simulated.before('startCommand', () => {
       throw new ProvostError('command_failed', 'It ended with exit code 3.', facts)
     })
+    const { percent } = await endUnharmed()
     simulated.before('removeNetwork', () => new Promise(() => undefined))
     await run('build')
     void run('start')
@@ -76,6 +87,7 @@ describe('a provision whose worker is killed while it is undone', () => {
       type: 'ended',
       report: {
         status: 'failed',
+        percent,
         jailState: 'failed',
         step: 'run-command',
         error: { code: 'command_failed', message: 'It ended with exit code 3.', step: 'run-command', ...facts },

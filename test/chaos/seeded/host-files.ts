@@ -1,4 +1,14 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { JailSpec } from '#shared/job.ts'
 import type { Failing } from './schedule.ts'
@@ -24,7 +34,7 @@ type Thing = { name: string; provision: string; addresses?: string[]; jid?: numb
 type Place = 'roots' | 'networks' | 'jails'
 
 /** What makes a host slow, or fail. Written from outside, read at each deed. */
-export type Control = { slowMs: number; failing?: Failing }
+export type Control = { slowMs: number; failing?: Failing; isFull?: boolean }
 
 /** The files of a simulated host, as its worker and those who look at it see them. */
 export function hostFiles(root: string) {
@@ -40,6 +50,11 @@ export function hostFiles(root: string) {
     jidOf: (name: string) => (files.has('jails', name) ? readJson<Thing>(fileOf('jails', name)).jid : undefined),
     list: (place: Place) =>
       existsSync(join(root, place)) ? readdirSync(join(root, place)).map((file) => readJson<Thing>(join(root, place, file))) : [],
+    /** In one go: its worker reads it at any time. */
+    setControl(control: Control): void {
+      writeFileSync(`${files.control}.new`, JSON.stringify(control))
+      renameSync(`${files.control}.new`, files.control)
+    },
     readDeeds: () => readLines<Deed>(files.deeds),
     deedsSize: () => statSync(files.deeds).size,
     /** What the host remembers of its jails: the last entry of each that says whose it is. */

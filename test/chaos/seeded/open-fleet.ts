@@ -86,7 +86,7 @@ export async function openFleet(directory: string, bug?: Bug) {
     proxyOf,
     filesOf,
     urls: [...urls.values()],
-    setControl: (host: string, control: Control) => writeFileSync(filesOf(host).control, JSON.stringify(control)),
+    setControl: (host: string, control: Control) => filesOf(host).setControl(control),
     rebootDisk: (host: string) => filesOf(host).boot(now()),
     async close(): Promise<void> {
       redis.disconnect()

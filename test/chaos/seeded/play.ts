@@ -69,6 +69,8 @@ async function happen(happening: Happening, scene: Scene): Promise<void> {
       return processes.start('redis')
     case 'slow-disk':
       return control(happening, { slowMs: happening.slowMs }, fleet)
+    case 'full-disk':
+      return control(happening, { slowMs: 0, isFull: true }, fleet)
     case 'failing-deeds':
       return control(happening, { slowMs: 0, failing: happening.failing }, fleet)
     case 'drain-host':

@@ -23,6 +23,8 @@ export type Happening = { atMs: number } & (
   | { do: 'kill-worker' | 'stop-worker' | 'reboot-host' | 'part-host' | 'drain-host'; host: string; forMs: number }
   | { do: 'forget-host'; host: string; orphans: 'adopt' | 'clean' }
   | { do: 'slow-disk'; host: string; forMs: number; slowMs: number }
+  /** Many a write of the journal finds no room. */
+  | { do: 'full-disk'; host: string; forMs: number }
   | { do: 'failing-deeds'; host: string; forMs: number; failing: Failing }
   | { do: 'kill-producer' | 'lose-answers'; producer: string; forMs: number }
   | { do: 'kill-redis'; forMs: number }
@@ -39,6 +41,7 @@ const faults = {
   'kill-redis': 12,
   'slow-disk': 12,
   'failing-deeds': 14,
+  'full-disk': 8,
   'kill-producer': 10,
   'lose-answers': 8,
   'drain-host': 8,
@@ -107,6 +110,8 @@ function drawFault(draw: Draw, atMs: number): Happening {
       return { atMs, do: kind, host, orphans: draw.pick(['adopt', 'clean'] as const) }
     case 'slow-disk':
       return { atMs, do: kind, host, forMs: draw.between(500, 1_500), slowMs: draw.between(50, 400) }
+    case 'full-disk':
+      return { atMs, do: kind, host, forMs: draw.between(200, 1_000) }
     case 'failing-deeds':
       return { atMs, do: kind, host, forMs: draw.between(300, 1_500), failing: drawFailing(draw) }
     case 'kill-producer':

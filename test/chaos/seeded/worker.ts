@@ -19,14 +19,21 @@ const log = pino({ level: 'info' })
 /** As quick as everything else in these trials. */
 const retry = { maxAttempts: 6, firstDelayMs: 20, maxDelayMs: 400, holdSlotMs: 100 }
 
-/** A journal on a disk that is as slow as the rest of its host. */
-function slowFiles(control: string): JournalFiles {
-  const wait = () => {
+/** A journal on a disk that is as slow as the rest of its host, and at times has no room for a write. */
+function filesOfHost(control: string): JournalFiles {
+  async function wait(): Promise<void> {
     const { slowMs } = readControl(control)
-    return slowMs > 0 ? sleep((Math.random() * slowMs) / 4) : Promise.resolve()
+    if (slowMs > 0) await sleep((Math.random() * slowMs) / 4)
+  }
+  async function findRoom(): Promise<void> {
+    if (readControl(control).isFull && Math.random() < 0.5)
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
   }
   return {
-    write: (file, text) => wait().then(() => journalFiles.write(file, text)),
+    write: (file, text) =>
+      wait()
+        .then(findRoom)
+        .then(() => journalFiles.write(file, text)),
     rename: (from, to) => wait().then(() => journalFiles.rename(from, to)),
     remove: (path) => wait().then(() => journalFiles.remove(path)),
   }
@@ -36,6 +43,6 @@ await runService(async () => {
   const config = readWorkerConfig(process.env, values.config)
   const run = commandRunner({ commandPath: config.commandPath, worker: config.root })
   const host = diskHost({ root: config.root, run, skipsUndo: bug === 'undo skipped' })
-  const files = slowFiles(join(config.root, 'control.json'))
+  const files = filesOfHost(join(config.root, 'control.json'))
   return startWorker(config, { host, run, log, retry, files, amend: plantInWorker(bug, config) })
 }, log)
