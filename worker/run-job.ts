@@ -1,4 +1,5 @@
 import type { Job, JobName } from '#shared/job.ts'
+import type { OperationReport } from '#shared/report.ts'
 import type { OperationLog } from './operation-log.ts'
 import type { Outcome, RunDeps } from './run.ts'
 import type { RunFill } from './run-fill.ts'
@@ -10,7 +11,7 @@ type Deps = {
   runFill: RunFill
   timings: Pick<ReturnType<typeof makeTimings>, 'note'>
   /** Called when an operation on a jail has ended. */
-  ended(jail: string): void
+  ended(report: OperationReport): void
 }
 
 /** Gives what runs a job of either sort, and what follows the end of its operation on this host. */
@@ -19,7 +20,7 @@ export function makeRunJob({ run, runFill, timings, ended }: Deps) {
     const outcome = job.kind === 'fill' ? await runFill(job, log, cancel) : await runPlan(job, name, log, cancel, run)
     if (outcome.type !== 'ended') return outcome
     timings.note(outcome.report)
-    if (job.kind !== 'fill') ended(job.jail.name)
+    if (outcome.report.type === 'operation') ended(outcome.report)
     return outcome
   }
 }

@@ -31,6 +31,7 @@ import { reviveJails, settledJails } from './revive-jails.ts'
 import type { RunDeps } from './run.ts'
 import { makeRunFill } from './run-fill.ts'
 import { makeRunJob } from './run-job.ts'
+import { tellStanding } from './tell-standing.ts'
 import { makeTimings } from './timings.ts'
 import { trimConsoles } from './trim-consoles.ts'
 import { watchDrift } from './watch-drift.ts'
@@ -162,7 +163,11 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     run: runDeps,
     runFill: makeRunFill({ worlds, send, standing: runDeps.standing, stopping: stopping.signal }),
     timings,
-    ended(jail) {
+    ended({ jail, jailState }) {
+      if (jailState === 'unchanged')
+        tellStanding(jail, { hostId: config.host, host, journal, withJail, send: sendFound }).catch((error) =>
+          log.error({ err: error, jail }, 'how a jail stands could not be told'),
+        )
       if (drift.entries().has(jail)) void records.compareJail(jail)
       void leftovers.lookNow()
     },

@@ -87,6 +87,24 @@ describe('what was accepted', () => {
     await fleet.stop()
   })
 
+  withRedis('is reported with its new jid also when an operation was asked for meanwhile and cancelled', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.ended(await fleet.ask('web1'))
+    const before = await fleet.jail('web1')
+    await fleet.stopHost()
+    fleet.host().reboot()
+    const asked = await fleet.call('POST', '/v1/jails/web1/restart')
+    await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
+    await fleet.startHost('host1')
+    expect((await fleet.ended(asked)).status).toBe('cancelled')
+    const after = await until('its new jid', async () => {
+      const jail = await fleet.jail('web1')
+      return jail?.jid !== before?.jid && jail
+    })
+    expect(after).toMatchObject({ state: 'running', jid: expect.any(Number) })
+    await fleet.stop()
+  })
+
   withRedis('is never given the root of another jail, also when the records were lost', async ({ redis }) => {
     const fleet = await startFleet(redis)
     await fleet.ended(await fleet.ask('web1', { client: 'first' }))
