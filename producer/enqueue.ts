@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import type { Job, JobName } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import type { OperationKind } from '#shared/operation.ts'
-import { batchPriority, jobId, queueName, queueOf } from '#shared/queues.ts'
+import { jobId, queueName, queueOf } from '#shared/queues.ts'
 import { type JailRecord, type OperationRecord, toSpec } from './records.ts'
 
 /** The jobs of each kind of operation, in the order they run. */
@@ -82,7 +82,6 @@ export function makeEnqueue(redis: Redis, keys: RedisKeys) {
         opts: {
           jobId: jobId(operation.id, operation.wakeup, name),
           ...keepJobs,
-          ...(isBatch ? { priority: batchPriority } : {}),
           ...(name === 'build' ? { failParentOnFailure: true } : {}),
         },
         ...(children.length > 0 ? { children } : {}),

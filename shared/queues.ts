@@ -1,21 +1,19 @@
 import type { JobName } from './job.ts'
 
 /**
- * A host's queues. Builds and starts have slots of their own, and what takes a jail down never waits behind them. Builds of
- * a batch have a queue apart, so that they can be kept from the last build slot.
+ * A host's queues. Builds and starts have slots of their own, and what takes a jail down never waits behind them. Those of a
+ * batch have queues apart, so that they can be kept from the last slot.
  */
-export type QueueKind = 'build' | 'batch-build' | 'start' | 'stop'
+export type QueueKind = 'build' | 'batch-build' | 'start' | 'batch-start' | 'stop'
 
-export const queueKinds = ['build', 'batch-build', 'start', 'stop'] as const satisfies QueueKind[]
+export const queueKinds = ['build', 'batch-build', 'start', 'batch-start', 'stop'] as const satisfies QueueKind[]
 
 export function queueOf(job: JobName, isBatch: boolean): QueueKind {
   if (job === 'build') return isBatch ? 'batch-build' : 'build'
   if (job === 'fill') return 'build'
-  return job === 'start' ? 'start' : 'stop'
+  if (job === 'start') return isBatch ? 'batch-start' : 'start'
+  return 'stop'
 }
-
-/** Of a batch's jobs in a queue that others use, too: BullMQ takes those without a priority first. */
-export const batchPriority = 10
 
 /** The BullMQ name of a host's queue; with the host in it, since queue boards go by name alone. */
 export function queueName(host: string, kind: QueueKind): string {

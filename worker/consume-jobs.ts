@@ -20,8 +20,8 @@ export type ConsumerDeps = {
   host: string
   /** BullMQ's prefix: all that this host writes is below it. */
   prefix: string
-  /** Builds share theirs: those of a batch never hold the last one. */
-  slots: Record<Exclude<QueueKind, 'batch-build'>, number>
+  /** A batch shares those of builds and starts with others, and never holds the last one. */
+  slots: Record<'build' | 'start' | 'stop', number>
   /** Aborted when the worker stops: what still waits for a slot goes back into its queue. */
   stopping: AbortSignal
   timing: Pick<Timing, 'lock' | 'stalled' | 'standing'>
@@ -48,7 +48,8 @@ export async function consumeJobs(deps: ConsumerDeps) {
   const running = new Map<string, OpenJob & { controller: AbortController; waits: boolean }>()
   /** By operation, what has given its slot back and goes on later. */
   const paused = new Map<string, OpenJob>()
-  const buildSlots = makeSlots(deps.slots.build)
+  const builds = makeSlots(deps.slots.build)
+  const starts = makeSlots(deps.slots.start)
   const options = { connection: redis, prefix }
   // Nobody follows BullMQ's own events; by default each queue keeps 10,000 of them.
   const streams = { events: { maxLen: keptEvents } }
@@ -79,9 +80,18 @@ export async function consumeJobs(deps: ConsumerDeps) {
 
   function takeSlot(queue: QueueKind | undefined, cancel: AbortSignal): Promise<(() => void) | undefined> {
     const signal = AbortSignal.any([cancel, deps.stopping])
-    if (queue === 'build') return buildSlots.take('interactive', signal)
-    if (queue === 'batch-build') return buildSlots.take('batch', signal)
-    return Promise.resolve(undefined)
+    switch (queue) {
+      case 'build':
+        return builds.take('interactive', signal)
+      case 'batch-build':
+        return builds.take('batch', signal)
+      case 'start':
+        return starts.take('interactive', signal)
+      case 'batch-start':
+        return starts.take('batch', signal)
+      default:
+        return Promise.resolve(undefined)
+    }
   }
 
   async function pauseJob(bullJob: BullJob, token: string | undefined, { pause, progress }: Paused): Promise<never> {
@@ -137,7 +147,8 @@ export async function consumeJobs(deps: ConsumerDeps) {
   const taken = await takeBackJobs(queues, redis)
   if (taken > 0) log.info({ jobs: taken }, 'took back the jobs of an earlier worker')
 
-  const concurrency = { ...deps.slots, 'batch-build': Math.max(1, deps.slots.build - 1) }
+  const { build, start } = deps.slots
+  const concurrency = { ...deps.slots, 'batch-build': Math.max(1, build - 1), 'batch-start': Math.max(1, start - 1) }
   const timing = { ...often, lockDuration: deps.timing.lock, stalledInterval: deps.timing.stalled }
   const workers = queueKinds.map((kind) => {
     const process = (job: BullJob, token?: string) => processJob(kind, job, token)

@@ -1,7 +1,7 @@
-import type { Job, JobName } from '#shared/job.ts'
+import type { JailJob, Job, JobName } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
 import type { OperationLog } from './operation-log.ts'
-import type { Outcome, RunDeps } from './run.ts'
+import { isOfBatch, type Outcome, type RunDeps } from './run.ts'
 import type { RunFill } from './run-fill.ts'
 import { runPlan } from './run-plan.ts'
 import type { makeTimings } from './timings.ts'
@@ -9,15 +9,22 @@ import type { makeTimings } from './timings.ts'
 type Deps = {
   run: RunDeps
   runFill: RunFill
+  /** Runs what somebody waits for; a batch gives way to it. */
+  ahead<T>(work: () => Promise<T>): Promise<T>
   timings: Pick<ReturnType<typeof makeTimings>, 'note'>
   /** Called when an operation on a jail has ended. */
   ended(report: OperationReport): void
 }
 
 /** Gives what runs a job of either sort, and what follows the end of its operation on this host. */
-export function makeRunJob({ run, runFill, timings, ended }: Deps) {
+export function makeRunJob({ run, runFill, ahead, timings, ended }: Deps) {
+  function runOnJail(job: JailJob, name: JobName, log: OperationLog, cancel: AbortSignal): Promise<Outcome> {
+    const work = () => runPlan(job, name, log, cancel, run)
+    return isOfBatch(job) ? work() : ahead(work)
+  }
+
   return async (job: Job, name: JobName, log: OperationLog, cancel: AbortSignal): Promise<Outcome> => {
-    const outcome = job.kind === 'fill' ? await runFill(job, log, cancel) : await runPlan(job, name, log, cancel, run)
+    const outcome = job.kind === 'fill' ? await runFill(job, log, cancel) : await runOnJail(job, name, log, cancel)
     if (outcome.type !== 'ended') return outcome
     timings.note(outcome.report)
     if (outcome.report.type === 'operation') ended(outcome.report)

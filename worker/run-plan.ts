@@ -8,7 +8,18 @@ import type { OperationLog } from './operation-log.ts'
 import { Pause } from './pause.ts'
 import { planOf } from './plans.ts'
 import { refuseCancelled, refuseEnded, refuseLate, refuseLost, refuseMoved, refuseStranger } from './refuse-job.ts'
-import { askerOf, beginRun, flushMarks, leaveRun, movedAway, type Outcome, type Run, type RunDeps, whyNotWanted } from './run.ts'
+import {
+  askerOf,
+  beginRun,
+  flushMarks,
+  isOfBatch,
+  leaveRun,
+  movedAway,
+  type Outcome,
+  type Run,
+  type RunDeps,
+  whyNotWanted,
+} from './run.ts'
 import type { Step } from './step.ts'
 import { undoStep } from './undo-steps.ts'
 import { Interrupted, untilRedisAnswers } from './until-redis-answers.ts'
@@ -116,6 +127,7 @@ async function runParts(run: Run, name: JobName): Promise<void> {
       // A step of an earlier job is repeated only because a reboot took its effect.
       if (part.job !== name && known?.mark !== 'succeeded')
         throw new ProvostError('not_built', `The step ${step.name} of the jail has not been done on this host.`)
+      if (isOfBatch(run.job)) await run.deps.giveWay(AbortSignal.any([run.cancel, run.deps.stopping]))
       if (run.deps.stopping.aborted) throw new Interrupted()
       await throwUnlessWanted(run)
       if (step === run.plan.bindsAt && !(await untilRedisAnswers(run.deps.stopping, () => run.deps.bind(run.job))))

@@ -33,6 +33,8 @@ export type RunDeps = {
   withJail<T>(name: string, work: () => Promise<T>): Promise<T>
   /** Runs `work` while no other operation is at work that may kill the worker. */
   withSuspect<T>(work: () => Promise<T>): Promise<T>
+  /** Before each step of a batch's operation: waits while somebody waits for another one. */
+  giveWay(signal: AbortSignal): Promise<void>
   send(report: OperationReport): Promise<void>
   standing(job: Job): Promise<Standing>
   /** The compare-and-set after which the operation can no longer be moved to another host. False: it was moved. */
@@ -94,6 +96,8 @@ export function whyNotWanted(job: Pick<JailJob, 'operation' | 'host'>, { moved, 
   if (ended) return endedElsewhere(job)
   return cancelled ? new ProvostError('cancelled', 'The operation was cancelled.') : undefined
 }
+
+export const isOfBatch = ({ origin }: JailJob): boolean => origin?.batch !== undefined
 
 /** Who asks for a world on behalf of a job. A retry is another one: it does not hear of a failure before it. */
 export function askerOf({ operation, attempt }: Pick<JailJob, 'operation' | 'attempt'>): string {

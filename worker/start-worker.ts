@@ -16,6 +16,7 @@ import type { WorkerConfig } from './config.ts'
 import { consumeJobs } from './consume-jobs.ts'
 import { followFleet } from './follow-fleet.ts'
 import { followNotices } from './follow-notices.ts'
+import { makeGiveWay } from './give-way.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import type { RunCommand } from './host/run-command.ts'
 import { lockHost } from './host-lock.ts'
@@ -51,6 +52,8 @@ type Parts = {
 
 /** Of how many operations that ended before a start their steps still count. */
 const timedAtStart = 5_000
+/** How long a step of a batch waits for others at most. */
+const mostGivenWayMs = 1_000
 
 /** How long a worker that stops waits for a Redis that is away. */
 const redisAwayMs = 3_000
@@ -108,6 +111,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     send: sendFound,
   })
   await claimHost(redis, config.host, claim)
+  const way = makeGiveWay(mostGivenWayMs)
   const runDeps = amend({
     host,
     worlds,
@@ -115,6 +119,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     plans,
     withJail,
     withSuspect: pLimit(1),
+    giveWay: way.turn,
     send,
     standing: (job) => readStanding(redis, keys, job),
     bind: (job) => bindOperation(redis, keys, job),
@@ -161,6 +166,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
 
   const runJob = makeRunJob({
     run: runDeps,
+    ahead: way.ahead,
     runFill: makeRunFill({ worlds, send, standing: runDeps.standing, stopping: stopping.signal }),
     timings,
     ended({ jail, jailState }) {

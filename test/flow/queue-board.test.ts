@@ -2,6 +2,7 @@ import { appRoutes } from '@bull-board/api/dist/routes.js'
 import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import { redisKeys } from '#shared/keys.ts'
+import { queueKinds } from '#shared/queues.ts'
 import { connectRedis } from '#shared/redis.ts'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import { test } from '../support/fleet-test.ts'
@@ -162,7 +163,13 @@ describe('the queue board', () => {
   test('has the queues of the hosts as they come and go', async ({ fleet, redis }) => {
     const connection = connectRedis(redis.url)
     const keys = redisKeys(redis.prefix)
-    expect(await queueNames(fleet)).toEqual(['host1.build', 'host1.batch-build', 'host1.start', 'host1.stop'])
+    expect(await queueNames(fleet)).toEqual([
+      'host1.build',
+      'host1.batch-build',
+      'host1.start',
+      'host1.batch-start',
+      'host1.stop',
+    ])
     await writeHost(connection, keys, hostReport('host2'))
     await until('queues of a new host', async () => (await queueNames(fleet)).includes('host2.stop'))
     await connection.srem(keys.hosts, 'host2')
@@ -183,7 +190,7 @@ describe('the queue board', () => {
     connection.disconnect()
 
     const shown = await queueNames(fleet)
-    expect(shown.length).toBe(50 * 4)
+    expect(shown.length).toBe(50 * queueKinds.length)
     expect(shown).toContain('host1.build')
     expect(shown).not.toContain('a59.build')
     expect((await fleet.call('GET', `/queues/api/queues/host1.start/${id}-1-start`)).body.status).toBe('failed')
@@ -229,6 +236,7 @@ describe('the queue board', () => {
       ['host1.build', false, 0],
       ['host1.batch-build', false, 0],
       ['host1.start', false, 1],
+      ['host1.batch-start', false, 0],
       ['host1.stop', false, 0],
     ])
   })

@@ -51,6 +51,7 @@ describe('a provision whose worker is killed while it is undone', () => {
       plans: [planVersion],
       withJail: (_name, work) => work(),
       withSuspect: (work) => work(),
+      giveWay: async () => undefined,
       send: async () => undefined,
       standing: async () => ({ cancelled: false, moved: false, ended: false }),
       bind: async () => true,
