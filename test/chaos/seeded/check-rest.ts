@@ -9,8 +9,16 @@ import { hostNames } from './schedule.ts'
 
 type Records = { jails: JailRecord[]; operations: OperationRecord[]; leases: Record<string, string> }
 
-/** All that is not as it must be once everything has come to rest; nothing is the only good answer. */
-export async function checkRest(scene: Scene): Promise<string[]> {
+/** All that is not as it must be; nothing is the only good answer. */
+export type RestFaults = {
+  /** What was done, which no time mends. */
+  deeds: string[]
+  /** How things are. */
+  things: string[]
+}
+
+/** Looks at everything once it has come to rest. */
+export async function checkRest(scene: Scene): Promise<RestFaults> {
   const { fleet } = scene
   const records = await readRecords(scene)
   const deeds = hostNames
@@ -21,13 +29,15 @@ export async function checkRest(scene: Scene): Promise<string[]> {
         .map((deed) => ({ ...deed, host })),
     )
     .sort((a, b) => a.at - b.at)
-  return [
-    ...verdictFaults(records, scene),
-    ...deedFaults(deeds, records.operations),
-    ...leaseFaults(records, scene),
-    ...(await promiseFaults(records, scene)),
-    ...hostNames.flatMap((host) => hostFaults(host, records, scene)),
-  ]
+  return {
+    deeds: deedFaults(deeds, records.operations),
+    things: [
+      ...verdictFaults(records, scene),
+      ...leaseFaults(records, scene),
+      ...(await promiseFaults(records, scene)),
+      ...hostNames.flatMap((host) => hostFaults(host, records, scene)),
+    ],
+  }
 }
 
 async function readRecords({ fleet: { redis, keys } }: Scene): Promise<Records> {

@@ -44,8 +44,9 @@ async function restingFaults(scene: Scene): Promise<string[]> {
   const deadline = Date.now() + restWithinMs
   for (;;) {
     const isAtRest = await settle(scene)
-    const faults = await checkRest(scene)
-    if (faults.length === 0 || !isAtRest || Date.now() > deadline) return faults
+    const { deeds, things } = await checkRest(scene)
+    const isOver = deeds.length > 0 || things.length === 0 || !isAtRest || Date.now() > deadline
+    if (isOver) return [...deeds, ...things]
     await sleep(againMs)
   }
 }
