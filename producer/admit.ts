@@ -15,7 +15,13 @@ import { changeStatus } from './status-lists.ts'
 export type Accepted = { jail: JailRecord; operation: OperationRecord }
 export type AdmitAnswer = { type: 'admitted'; accepted: Accepted } | { type: 'replayed'; operation: string }
 
-type More = { /** A cancelled provision that is admitted once more under its own id. */ again?: OperationRecord; batch?: string }
+type More = {
+  /** A cancelled provision that is admitted once more under its own id. */
+  again?: OperationRecord
+  batch?: string
+  /** Which row of the batch it is made for. */
+  row?: number
+}
 
 /**
  * Admits a jail: claims its name, leases its addresses, promises its limits and writes its records, in one atomic script;
@@ -31,7 +37,7 @@ export async function admitJail(
 ): Promise<AdmitAnswer> {
   const { jail, operation } = newRecords(ask, more)
   if (idempotency) operation.requests = [...(more.again?.requests ?? []), keptRequest(idempotency, deps.keys)]
-  const input = inputOf(jail, operation, deps.keys, more.again)
+  const input = inputOf(jail, operation, deps.keys, more)
   if (deps.fleet) input.unchanged.push([deps.keys.fleet, deps.fleet()])
   const answer = await placeJail(ask, { ...input, idempotency }, deps)
   switch (answer.type) {
@@ -74,7 +80,7 @@ export type DryRun = {
 /** Says what would become of a request for a jail, and why, for each host. @throws ProvostError `unknown_host`. */
 export async function tryAdmission(ask: CreateJail, deps: PlaceDeps & { records: Records; redis: Redis }): Promise<DryRun> {
   const { jail, operation } = newRecords(ask)
-  const trials = await tryPlaces(ask, { ...inputOf(jail, operation, deps.keys), newName: false }, deps)
+  const trials = await tryPlaces(ask, { ...inputOf(jail, operation, deps.keys, {}), newName: false }, deps)
   const hosts = trials.map(({ addresses: _a, limits: _l, ...shown }) => shown)
   const first = trials.find(({ fits }) => fits)
   const known = await deps.records.jail(ask.name)
@@ -149,7 +155,7 @@ function inputOf(
   jail: Unplaced<JailRecord>,
   operation: Unplaced<OperationRecord>,
   keys: RedisKeys,
-  again?: OperationRecord,
+  { again, row }: More,
 ): PlaceInput {
   const { id, batch } = operation
   const key = keys.operation(id)
@@ -160,7 +166,11 @@ function inputOf(
     claim: { claims: keys.claims, batches: keys.batch(''), ...(batch === undefined ? {} : { batch }) },
     unchanged: again ? [[key, again.revision]] : [],
     release: [],
-    commands: again ? [['DEL', key], ...changeStatus(again, 'queued', keys)] : [],
+    commands: [
+      ...(again ? [['DEL', key], ...changeStatus(again, 'queued', keys)] : []),
+      // With it, so that whoever counts the rows that wait never counts one that has begun.
+      ...(batch !== undefined && row !== undefined ? [['HSET', keys.batchOutcomes(batch), String(row), id]] : []),
+    ],
     jail: {
       kind: 'jail',
       key: keys.jail(jail.name),

@@ -29,7 +29,7 @@ export function makeOperate(deps: Deps) {
   async function admit(
     ask: CreateJail,
     idempotency?: Idempotency,
-    more: { again?: OperationRecord; batch?: string } = {},
+    more: { again?: OperationRecord; batch?: string; row?: number } = {},
   ): Promise<Answer> {
     const answer = await admitJail(ask, idempotency, deps, more)
     if (answer.type === 'replayed') return replay(answer.operation)
@@ -66,8 +66,8 @@ export function makeOperate(deps: Deps) {
 
   return {
     /** @throws ProvostError why the jail cannot be admitted. */
-    create: (ask: CreateJail, idempotency?: Idempotency, batch?: string): Promise<Answer> =>
-      admit(ask, idempotency, batch === undefined ? {} : { batch }),
+    create: (ask: CreateJail, idempotency?: Idempotency, of?: { batch: string; row: number }): Promise<Answer> =>
+      admit(ask, idempotency, of),
 
     /** What `create` would do. @throws ProvostError `unknown_host`. */
     tryCreate: (ask: CreateJail) => tryAdmission(ask, deps),

@@ -49,6 +49,13 @@ export async function readBatch(redis: Redis, keys: RedisKeys, id: string): Prom
   return Object.keys(fields).length === 0 ? undefined : batchFromFields(fields)
 }
 
+/** How many rows of a batch were neither released nor refused. Those that a cancel has left count as cancelled. */
+export async function countWaiting({ id, rows, status }: BatchRecord, redis: Redis, keys: RedisKeys): Promise<number> {
+  if (status === 'cancelled') return redis.zcard(keys.batchDeferred(id))
+  const [released, refused] = await Promise.all([redis.hlen(keys.batchOutcomes(id)), redis.hlen(keys.batchRefused(id))])
+  return rows - released - refused
+}
+
 /** A batch as it is when it has just been accepted. Without a name of its own it is called as its id. */
 export function newBatch(
   id: string,

@@ -7,7 +7,7 @@ import type { Operate } from '../operate.ts'
 import { type Records, toFields } from '../records.ts'
 import type { Scripts } from '../scripts.ts'
 import { countInBatch } from '../status-lists.ts'
-import { type BatchRecord, readBatch } from './batch-record.ts'
+import { type BatchRecord, countWaiting, readBatch } from './batch-record.ts'
 import { BatchRow } from './batch-row.ts'
 import type { Claims } from './claim-names.ts'
 import { findCauses } from './find-causes.ts'
@@ -97,7 +97,7 @@ export function makeChangeBatch(deps: Deps) {
     async cancel(id: string, running: 'finish' | 'cancel'): Promise<BatchRecord> {
       const decide = async (batch: BatchRecord) => {
         if (batch.status !== 'running' && batch.status !== 'paused') return undefined
-        const waiting = batch.rows - batch.cursor + (await redis.zcard(keys.batchDeferred(id)))
+        const waiting = await countWaiting(batch, redis, keys)
         return [
           set(id, { status: 'cancelled', cursor: batch.rows }),
           ['HDEL', keys.batch(id), 'reason', 'retryCause', 'retryBefore'],

@@ -26,7 +26,8 @@ export type ReleaseDeps = {
 
 type NumberedRow = { number: number; row: BatchRow }
 type Outcome =
-  | { type: 'operation'; id: string }
+  /** Its admission has written which one. */
+  | { type: 'operation' }
   | { type: 'done' }
   | { type: 'refused'; error: ProvostError }
   | { type: 'deferred'; forMs: number; reason?: string }
@@ -83,8 +84,8 @@ async function releaseRow(batch: string, { number, row: { ask } }: NumberedRow, 
   const name = `batch:${batch}`
   const idempotency = { key: keys.idempotency(name, String(number)), fingerprint: name, ttl: keptSeconds }
   try {
-    const { operation } = await operate.create(ask, idempotency, batch)
-    return { type: 'operation', id: operation.id }
+    await operate.create(ask, idempotency, { batch, row: number })
+    return { type: 'operation' }
   } catch (error) {
     if (!(error instanceof ProvostError) || error.code === 'queue_unavailable') throw error
     if (shortages.includes(error.code))
@@ -101,7 +102,7 @@ function commandsOf(batch: string, number: number, outcome: Outcome, keys: Redis
   const taken = ['ZREM', keys.batchDeferred(batch), row]
   switch (outcome.type) {
     case 'operation':
-      return [taken, ['HSET', keys.batchOutcomes(batch), row, outcome.id]]
+      return [taken]
     case 'done':
       return [taken, ['HSET', keys.batchOutcomes(batch), row, 'done'], ...countInBatch(batch, 'queued', 'succeeded', keys)]
     case 'refused': {

@@ -7,7 +7,7 @@ import type { Operate } from '../operate.ts'
 import type { PlacementHost } from '../placement/choose-host.ts'
 import { toFields } from '../records.ts'
 import { countInBatch } from '../status-lists.ts'
-import { type BatchRecord, readBatch } from './batch-record.ts'
+import { type BatchRecord, countWaiting, readBatch } from './batch-record.ts'
 import { type Failure, failuresOf } from './find-causes.ts'
 import { holdBatch } from './hold-batch.ts'
 import { judgeBatch } from './judge-batch.ts'
@@ -52,14 +52,13 @@ export function startBatches(deps: Deps): () => Promise<void> {
   }
 
   async function step(batch: BatchRecord): Promise<void> {
-    const { id } = batch
     if (batch.retryCause !== undefined) {
       await retryFailures(batch)
       // Its counters are others now.
       again = true
       return
     }
-    const waiting = batch.rows - batch.cursor + (await redis.zcard(keys.batchDeferred(id)))
+    const waiting = await countWaiting(batch, redis, keys)
     const verdict = judgeBatch(batch, waiting)
     if (verdict.type === 'ends') return end(batch, verdict.status)
     if (verdict.type === 'pauses') return set(batch, { status: 'paused', reason: verdict.reason })

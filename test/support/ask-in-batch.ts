@@ -26,8 +26,10 @@ export async function openBatch({ url, prefix }: { url: string; prefix: string }
     notePromise: hosts.notePromise,
     placement: 'spread',
   })
+  let row = 0
   return {
-    ask: (name: string) => operate.create({ name, client: 'acme', world: 'tiny' }, undefined, 'batch-of-a-test'),
+    ask: (name: string) =>
+      operate.create({ name, client: 'acme', world: 'tiny' }, undefined, { batch: 'batch-of-a-test', row: row++ }),
     async close(): Promise<void> {
       hosts.close()
       await close()

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { hasEnded } from '#shared/operation.ts'
 import { promiseOf } from '../../../producer/place-jail.ts'
 import { type JailRecord, jailFromFields, type OperationRecord, operationFromFields } from '../../../producer/records.ts'
+import { batchFaults } from './batch-faults.ts'
 import { deedFaults } from './deed-faults.ts'
 import type { Scene } from './play.ts'
 import { hostNames } from './schedule.ts'
@@ -35,6 +36,7 @@ export async function checkRest(scene: Scene): Promise<RestFaults> {
       ...verdictFaults(records, scene),
       ...leaseFaults(records, scene),
       ...(await promiseFaults(records, scene)),
+      ...(await batchFaults(scene, records.operations)),
       ...hostNames.flatMap((host) => hostFaults(host, records, scene)),
     ],
   }
@@ -67,7 +69,7 @@ function verdictFaults({ operations }: Records, { ledger }: Scene): string[] {
         : [`operation ${id} (${operation.kind} ${operation.jail}) is ${operation.status} for ever`]
     }),
     ...operations
-      .filter(({ id }) => !accepted.includes(id))
+      .filter(({ id, batch }) => !accepted.includes(id) && !(batch !== undefined && ledger.batches().includes(batch)))
       .map(({ id, kind, jail }) => `operation ${id} (${kind} ${jail}) was made for no request or twice for one`),
     ...ledger.asked
       .filter(({ answer }) => answer === undefined || answer.status >= 500)

@@ -13,10 +13,12 @@ export function makeLedger() {
   /** Operations that were made without a key: those that clean a host. */
   const unkeyed = new Set<string>()
   const operationOf = ({ answer }: Asked): string | undefined => answer?.body?.operation?.id
+  const batchOf = ({ answer }: Asked): string | undefined => answer?.body?.batch?.id
 
   return {
     asked,
-    operationOf,
+    /** The id of what a request made. */
+    madeBy: (entry: Asked) => operationOf(entry) ?? batchOf(entry),
     unkeyed,
     begin(asking: Omit<Asked, 'key'>): Asked {
       const entry = { key: `key-${asked.length}`, ...asking }
@@ -36,6 +38,8 @@ export function makeLedger() {
       checked = asked.length
       return taken
     },
+    /** All batches that callers were promised. */
+    batches: () => [...new Set(asked.flatMap((entry) => batchOf(entry) ?? []))],
     /** All operations that callers were promised. */
     accepted: () => [...new Set([...asked.flatMap((entry) => operationOf(entry) ?? []), ...unkeyed])],
   }

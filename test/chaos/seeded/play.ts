@@ -113,12 +113,18 @@ async function ask(what: Ask, patienceMs: number | undefined, { client, ledger }
   ledger.end(entry, await client.call(entry.method, entry.path, entry.body, entry.key, patienceMs))
 }
 
+const specOf = (name: string) => ({ name, client: 'acme', world: 'tiny' })
+
 function requestOf(what: Ask, ledger: Ledger) {
   if (what.kind === 'fill') return { method: 'POST', path: `/v1/hosts/${what.host}/worlds/other/fill` }
+  if (what.kind === 'batch') {
+    const body = { maxInFlight: what.maxInFlight, jails: what.jails.map(specOf) }
+    return { method: 'POST', path: '/v1/batches', body }
+  }
   const { kind, jail } = what
   if (kind === 'create') {
     const host = what.host ? { host: what.host } : {}
-    return { method: 'POST', path: '/v1/jails', body: { name: jail, client: 'acme', world: 'tiny', ...host }, jail }
+    return { method: 'POST', path: '/v1/jails', body: { ...specOf(jail), ...host }, jail }
   }
   if (kind === 'destroy') return { method: 'DELETE', path: `/v1/jails/${jail}`, jail }
   if (kind !== 'retry' && kind !== 'cancel') return { method: 'POST', path: `/v1/jails/${jail}/${kind}`, jail }

@@ -65,7 +65,7 @@ async function replayFaults({ client, ledger }: Scene): Promise<string[]> {
   const faults = await Promise.all(
     accepted.map(async (entry) => {
       const again = await client.call(entry.method, entry.path, entry.body, entry.key)
-      const isSame = again.body.operation?.id === ledger.operationOf(entry)
+      const isSame = ledger.madeBy({ ...entry, answer: again }) === ledger.madeBy(entry)
       return isSame ? [] : [`${entry.method} ${entry.path} was answered anew under key ${entry.key}: ${JSON.stringify(again)}`]
     }),
   )

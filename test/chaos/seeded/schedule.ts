@@ -8,6 +8,7 @@ export type Ask =
   | { kind: 'create'; jail: string; host?: string }
   | { kind: 'start' | 'stop' | 'restart' | 'destroy' | 'retry' | 'cancel'; jail: string }
   | { kind: 'fill'; host: string }
+  | { kind: 'batch'; jails: string[]; maxInFlight: number }
 
 /** What a deed of a host fails with. */
 export type Failing = { verb: string; code: 'command_failed' | 'resource_busy'; chance: number }
@@ -33,7 +34,7 @@ export type Happening = { atMs: number } & (
 /** What a trial plays. `schedule`: in the order of time. */
 export type Plot = { name: string; schedule: Happening[] }
 
-const asks = { create: 28, destroy: 18, stop: 9, start: 9, restart: 8, retry: 8, cancel: 8, fill: 4 }
+const asks = { create: 28, destroy: 18, stop: 9, start: 9, restart: 8, retry: 8, cancel: 8, fill: 4, batch: 4 }
 const faults = {
   'kill-worker': 20,
   'stop-worker': 16,
@@ -82,14 +83,24 @@ function askCreate(draw: Draw): Ask {
   return draw.chance(0.15) ? { kind: 'create', jail, host: draw.pick(hostNames) } : { kind: 'create', jail }
 }
 
-function drawAsk(draw: Draw, atMs: number): Happening {
+function drawAsked(draw: Draw): Ask {
   const kind = draw.weighted(asks)
-  const ask: Ask =
-    kind === 'create'
-      ? askCreate(draw)
-      : kind === 'fill'
-        ? { kind, host: draw.pick(hostNames) }
-        : { kind, jail: draw.pick(jailNames) }
+  switch (kind) {
+    case 'create':
+      return askCreate(draw)
+    case 'fill':
+      return { kind, host: draw.pick(hostNames) }
+    case 'batch': {
+      const jails = Array.from({ length: draw.between(2, 4) }, () => draw.pick(jailNames))
+      return { kind, jails: [...new Set(jails)], maxInFlight: draw.between(1, 3) }
+    }
+    default:
+      return { kind, jail: draw.pick(jailNames) }
+  }
+}
+
+function drawAsk(draw: Draw, atMs: number): Happening {
+  const ask = drawAsked(draw)
   return draw.chance(0.25) ? { atMs, do: 'ask', ask, patienceMs: draw.between(1, 20) } : { atMs, do: 'ask', ask }
 }
 

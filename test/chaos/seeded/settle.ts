@@ -31,6 +31,9 @@ export async function settle(scene: Scene): Promise<boolean> {
   fleet.processes.startAll()
   await untilUp(scene).catch(() => undefined)
   for (const host of hostNames) await client.call('POST', `/v1/hosts/${host}/undrain`)
+  // Some of a batch's rows may have no place as long as other jails are there.
+  for (const id of await fleet.redis.zrange(fleet.keys.batches('open'), '0', '-1'))
+    await client.call('POST', `/v1/batches/${id}/cancel`, { running: 'finish' })
   const isAtRest = await untilRest(scene)
   await startAgainWhereSomethingIsLeft(scene)
   return isAtRest
@@ -59,11 +62,11 @@ async function look({ fleet }: Scene): Promise<{ underWay: number; progress: str
     ['queued', 'running'].map((status) => redis.zrange(keys.operations('status', status), '0', '-1')),
   )
   const operations = lists.flat()
-  const waiting = await Promise.all([redis.zcard(keys.wakeups), redis.xlen(keys.reports)])
+  const waiting = await Promise.all([redis.zcard(keys.wakeups), redis.xlen(keys.reports), redis.zcard(keys.batches('open'))])
   const revisions = await Promise.all(operations.map((id) => redis.hget(keys.operation(id), 'revision')))
   const deeds = hostNames.map((host) => fleet.filesOf(host).deedsSize())
   return {
-    underWay: operations.length + waiting[0] + waiting[1],
+    underWay: waiting.reduce((sum, count) => sum + count, operations.length),
     progress: [...operations, ...waiting, ...revisions, ...deeds].join(),
   }
 }
