@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { v7 as uuid } from 'uuid'
 import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
-import { Report } from '#shared/report.ts'
+import { type JailReport, Report } from '#shared/report.ts'
 import type { Timing } from '#shared/timing.ts'
 import { applyJailReport, applyOperationReport } from './apply-report.ts'
 import type { Metrics } from './metrics.ts'
@@ -39,14 +39,16 @@ export function followReports({ reader, redis, keys, records, scripts, log, metr
   const consumer = uuid()
   let stopped = false
 
-  async function applyReport(report: Report): Promise<void> {
+  /** Whether it has been seen to. One that has come too early stays in the stream, and is met again. */
+  async function applyReport(report: Report): Promise<boolean> {
     if (report.type === 'enrol') {
       await redis.sadd(keys.hosts, report.host)
-      return
+      return true
     }
     if (report.type === 'jail') {
+      if (await isEarly(report)) return false
       await commitUntilDone(async () => applyJailReport(report, await records.jail(report.jail), keys))
-      return
+      return true
     }
     let operation: OperationRecord | undefined
     const applied = await commitUntilDone(async () => {
@@ -56,6 +58,15 @@ export function followReports({ reader, redis, keys, records, scripts, log, metr
       return applyOperationReport(report, found, jail, keys)
     })
     if (applied && operation && hasEnded(report.status)) metrics.ended(operation, report.status, report.at)
+    return true
+  }
+
+  /** How a jail stands is said after the end of its operation, which another producer may have taken and not applied yet. */
+  async function isEarly({ jail: name, epoch }: JailReport): Promise<boolean> {
+    const jail = await records.jail(name)
+    if (jail?.epoch !== epoch) return false
+    const last = await records.operation(jail.lastOperation)
+    return last !== undefined && last.epoch === epoch && !hasEnded(last.status)
   }
 
   /** Whether there was a change, and it was committed. */
@@ -68,29 +79,30 @@ export function followReports({ reader, redis, keys, records, scripts, log, metr
   }
 
   async function applyEntries(entries: Entry[]): Promise<void> {
-    // Reports of one operation keep their order; those of different ones need not wait for one another.
-    const byOperation = Map.groupBy(entries.map(parseEntry), ({ report }) =>
-      report && 'operation' in report ? report.operation : '',
-    )
+    // Reports of one jail keep their order; those of different ones need not wait for one another.
+    const bySubject = Map.groupBy(entries.map(parseEntry), ({ report }) => report && subjectOf(report))
+    const done: string[] = []
     await Promise.all(
-      [...byOperation.values()].map(async (group) => {
+      [...bySubject.values()].map(async (group) => {
         for (const { id, report, fault } of group) {
-          if (report) await applyReport(report).catch((error) => dropUnlessAway(error, id))
-          else log.error({ entry: id, fault }, 'a report that cannot be read is dropped')
+          if (!report) log.error({ entry: id, fault }, 'a report that cannot be read is dropped')
+          if (!report || (await applyReport(report).catch((error) => dropUnlessAway(error, id)))) done.push(id)
         }
       }),
     )
-    await redis
-      .multi()
-      .xack(keys.reports, group, ...entries.map(([id]) => id))
-      .xdel(keys.reports, ...entries.map(([id]) => id))
-      .exec()
+    if (done.length > 0)
+      await redis
+        .multi()
+        .xack(keys.reports, group, ...done)
+        .xdel(keys.reports, ...done)
+        .exec()
   }
 
   /** A report that cannot be applied must not hold up those behind it. */
-  function dropUnlessAway(error: Error, id: string): void {
+  function dropUnlessAway(error: Error, id: string): true {
     if (isRedisAway(error)) throw error
     log.error({ err: error, entry: id }, 'a report that cannot be applied is dropped')
+    return true
   }
 
   async function next(): Promise<void> {
@@ -147,6 +159,11 @@ export function followReports({ reader, redis, keys, records, scripts, log, metr
       await following
     },
   }
+}
+
+function subjectOf(report: Report): string {
+  if ('jail' in report) return report.jail
+  return 'operation' in report ? report.operation : report.type
 }
 
 function parseEntry([id, fields]: Entry): { id: string; report?: Report; fault?: string } {

@@ -1,6 +1,8 @@
 import { describe, expect } from 'vitest'
 import type { Batch } from '#shared/batch.ts'
 import { ProvostError } from '#shared/errors.ts'
+import { redisKeys } from '#shared/keys.ts'
+import { connectRedis } from '#shared/redis.ts'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import { makeGate } from '../support/gate.ts'
 import { test } from '../support/redis.ts'
@@ -123,6 +125,24 @@ describe('a batch', () => {
     expect(done.counts.succeeded + done.counts.cancelled).toBe(30)
     expect(done.counts.cancelled).toBeGreaterThan(0)
     expect((await fleet.ask('row30')).status).toBe(202)
+    await fleet.stop()
+  })
+
+  test('counts no row twice that was admitted just before its producer died', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    const gate = makeGate()
+    fleet.host().before('ensureRoot', gate.wait)
+    const { id } = (await send(fleet, rows(5), '?maxInFlight=2')).body.batch
+    await untilIt(fleet, id, 'two to be in flight', ({ counts }) => counts.running === 2)
+    await fleet.call('POST', `/v1/batches/${id}/pause`)
+    // What follows an admission never came to be.
+    const connection = connectRedis(redis.url)
+    await connection.hset(redisKeys(redis.prefix).batch(id), 'cursor', '0')
+    connection.disconnect()
+    const { counts } = (await fleet.call('POST', `/v1/batches/${id}/cancel`)).body.batch
+    expect(counts).toEqual({ queued: 0, running: 2, succeeded: 0, failed: 0, cancelled: 3 })
+    await gate.open()
+    expect((await ended(fleet, id)).counts).toMatchObject({ running: 0, succeeded: 2, cancelled: 3 })
     await fleet.stop()
   })
 

@@ -8,6 +8,7 @@ import { startProducer } from '../../producer/start-producer.ts'
 import type { RetryPolicy } from '../../worker/backoff.ts'
 import type { WorkerConfig } from '../../worker/config.ts'
 import { commandRunner } from '../../worker/host/run-command.ts'
+import type { JournalFiles } from '../../worker/journal-file.ts'
 import { startWorker } from '../../worker/start-worker.ts'
 import { makeClient } from './client.ts'
 import { type SimulatedHost, simulatedHost } from './simulated-host.ts'
@@ -25,6 +26,8 @@ type Settings = {
   /** The hosts that the producer's configuration names. */
   members?: string[]
   timing?: Timing
+  /** The disk under the journals of the hosts. */
+  files?: JournalFiles
 }
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>
@@ -85,7 +88,8 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       timing: settings.timing ?? standardTiming,
     }
     const run = commandRunner({ commandPath, worker: config.root })
-    const options = { ...(settings.retry ? { retry: settings.retry } : {}), ...(plans ? { plans } : {}) }
+    const { retry, files } = settings
+    const options = { ...(retry ? { retry } : {}), ...(plans ? { plans } : {}), ...(files ? { files } : {}) }
     return startWorker(config, { host: simulated.host, run, log, ...options })
   }
 
