@@ -129,7 +129,7 @@ describe('a batch', () => {
   })
 
   test('counts no row twice that was admitted just before its producer died', async ({ redis }) => {
-    const fleet = await startFleet(redis)
+    const fleet = await startFleet(redis, { capacity: { builds: 8 } })
     const gate = makeGate()
     fleet.host().before('ensureRoot', gate.wait)
     const { id } = (await send(fleet, rows(5), '?maxInFlight=2')).body.batch
