@@ -41,9 +41,10 @@ export async function runTrial(plot: Plot, scene: Scene): Promise<Trial> {
 
 /** What is still wrong when there was time to mend it: hosts look at their jails at intervals. */
 async function restingFaults(scene: Scene): Promise<string[]> {
-  const deadline = Date.now() + restWithinMs
+  let deadline: number | undefined
   for (;;) {
     const isAtRest = await settle(scene)
+    deadline ??= Date.now() + restWithinMs
     const { deeds, things } = await checkRest(scene)
     const isOver = deeds.length > 0 || things.length === 0 || !isAtRest || Date.now() > deadline
     if (isOver) return [...deeds, ...things]
