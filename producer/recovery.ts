@@ -3,8 +3,9 @@ import type { Logger } from 'pino'
 import { v7 as uuid } from 'uuid'
 import { ProvostError } from '#shared/errors.ts'
 import type { RedisKeys } from '#shared/keys.ts'
-import { FleetHost, type Recovery as Shown, Upload } from '#shared/recovery.ts'
+import type { FleetHost, Recovery as Shown } from '#shared/recovery.ts'
 import type { Timing } from '#shared/timing.ts'
+import { findFleet, nothingTaken, readFleetHosts, readUploads } from './find-fleet.ts'
 import type { HostRegistry } from './placement/host-registry.ts'
 import type { Records } from './records.ts'
 import type { Scripts } from './scripts.ts'
@@ -28,25 +29,15 @@ export type Recovery = Awaited<ReturnType<typeof openRecovery>>
 export const lostText =
   'Operations that had not begun on a host, fills, batches, the logs of operations, which hosts were drained, and the addresses held for forgotten hosts.'
 
-const nothing = { jails: 0, operations: 0, conflicts: [] }
-const awaited = JSON.stringify({ state: 'awaited', ...nothing } satisfies FleetHost)
 const retryAfterSeconds = 2
 const lockMs = 60_000
-
-// An older fleet, which has jails and no id, has lost nothing.
-const foundScript = `
-  if redis.call('HEXISTS', KEYS[1], 'revision') == 1 then return 0 end
-  redis.call('HSET', KEYS[1], 'revision', ARGV[1], 'foundedAt', ARGV[2], 'expected', #ARGV - 4)
-  if ARGV[3] == '0' and redis.call('EXISTS', KEYS[3]) == 1 then return 1 end
-  if ARGV[3] == '1' then redis.call('HSET', KEYS[1], 'lost', '1') end
-  for i = 5, #ARGV do redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[4]) end
-  return 1`
 
 /**
  * Sees whether Redis has lost everything: then it has no fleet id, or hosts know another one than it has. The records are
  * rebuilt from the journals that those hosts upload. Until then nothing is admitted.
  */
 export async function openRecovery({ redis, keys, scripts, records, hosts, members, timing, log }: Deps) {
+  const store = { redis, keys }
   const takeIn = makeTakeIn({ redis, keys, scripts, records, log })
   let fleet = ''
   let foundedAtMs = 0
@@ -60,47 +51,19 @@ export async function openRecovery({ redis, keys, scripts, records, hosts, membe
   let wasRecovering = false
 
   async function look(): Promise<void> {
-    let found = await redis.hgetall(keys.fleet)
-    if (!found['revision']) {
-      const expected = [...new Set([...members, ...remembered])]
-      await redis.eval(
-        foundScript,
-        3,
-        keys.fleet,
-        keys.fleetHosts,
-        keys.jails(),
-        uuid(),
-        Date.now(),
-        fleet ? 1 : 0,
-        awaited,
-        ...expected,
-      )
-      found = await redis.hgetall(keys.fleet)
-    } else if (fleet && found['revision'] !== fleet) {
-      for (const id of remembered) await redis.hsetnx(keys.fleetHosts, id, awaited)
-      await redis.hset(keys.fleet, 'lost', '1', 'expected', remembered.length)
-      found = await redis.hgetall(keys.fleet)
-    }
-    const { revision = '', foundedAt, lost, expected } = found
-    if (revision !== fleet || isRecovering()) statuses = await readStatuses()
-    if (fleet && revision !== fleet)
-      log.error({ fleet: revision, lost: lostText }, 'Redis lost everything: the records are rebuilt')
-    foundedAtMs = Number(foundedAt)
-    hasLost = lost === '1'
-    wereExpected = Number(expected) > 0
+    const found = await findFleet(store, { id: fleet, hosts: remembered }, members)
+    if (found.id !== fleet || isRecovering()) statuses = await readFleetHosts(store)
+    if (fleet && found.id !== fleet)
+      log.error({ fleet: found.id, lost: lostText }, 'Redis lost everything: the records are rebuilt')
+    ;({ foundedAtMs, hasLost, wereExpected } = found)
     // Last: what is admitted under it may rely on what is known of its hosts.
-    fleet = revision
+    fleet = found.id
     judge()
     await takeUploads()
     const recovers = isRecovering()
     if (!recovers && hosts.all().length > 0) remembered = hosts.all().map(({ id }) => id)
     if (wasRecovering && !recovers) log.warn({ fleet, lost: lostText }, 'the records are rebuilt')
     wasRecovering = recovers
-  }
-
-  async function readStatuses(): Promise<Map<string, FleetHost>> {
-    const all = Object.entries(await redis.hgetall(keys.fleetHosts))
-    return new Map(all.map(([id, text]) => [id, FleetHost.parse(JSON.parse(text))]))
   }
 
   const isMember = (id: string) => members.length === 0 || members.includes(id)
@@ -148,7 +111,11 @@ export async function openRecovery({ redis, keys, scripts, records, hosts, membe
       await redis.hset(keys.fleet, 'lost', '1')
       hasLost = true
     }
-    const uploads = await readUploads(strange.map(({ id }) => id))
+    const uploads = await readUploads(
+      store,
+      fleet,
+      strange.map(({ id }) => id),
+    )
     const complete = strange.flatMap((host): Uploaded[] => {
       const upload = uploads.get(host.id)
       const status = statuses.get(host.id)
@@ -160,16 +127,8 @@ export async function openRecovery({ redis, keys, scripts, records, hosts, membe
     if ((await redis.set(keys.fleetLock, uuid(), 'PX', lockMs, 'NX')) === null) return
     await takeIn(complete).finally(() => redis.del(keys.fleetLock))
     await hosts.refresh()
-    statuses = await readStatuses()
+    statuses = await readFleetHosts(store)
     judge()
-  }
-
-  /** Those that are for this fleet. */
-  async function readUploads(ids: string[]): Promise<Map<string, Upload>> {
-    if (ids.length === 0) return new Map()
-    const texts = await redis.mget(ids.map(keys.hostUpload))
-    const uploads = texts.map((text) => (text === null ? undefined : Upload.parse(JSON.parse(text))))
-    return new Map(ids.flatMap((id, i) => (uploads[i]?.fleet === fleet ? [[id, uploads[i]] as const] : [])))
   }
 
   function reasons(): string[] {
@@ -221,7 +180,7 @@ export async function openRecovery({ redis, keys, scripts, records, hosts, membe
 
     /** A host that is not waited for any more; should it come later, its jails are its orphans. */
     async forget(id: string): Promise<void> {
-      const before = statuses.get(id) ?? nothing
+      const before = statuses.get(id) ?? nothingTaken
       const now: FleetHost = { ...before, state: 'forgotten' }
       await redis.hset(keys.fleetHosts, id, JSON.stringify(now))
       statuses.set(id, now)
@@ -229,15 +188,15 @@ export async function openRecovery({ redis, keys, scripts, records, hosts, membe
     },
 
     async show(): Promise<Shown> {
-      statuses = await readStatuses()
+      statuses = await readFleetHosts(store)
       judge()
       const ids = [...new Set([...statuses.keys(), ...waited])].sort()
-      const uploads = await readUploads(ids)
+      const uploads = await readUploads(store, fleet, ids)
       return {
         fleet,
         state: isRecovering() ? 'recovering' : 'normal',
         hosts: ids.map((id) => {
-          const { state = 'awaited', jails, operations, conflicts } = statuses.get(id) ?? { state: undefined, ...nothing }
+          const { state = 'awaited', jails, operations, conflicts } = statuses.get(id) ?? { state: undefined, ...nothingTaken }
           const upload = uploads.get(id)
           const shown = state !== 'awaited' ? state : !waited.includes(id) ? 'taken' : upload ? 'uploading' : 'waiting'
           const counts =
