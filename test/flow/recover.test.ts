@@ -326,7 +326,7 @@ test('a Redis that comes back with nothing is filled again', async ({ skip }) =>
   await once(server, 'exit')
   server = start()
   // Its host may need longer than others are waited for.
-  await until('its jail to be back', async () => (await jailsOf(fleet)).length > 0)
+  await until('its jail to be back', async () => (await fleet.call('GET', '/v1/jails')).body.items?.length > 0)
   await rebuilt(fleet)
   expect(await jailsOf(fleet)).toEqual(before)
   expect((await fleet.ended(await fleet.call('POST', '/v1/jails/web1/restart'))).status).toBe('succeeded')
