@@ -102,7 +102,7 @@ export function makeAccept({ redis, keys, scripts, records, log, enqueue }: Acce
     await redis.publish(keys.notices(host), JSON.stringify(notice)).catch((error) => log.warn({ err: error }, 'cancel'))
   }
 
-  return { accept, wake, replay, operationOf, knownAnswer }
+  return { accept, wake, replay, operationOf }
 }
 
 function reused(): ProvostError {

@@ -5,6 +5,7 @@ import { type CreateJail, defaultHostname, type Jail } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import { claimerOf } from './batches/claim-names.ts'
+import type { Held } from './batches/hold-batch.ts'
 import { keptRequest } from './idempotency.ts'
 import { type PlaceDeps, type PlaceInput, placeJail, type Trial, tryPlaces } from './place-jail.ts'
 import { refusalError } from './placement/choose-host.ts'
@@ -21,6 +22,8 @@ type More = {
   batch?: string
   /** Which row of the batch it is made for. */
   row?: number
+  /** Who must hold the batch. */
+  held?: Held
 }
 
 /**
@@ -155,7 +158,7 @@ function inputOf(
   jail: Unplaced<JailRecord>,
   operation: Unplaced<OperationRecord>,
   keys: RedisKeys,
-  { again, row }: More,
+  { again, row, held }: More,
 ): PlaceInput {
   const { id, batch } = operation
   const key = keys.operation(id)
@@ -164,7 +167,7 @@ function inputOf(
     now: Date.parse(jail.createdAt),
     newName: true,
     claim: { claims: keys.claims, batches: keys.batch(''), ...(batch === undefined ? {} : { batch }) },
-    unchanged: again ? [[key, again.revision]] : [],
+    unchanged: [...(again ? [[key, again.revision] as Held] : []), ...(held ? [held] : [])],
     release: [],
     commands: [
       ...(again ? [['DEL', key], ...changeStatus(again, 'queued', keys)] : []),

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
+import { hasEnded } from '#shared/operation.ts'
 import type { Timing } from '#shared/timing.ts'
 import type { Enqueued } from './enqueue.ts'
 import { moveOperation } from './move-operation.ts'
@@ -64,6 +65,8 @@ async function moveFrom(host: PlacementHost, deps: Deps): Promise<void> {
 
 /** From a draining host only what has not begun, or waits: what its worker is at goes on. */
 function isMovable(operation: OperationRecord, host: PlacementHost): boolean {
+  // Its end may have been applied since the list was read.
+  if (hasEnded(operation.status)) return false
   if (operation.kind !== 'provision' || operation.host !== host.id || operation.cancelRequested) return false
   // It was asked for on this host.
   if (operation.request?.host) return false

@@ -4,6 +4,7 @@ import type { JailSpec } from '#shared/job.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { type AcceptDeps, type Answer, type Decision, makeAccept } from './accept.ts'
 import { admitJail, tryAdmission } from './admit.ts'
+import type { Held } from './batches/hold-batch.ts'
 import { assertRetryable, decideCancel, decideRetry, decideVerb, type Verb } from './change-jail.ts'
 import { hasSubject } from './enqueue.ts'
 import { newOperation, writeOperation } from './new-operation.ts'
@@ -24,12 +25,12 @@ export type Operate = ReturnType<typeof makeOperate>
 /** All that callers may ask for: accepted atomically, recorded, then put into the queues. */
 export function makeOperate(deps: Deps) {
   const { redis, keys, records } = deps
-  const { accept, wake, replay, operationOf, knownAnswer } = makeAccept(deps)
+  const { accept, wake, replay, operationOf } = makeAccept(deps)
 
   async function admit(
     ask: CreateJail,
     idempotency?: Idempotency,
-    more: { again?: OperationRecord; batch?: string; row?: number } = {},
+    more: { again?: OperationRecord; batch?: string; row?: number; held?: Held } = {},
   ): Promise<Answer> {
     const answer = await admitJail(ask, idempotency, deps, more)
     if (answer.type === 'replayed') return replay(answer.operation)
@@ -62,11 +63,17 @@ export function makeOperate(deps: Deps) {
     return decision
   }
 
+  /** What is about no jail of the fleet would wait for a forgotten host for ever. @throws ProvostError `not_retryable`. */
+  async function assertHasHost({ id, host }: OperationRecord): Promise<void> {
+    if (await redis.sismember(keys.hosts, host)) return
+    throw new ProvostError('not_retryable', `Host ${host} of operation ${id} is none of the fleet.`)
+  }
+
   const contextNow = async () => ({ keys, epoch: await redis.incr(keys.epoch), now: new Date() })
 
   return {
     /** @throws ProvostError why the jail cannot be admitted. */
-    create: (ask: CreateJail, idempotency?: Idempotency, of?: { batch: string; row: number }): Promise<Answer> =>
+    create: (ask: CreateJail, idempotency?: Idempotency, of?: { batch: string; row: number; held?: Held }): Promise<Answer> =>
       admit(ask, idempotency, of),
 
     /** What `create` would do. @throws ProvostError `unknown_host`. */
@@ -106,6 +113,7 @@ export function makeOperate(deps: Deps) {
       return accept(idempotency, async () => {
         const operation = await operationOf(id)
         assertRetryable(operation)
+        if (operation.kind === 'fill' || operation.orphan) await assertHasHost(operation)
         if (operation.orphan) return retryClean(operation, operation.orphan)
         const jail = await records.jailOf(operation)
         if (hasSubject({ operation, jail })) return decideRetry(operation, jail, await contextNow())
@@ -119,9 +127,13 @@ export function makeOperate(deps: Deps) {
       return accept(idempotency, async () => {
         const operation = await operationOf(id)
         const jail = await records.jailOf(operation)
-        if (hasEnded(operation.status))
-          return (idempotency && (await knownAnswer(idempotency))) ?? { operation, jail, replayed: false }
         const subject = { operation, jail }
+        if (hasEnded(operation.status)) {
+          if (!idempotency) return { ...subject, replayed: false }
+          // Only its key is kept: the same request must not end the next attempt.
+          const unchanged: Change['unchanged'] = [[keys.operation(id), operation.revision]]
+          return { change: { unchanged, commands: [], events: [] }, accepted: subject, wakes: false }
+        }
         return {
           change: decideCancel(operation, jail, keys),
           accepted: subject,

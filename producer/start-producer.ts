@@ -8,7 +8,7 @@ import { makeAwaitReplica } from './await-replica.ts'
 import { makeAcceptBatch } from './batches/accept-batch.ts'
 import { makeChangeBatch } from './batches/change-batch.ts'
 import { makeClaims } from './batches/claim-names.ts'
-import { mostOfBatch, startBatches } from './batches/run-batches.ts'
+import { isBounded, startBatches } from './batches/run-batches.ts'
 import type { ProducerConfig } from './config.ts'
 import { makeEnqueue } from './enqueue.ts'
 import { openEventFeed } from './event-feed.ts'
@@ -74,7 +74,7 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   const stopBatches = startBatches({
     ...common,
     claims,
-    operate: makeOperate({ ...placing, hosts: () => hosts.all().filter((host) => host.operations < mostOfBatch(host)) }),
+    operate: makeOperate({ ...placing, hosts: () => hosts.all().filter((host) => !isBounded(host)) }),
     hosts,
     feed,
   })

@@ -111,7 +111,7 @@ async function withoutJob(operations: OperationRecord[], { redis, keys, timing }
 async function replaceLostJob(operation: OperationRecord, deps: Deps): Promise<void> {
   const { keys, records, scripts, log, enqueue } = deps
   const jail = await records.jailOf(operation)
-  if (!hasSubject({ operation, jail })) return
+  if (!hasSubject({ operation, jail })) return cancelWithoutJail(operation, deps)
   const fault = await faultOf(operation, deps)
   const failedJobs = (operation.failedJobs ?? 0) + (fault === null ? 0 : 1)
   if (failedJobs >= mostFailedJobs) return giveUp(operation, jail, fault ?? '', deps)
@@ -145,29 +145,42 @@ async function faultOf(operation: OperationRecord, { redis, keys }: Deps): Promi
 
 /** Its host says nothing of it, so the verdict is given here, as that host would give it. */
 async function giveUp(operation: OperationRecord, jail: JailRecord | null, fault: string, deps: Deps): Promise<void> {
-  const { id, host, epoch, attempt, kind, percent, step, steps } = operation
-  const { code, message, hint } = new ProvostError(
+  const { id, host, kind } = operation
+  const error = new ProvostError(
     'unreadable_job',
     `Its job has failed ${mostFailedJobs} times on host ${host}, which did not say why of the operation: ${fault}`,
     { hint: "See the log of the host's worker; its version may not fit the producer's. Then retry." },
   )
+  const jailState = kind === 'provision' ? 'failed' : 'unchanged'
+  if (await giveVerdict(operation, jail, { status: 'failed', error, jailState }, deps))
+    deps.log.error({ operation: id, fault }, 'gave up an operation whose jobs fail')
+}
+
+/** Its jail was destroyed before it had a job, so that its host has nothing to say of it. */
+async function cancelWithoutJail(operation: OperationRecord, deps: Deps): Promise<void> {
+  const error = new ProvostError('cancelled', `Jail ${operation.jail} was destroyed before the operation began.`)
+  if (await giveVerdict(operation, null, { status: 'cancelled', error, jailState: 'gone' }, deps))
+    deps.log.warn({ operation: operation.id }, 'cancelled an operation whose jail is gone')
+}
+
+type Verdict = Pick<OperationReport, 'status' | 'jailState'> & { error: ProvostError }
+
+/** Whether it was given. */
+async function giveVerdict(
+  operation: OperationRecord,
+  jail: JailRecord | null,
+  { status, error: { code, message, hint }, jailState }: Verdict,
+  deps: Deps,
+): Promise<boolean> {
+  const { id, host, epoch, attempt, percent, step, steps } = operation
   const told = {
     ...{ host, operation: id, epoch, attempt, percent, step, steps, sequence: operation.sequence + 1 },
-    at: new Date().toISOString(),
-    status: 'failed' as const,
-    error: { code, message, hint, step },
+    ...{ at: new Date().toISOString(), status, error: { code, message, hint, step } },
   }
   const report: OperationReport | FillReport =
     operation.jail === null
       ? { ...told, type: 'fill', world: operation.world ?? '' }
-      : {
-          ...told,
-          type: 'operation',
-          jail: operation.jail,
-          jailState: kind === 'provision' ? 'failed' : 'unchanged',
-          jid: jail?.jid ?? null,
-        }
+      : { ...told, type: 'operation', jail: operation.jail, jailState, jid: jail?.jid ?? null }
   const change = applyOperationReport(report, operation, jail ?? undefined, deps.keys)
-  if (!change || (await deps.scripts.commit(change)).type !== 'done') return
-  deps.log.error({ operation: id, fault }, 'gave up an operation whose jobs fail')
+  return change !== undefined && (await deps.scripts.commit(change)).type === 'done'
 }

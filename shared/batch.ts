@@ -7,16 +7,21 @@ export type BatchStatus = z.infer<typeof BatchStatus>
 /** The largest batch: rows, and bytes of its file and of one line. A JSON body has the limit of any other. */
 export const largestBatch = { rows: 100_000, bytes: 64 * 1024 ** 2, lineBytes: 64 * 1024 }
 
+/** In a query a number is text. What is none, as `Number` would make 0 of nothing, is refused. */
+function amount(number: z.ZodNumber) {
+  return z.preprocess((value) => (typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value), number)
+}
+
 /** How a batch is to run; for CSV and NDJSON these are query parameters. */
 export const BatchOptions = z.strictObject({
   name: PlainName.optional(),
   /** How many of its operations may be open at once. */
-  maxInFlight: z.coerce.number().int().min(1).max(10_000).default(50),
+  maxInFlight: amount(z.int().min(1).max(10_000)).default(50).describe('50 unless it is given.'),
   /** So many rows run first; the others only if at most `maxFailures` of them failed. */
-  canary: z.coerce.number().int().min(1).max(10_000).optional(),
-  maxFailures: z.coerce.number().int().min(0).max(100_000).default(0),
+  canary: amount(z.int().min(1).max(10_000)).optional(),
+  maxFailures: amount(z.int().min(0).max(100_000)).default(0).describe('0 unless it is given.'),
   /** Share of the ended rows, 0 to 1, that may have failed before the batch pauses by itself. */
-  maxFailureRate: z.coerce.number().min(0).max(1).optional(),
+  maxFailureRate: amount(z.number().min(0).max(1)).optional(),
 })
 export type BatchOptions = z.infer<typeof BatchOptions>
 

@@ -59,7 +59,7 @@ export function redisKeys(prefix: string) {
     batchRefused: (id: string) => `${prefix}:batch:${id}:refused`,
     /** Sorted set, score: milliseconds since 1970: rows that found no place, and when they are tried again. */
     batchDeferred: (id: string) => `${prefix}:batch:${id}:deferred`,
-    /** String: held while rows are released or taken back. Expires. */
+    /** Hash: `revision` is who holds the batch while it is changed or its rows are released. Expires. */
     batchLock: (id: string) => `${prefix}:batch:${id}:lock`,
     /** Hash: `revision` is 1 as long as a batch that is being accepted has lost no name to another one. Expires. */
     batchMark: (id: string) => `${prefix}:batch-mark:${id}`,

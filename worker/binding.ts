@@ -23,14 +23,18 @@ export type Standing = {
   ended: boolean
   /** It has no record: Redis has lost it. */
   lost?: boolean
+  /** Of the last report that was applied. */
+  sequence?: number
 }
 
 /** Read at a job's pickup and between its steps. */
 export async function readStanding(redis: Redis, keys: RedisKeys, job: Job): Promise<Standing> {
-  const fields = ['cancelRequested', 'epoch', 'host', 'attempt', 'status'] as const
-  const [cancelRequested, epoch, host, attempt, status] = await redis.hmget(keys.operation(job.operation), ...fields)
+  const fields = ['cancelRequested', 'epoch', 'host', 'attempt', 'status', 'sequence'] as const
+  const found = await redis.hmget(keys.operation(job.operation), ...fields)
+  const [cancelRequested, epoch, host, attempt, status, sequence] = found
   const isLater = Number(epoch) > job.epoch
   const moved = isLater && (job.kind === 'fill' || host !== job.host)
   const ended = Number(attempt) > job.attempt || ['succeeded', 'failed', 'cancelled'].includes(status ?? '')
-  return { cancelled: cancelRequested === '1', moved, ended: ended && !moved, lost: status === null }
+  const cancelled = cancelRequested === '1'
+  return { cancelled, moved, ended: ended && !moved, lost: status === null, sequence: Number(sequence) }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
+import { untilRedisAnswers } from './until-redis-answers.ts'
 
 /** Which worker a host's name belongs to: a root on a computer, in one of its boots. */
 export type Claim = { key: string; holder: string /** How long it holds, in milliseconds. */; holdsMs: number }
@@ -24,10 +25,10 @@ export async function renewClaim(redis: Redis, { key, holder, holdsMs }: Claim):
  *
  * @throws ProvostError `host_unfit` while another worker reports under the name.
  */
-export async function claimHost(redis: Redis, host: string, claim: Claim): Promise<void> {
+export async function claimHost(redis: Redis, host: string, claim: Claim, stopping: AbortSignal): Promise<void> {
   const deadline = Date.now() + claim.holdsMs + 2 * pollMs
   for (;;) {
-    const other = await renewClaim(redis, claim)
+    const other = await untilRedisAnswers(stopping, () => renewClaim(redis, claim))
     if (other === undefined) return
     if (Date.now() > deadline)
       throw new ProvostError('host_unfit', `Another worker reports as host ${host}: ${other}.`, {

@@ -51,9 +51,12 @@ export function makeCompareRecords(deps: Deps) {
     const noted = drift.entries().get(name)
     const isKnown = jail !== undefined && record.provision === jail.spec.provision && record.host === hostId
     if (!jail || isKnown) {
-      if (noted?.found !== 'orphan') return
-      await drift.forget(name)
-      if (jail?.settled && !jail.current) await tellHowItIs(jail.spec, jail.settled.epoch)
+      // The fleet may have given an operation up of which its host could tell nothing.
+      const wasGivenUp = jail?.current !== undefined && (await hasVerdict(jail.current))
+      if (wasGivenUp) await withJail(name, () => endGivenUp(name))
+      const wasOrphan = noted?.found === 'orphan'
+      if (wasOrphan) await drift.forget(name)
+      if (wasGivenUp || wasOrphan) await tellHowItIs(name)
       return
     }
     if (record.provision === jail.spec.provision) {
@@ -67,11 +70,14 @@ export function makeCompareRecords(deps: Deps) {
     else await drift.forget(name)
   }
 
-  /** An orphan that was adopted: the fleet has what its host had noted of it, not how it is. */
-  async function tellHowItIs(spec: JailSpec, epoch: number): Promise<void> {
+  /** Of an orphan that was adopted the fleet has what its host had noted, and nothing of what an operation left that was given up. */
+  async function tellHowItIs(name: string): Promise<void> {
+    const { spec, settled, current } = journal.jail(name) ?? {}
+    if (!spec || !settled || current) return
+    const { epoch } = settled
     const found = await run.host.findJail(spec)
     const how = found ? ({ jailState: 'running', jid: found.jid } as const) : ({ jailState: 'stopped', jid: null } as const)
-    await deps.send({ type: 'jail', host: hostId, jail: spec.name, epoch, at: new Date().toISOString(), ...how })
+    await deps.send({ type: 'jail', host: hostId, jail: name, epoch, at: new Date().toISOString(), ...how })
   }
 
   /** Whether the fleet has ended an operation that has begun here. */
@@ -84,6 +90,8 @@ export function makeCompareRecords(deps: Deps) {
   async function endGivenUp(name: string): Promise<void> {
     const current = journal.jail(name)?.current
     if (stopping.aborted || !current || !(await hasVerdict(current))) return
+    // Its end is noted, and its jail is settled by now.
+    if (await journal.endedReport(current)) return
     log.warn({ jail: name, operation: current.operation }, 'an operation was ended while this host was not there: it is undone')
     const operationLog = makeOperationLog(redis, keys.log(hostId, current.operation))
     await endAbandoned(current, hostId, endedElsewhere({ operation: current.operation, host: hostId }), operationLog, run)

@@ -12,6 +12,7 @@ import type { OperationLog } from './operation-log.ts'
 import type { Outcome } from './run.ts'
 import { makeSlots } from './slots.ts'
 import { takeBackJobs } from './take-back-jobs.ts'
+import { untilRedisAnswers } from './until-redis-answers.ts'
 import { type OpenJob, watchStanding } from './watch-standing.ts'
 
 type Paused = Extract<Outcome, { type: 'paused' }>
@@ -104,18 +105,24 @@ export async function consumeJobs(deps: ConsumerDeps) {
     const stopListening = until.onProgress((fraction) => progress?.(fraction))
     const goOn = () => {
       stopListening()
-      bullJob.promote().catch((error) => log.debug({ err: error, job: bullJob.id }, 'a paused job was gone or awake already'))
+      void wake(bullJob)
     }
     // How it ended is for the step to find out when it runs again.
     until.until.then(goOn, goOn)
     throw new DelayedError()
   }
 
+  /** It would sleep for long, so that it is tried until Redis takes it, or the job is gone or awake. Never throws. */
+  async function wake(job: BullJob): Promise<void> {
+    const promote = async () => {
+      if (await job.isDelayed()) await job.promote()
+    }
+    await untilRedisAnswers(deps.stopping, promote).catch(() => undefined)
+  }
+
   async function wakeJobsOf(operation: string): Promise<void> {
     for (const queue of queues)
-      for (const delayed of await queue.getDelayed())
-        if (delayed?.data.operation === operation)
-          await delayed.promote().catch((error) => log.debug({ err: error, job: delayed.id }, 'a job was awake already'))
+      for (const delayed of await queue.getDelayed()) if (delayed?.data.operation === operation) await wake(delayed)
   }
 
   async function processJob(queue: QueueKind, bullJob: BullJob, token: string | undefined): Promise<string> {
@@ -161,8 +168,10 @@ export async function consumeJobs(deps: ConsumerDeps) {
 
   /** Ends an operation that runs, or undoes one that waits here; its job finds it ended. */
   async function end({ job, name }: OpenJob, why: ProvostError): Promise<void> {
-    const controller = running.get(job.operation)?.controller
-    if (controller) return controller.abort(why)
+    const open = running.get(job.operation)
+    // It is about an attempt before this one, and was long on its way.
+    if (((open ?? paused.get(job.operation))?.job.epoch ?? 0) > job.epoch) return
+    if (open) return open.controller.abort(why)
     await runJob(job, name).catch((error) => log.error({ err: toProvostError(error), operation: job.operation }, 'cancel'))
     await wakeJobsOf(job.operation)
   }

@@ -83,8 +83,10 @@ export function endPoisoned(run: Run): Promise<OperationReport> {
   run.reporter.learn({ step })
   const where = step === null ? '' : `, at the end at step ${step}`
   const error = new ProvostError('poisoned', `It has ended its worker three times${where}.`)
-  return endFailed(run, error, kills < 2 * poisonousKills ? undoSteps : leaveSteps)
+  return endFailed(run, error, undoUnlessPoisonous(kills))
 }
+
+const undoUnlessPoisonous = (kills: number) => (kills < 2 * poisonousKills ? undoSteps : leaveSteps)
 
 /** Ends an operation that this host has begun and whose job does not come any more: it is undone. */
 export async function endAbandoned(
@@ -96,7 +98,8 @@ export async function endAbandoned(
 ): Promise<OperationReport> {
   const envelope = { version: 1, host, issuedAt: new Date().toISOString() } as const
   const job: JailJob = { ...envelope, operation, kind, plan, epoch, attempt, jail: spec }
-  return endFailed(await beginRun(job, log, AbortSignal.abort(), deps), error)
+  const run = await beginRun(job, log, AbortSignal.abort(), deps)
+  return endFailed(run, error, undoUnlessPoisonous(run.operation.kills))
 }
 
 /** A newer operation of the jail is here: what an older one has left unended is undone first, as cancelled. */

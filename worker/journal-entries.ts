@@ -105,7 +105,7 @@ export function beginningOf(begin: Omit<z.infer<typeof BeginEntry>, 'type'>): Jo
   return { ...begin, run: 0, bootId: '', isRunning: false, kills: 0, steps: new Map() }
 }
 
-type EntryOfOperation = z.infer<typeof RunEntry | typeof LeftEntry | typeof UndoingEntry | typeof StepEntry>
+export type EntryOfOperation = z.infer<typeof RunEntry | typeof LeftEntry | typeof UndoingEntry | typeof StepEntry>
 
 export function applyEntry(operation: JournaledOperation, entry: EntryOfOperation) {
   if (entry.type === 'step') return applyMark(operation, entry)

@@ -7,6 +7,7 @@ import {
   applyEntry,
   beginningOf,
   Entry,
+  type EntryOfOperation,
   type JournaledDrift,
   type JournaledJail,
   JournaledJob,
@@ -65,6 +66,12 @@ export async function openJournal(directory: string, files = journalFiles) {
     const entries = [...stepEntries(marks), ...(operation.isRunning ? [{ type: 'left' as const }] : [])]
     if (entries.length === 0) return
     // First: this process goes on, whatever becomes of the entries.
+    for (const entry of entries) applyEntry(operation, entry)
+    await appendEntries(fileOf(operation.spec.name), entries, files)
+  }
+
+  /** In memory first: on a full disk it is undoing that makes room, and what is undone must not be gone on with. */
+  async function noteUndoing(operation: JournaledOperation, entries: EntryOfOperation[]): Promise<void> {
     for (const entry of entries) applyEntry(operation, entry)
     await appendEntries(fileOf(operation.spec.name), entries, files)
   }
@@ -139,11 +146,11 @@ export async function openJournal(directory: string, files = journalFiles) {
     },
 
     /** Notes that an operation is undone from now on, and why, with the marks that its run still has to note. */
-    async beginUndo(operation: JournaledOperation, why: Undoing, marks: Mark[]): Promise<void> {
-      const entries = [...stepEntries(marks), { type: 'undoing' as const, ...why }]
-      await appendEntries(fileOf(operation.spec.name), entries, files)
-      for (const entry of entries) applyEntry(operation, entry)
-    },
+    beginUndo: (operation: JournaledOperation, why: Undoing, marks: Mark[]): Promise<void> =>
+      noteUndoing(operation, [...stepEntries(marks), { type: 'undoing' as const, ...why }]),
+
+    /** Notes what became of undoing steps. */
+    markUndo: (operation: JournaledOperation, marks: Mark[]): Promise<void> => noteUndoing(operation, stepEntries(marks)),
 
     /** A run goes no further, in order, with the marks that it still has to note. What ends the worker from now on was not the doing of this operation. */
     leaveRun,

@@ -31,7 +31,10 @@ export function makeRunFill({ worlds, send, standing, stopping }: Deps) {
 
   /** Gives how it ended, or what it waits for. */
   async function ask(job: FillJob, asker: Asker, reporter: Reporter<FillReport>, cancel: AbortSignal): Promise<End | Pause> {
-    const why = whyNotWanted(job, await untilRedisAnswers(stopping, () => standing(job)))
+    const now = await untilRedisAnswers(stopping, () => standing(job))
+    // It counts by the time, and the host may have set its clock back.
+    reporter.learn({ sequence: Math.max(reporter.said('sequence'), now.sequence ?? 0) })
+    const why = whyNotWanted(job, now)
     if (why || cancel.aborted) {
       worlds.leave(job.world, asker.operation)
       return { status: 'cancelled', error: why ?? toProvostError(cancel.reason) }

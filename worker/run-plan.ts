@@ -26,6 +26,7 @@ import { Interrupted, untilRedisAnswers } from './until-redis-answers.ts'
 
 /** A worker that knows the plan may be started in place of this one; it takes a waiting job at once. */
 const unknownPlanAgainMs = 10_000
+const fullDiskAgainMs = 1_000
 
 /**
  * Runs one job's part of an operation on this host: from the first step that the journal does not have as done, to the
@@ -37,13 +38,18 @@ export function runPlan(job: JailJob, name: JobName, log: OperationLog, cancel: 
       const early = await settleEarly(job, deps)
       if (early) return early
       await endSuperseded(job, log, deps)
+      const pickUp = async () => goOn(await beginRun(job, log, cancel, deps), name)
+      // At its last try none of the others that may have done it is at work: they are not to share its verdict.
+      const isSuspect = deps.journal.killsOf(job, job.jail.name) >= poisonousKills - 1
+      return await (isSuspect ? deps.withSuspect(pickUp) : pickUp())
     } catch (thrown) {
       if (thrown instanceof Interrupted) return { type: 'interrupted' }
-      throw thrown
+      const { code, message } = toProvostError(thrown)
+      if (code !== 'disk_full') throw thrown
+      // No verdict: what is done or undone by now is still to be noted.
+      log.note(`${code}: ${message}`)
+      return { type: 'paused', pause: new Pause('room for its journal', { delayMs: fullDiskAgainMs }) }
     }
-    const pickUp = async () => goOn(await beginRun(job, log, cancel, deps), name)
-    // At its last try none of the others that may have done it is at work: they are not to share its verdict.
-    return deps.journal.killsOf(job, job.jail.name) >= poisonousKills - 1 ? deps.withSuspect(pickUp) : pickUp()
   })
 }
 

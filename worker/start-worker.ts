@@ -36,6 +36,7 @@ import { tellStanding } from './tell-standing.ts'
 import { makeTimings } from './timings.ts'
 import { trimConsoles } from './trim-consoles.ts'
 import { watchDrift } from './watch-drift.ts'
+import { openFillKills } from './worlds/fill-kills.ts'
 import { makeWorldStore } from './worlds/make-world-store.ts'
 import { removeUnusedWorlds } from './worlds/remove-unused-worlds.ts'
 
@@ -71,6 +72,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     host,
     run,
     fills: config.capacity.fills,
+    kills: await openFillKills(join(directory, 'journal', 'fills'), log),
     log,
     changed: () => reporting?.changed(),
   })
@@ -110,7 +112,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     withJail,
     send: sendFound,
   })
-  await claimHost(redis, config.host, claim)
+  await claimHost(redis, config.host, claim, stopping.signal)
   const way = makeGiveWay(mostGivenWayMs)
   const runDeps = amend({
     host,

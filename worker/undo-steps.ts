@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toProvostError } from '#shared/errors.ts'
 import { retryDelayMs } from './backoff.ts'
+import type { Mark } from './journal.ts'
 import { askerOf, type Run } from './run.ts'
 import type { Step } from './step.ts'
 
@@ -18,7 +19,7 @@ export async function undoSteps(run: Run): Promise<string[]> {
     const attempt = known?.attempt ?? 1
     run.log.heading(`undo ${step.name}`)
     const failure = await undoStep(run, step)
-    await run.deps.journal.mark(run.operation, [{ step: step.name, mark: failure ? 'undo-failed' : 'undone', attempt }])
+    await noteMarks(run, [{ step: step.name, mark: failure ? 'undo-failed' : 'undone', attempt }])
     if (failure) failures.push(`${step.name}: ${failure}`)
     else if (known) run.reporter.undone(step)
   }
@@ -26,13 +27,19 @@ export async function undoSteps(run: Run): Promise<string[]> {
 }
 
 /** Leaves all that had begun as it is. Gives what that is. */
-export async function leaveSteps({ steps, operation, deps }: Run): Promise<string[]> {
+export async function leaveSteps(run: Run): Promise<string[]> {
+  const { steps, operation } = run
   const left = steps.filter(({ name, undo }) => undo && operation.steps.has(name)).map(({ name }) => name)
-  await deps.journal.mark(
-    operation,
+  await noteMarks(
+    run,
     left.map((step) => ({ step, mark: 'undo-failed' as const, attempt: operation.steps.get(step)?.attempt ?? 1 })),
   )
   return left.map((step) => `${step}: it was not tried, since it may end the worker`)
+}
+
+/** What cannot be noted on a full disk is known to this process, which goes on until it can note the end. */
+async function noteMarks({ deps, operation, log }: Run, marks: Mark[]): Promise<void> {
+  await deps.journal.markUndo(operation, marks).catch((thrown) => log.note(toProvostError(thrown).message))
 }
 
 /** Gives why a step could not be undone, if so. */

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { Batch, hasBatchEnded } from '#shared/batch.ts'
+import { Batch } from '#shared/batch.ts'
 import type { Client } from './client.ts'
 import { isPassing } from './follow-operation.ts'
 
@@ -24,7 +24,8 @@ export async function* followBatch(
       const batch = Batch.parse((await client.get(`/v1/batches/${encodeURIComponent(id)}`)).body)
       heardAt = performance.now()
       yield batch
-      if (hasBatchEnded(batch.status)) return
+      // One that was cancelled goes on until what ran has ended.
+      if (batch.finishedAt !== null) return
     } catch (error) {
       if (!isPassing(error) || performance.now() - heardAt > giveUpAfterMs) throw error
     }

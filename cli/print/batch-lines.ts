@@ -88,8 +88,8 @@ export function countsText({ counts }: Pick<Batch, 'counts'>): string {
 }
 
 /** Of its rows, how many per cent have ended; 100 only when all have. */
-export function percentOf({ counts, status }: Pick<Batch, 'counts' | 'status'>): number {
-  if (hasBatchEnded(status)) return 100
+export function percentOf({ counts, finishedAt }: Pick<Batch, 'counts' | 'finishedAt'>): number {
+  if (finishedAt !== null) return 100
   const ended = counts.succeeded + counts.failed + counts.cancelled
   const all = ended + counts.queued + counts.running
   return all === 0 ? 0 : Math.floor((ended / all) * 100)

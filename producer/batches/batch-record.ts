@@ -29,7 +29,7 @@ const BatchFields = z.object({
   /** How many had ended, and failed, when somebody resumed it last: from there its failure rate is counted. */
   endedBefore: integer.default(0),
   failedBefore: integer.default(0),
-  /** What is to be tried again: the failures of a cause, or `*`, that were there at a time (milliseconds since 1970). */
+  /** What is to be tried again: the failures of a cause, or `*`, up to an epoch. A retry gives an operation a later one. */
   retryCause: z.string().optional(),
   retryBefore: integer.optional(),
   rate: z.coerce.number().optional(),
@@ -46,7 +46,8 @@ export const batchFromFields = (fields: Record<string, string>): BatchRecord => 
 
 export async function readBatch(redis: Redis, keys: RedisKeys, id: string): Promise<BatchRecord | undefined> {
   const fields = await redis.hgetall(keys.batch(id))
-  return Object.keys(fields).length === 0 ? undefined : batchFromFields(fields)
+  // Operations that a recovery has brought back count on in a batch that is lost.
+  return fields['id'] === undefined ? undefined : batchFromFields(fields)
 }
 
 /** How many rows of a batch were neither released nor refused. Those that a cancel has left count as cancelled. */

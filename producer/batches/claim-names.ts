@@ -3,8 +3,9 @@ import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import type { JailRecord, Records } from '../records.ts'
+import { BatchRow } from './batch-row.ts'
 import type { Faults } from './faults.ts'
-import { isAsAsked } from './same-spec.ts'
+import { isAsAsked, isLost } from './same-spec.ts'
 import type { NumberedRow } from './validate-rows.ts'
 
 export type Claims = ReturnType<typeof makeClaims>
@@ -33,6 +34,11 @@ export function makeClaims({ redis, keys, records }: Deps) {
     return (redis as Defined).claimNames(keys.claims, keys.batchMark(batch), input)
   }
 
+  async function giveBack(batch: string, names: string[]): Promise<void> {
+    for (let from = 0; from < names.length; from += givenBackAtOnce)
+      await redis.eval(giveBackScript, 1, keys.claims, batch, ...names.slice(from, from + givenBackAtOnce))
+  }
+
   return {
     /**
      * The rows whose names can be had; of the others `faults` says who has them. With `dryRun` nothing is claimed.
@@ -54,15 +60,25 @@ export function makeClaims({ redis, keys, records }: Deps) {
         const holder = holders.get(ask.name)
         if (!jail && holder === undefined) return [row]
         if (jail && isAsAsked(jail, ask)) return [{ ...row, jail }]
-        const has = jail ? `jail ${ask.name} exists and is not as asked` : `batch ${holder} has claimed ${ask.name}`
+        const has = jail
+          ? `jail ${ask.name} exists and is ${isLost(jail) ? jail.state : 'not as asked'}`
+          : `batch ${holder} has claimed ${ask.name}`
         faults.add([{ line, row: number, field: 'name', message: has }])
         return []
       })
     },
 
-    async giveBack(batch: string, names: string[]): Promise<void> {
-      for (let from = 0; from < names.length; from += givenBackAtOnce)
-        await redis.eval(giveBackScript, 1, keys.claims, batch, ...names.slice(from, from + givenBackAtOnce))
+    giveBack,
+
+    /** The names of all rows of a batch that have no jail. */
+    async giveBackAll({ id, rows }: { id: string; rows: number }): Promise<void> {
+      for (let from = 0; from < rows; from += givenBackAtOnce) {
+        const page = await redis.lrange(keys.batchRows(id), from, from + givenBackAtOnce - 1)
+        await giveBack(
+          id,
+          page.map((text) => BatchRow.parse(JSON.parse(text)).ask.name),
+        )
+      }
     },
   }
 }

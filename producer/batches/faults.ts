@@ -39,8 +39,10 @@ export function faultyRows(faults: Faults): ProvostError {
 }
 
 /** @returns the 400 for a file that cannot be read as what it should be. */
-export function faultyFile(detail: string, errors: ErrorFacts['errors'] = []): ProvostError {
-  return new ProvostError('invalid_request', detail, { hint: 'Correct the file and send it again.', errors, more: 0 })
+export function faultyFile(detail: string, all: ErrorFacts['errors'] = []): ProvostError {
+  const errors = all.slice(0, shownAtMost)
+  const hint = 'Correct the file and send it again.'
+  return new ProvostError('invalid_request', detail, { hint, errors, more: all.length - errors.length })
 }
 
 /** @returns the 413 for a file with too much of something. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { Cause } from '#shared/batch.ts'
+import { defaultHostname } from '#shared/jail.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import type { OperationRecord, Records } from '../records.ts'
 import { BatchRow } from './batch-row.ts'
@@ -67,7 +68,8 @@ function failureOf(operation: OperationRecord): Failure {
   const { error, host, request, jail } = operation
   const { code = 'unexpected', step = null, hint = '', message = '' } = error ?? {}
   const world = request?.world ?? ''
-  return named({ code, step, world, host, hint, operation, row: null }, message, [jail ?? '', host])
+  const hostname = request?.hostname ?? defaultHostname(jail ?? '')
+  return named({ code, step, world, host, hint, operation, row: null }, message, [hostname, jail ?? '', host])
 }
 
 function refusalOf(row: number, text: string, { ask }: BatchRow): Failure {
@@ -95,6 +97,11 @@ const replacements: [RegExp, string][] = [
 
 /** A message without what differs from row to row: names, ids, addresses, numbers. */
 export function fingerprint(message: string, names: string[]): string {
-  const nameless = names.filter(Boolean).reduce((text, name) => text.replaceAll(name, '<name>'), message)
+  // Whole words only: a jail may be called `a`.
+  const nameless = names.filter(Boolean).reduce((text, name) => text.replaceAll(wordOf(name), '<name>'), message)
   return replacements.reduce((text, [pattern, by]) => text.replace(pattern, by), nameless)
+}
+
+function wordOf(name: string): RegExp {
+  return new RegExp(`(?<![A-Za-z0-9])${name.replaceAll(/[.-]/g, '\\$&')}(?![A-Za-z0-9])`, 'g')
 }

@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis'
-import { formatAddress, parseBlock } from '#shared/addresses.ts'
 import type { Pool } from '#shared/host.ts'
 import type { RedisKeys } from '#shared/keys.ts'
 import type { Wanted } from '../placement/choose-host.ts'
 import { type FreeRange, freeRange } from '../placement/lease-choices.ts'
 import { cidrOf } from '../placement/pool-facts.ts'
+import { bare } from './same-spec.ts'
 
 /**
  * Counts the addresses of pools down as they would be leased. A count: an address that was asked for by name is not missed
@@ -73,9 +73,4 @@ function countFrom({ size, excluded }: FreeRange, cursor: number): number {
     counted = end + 1
   }
   return Math.max(0, count)
-}
-
-function bare(address: string): string {
-  const { family, value } = parseBlock(address)
-  return formatAddress(family, value)
 }

@@ -20,7 +20,9 @@ export function judgeBatch(batch: BatchRecord, waiting: number): Verdict {
     if (status === 'cancelled') return { type: 'ends', status }
     return { type: 'ends', status: failed > 0 ? 'failed' : cancelled > 0 ? 'cancelled' : 'succeeded' }
   }
-  if (status !== 'running') return { type: 'goes-on', upTo: 0, passesCanary: false }
+  if (status === 'paused') return { type: 'goes-on', upTo: 0, passesCanary: false }
+  // All that waits are rows that somebody wants to be tried again.
+  if (status === 'cancelled') return { type: 'goes-on', upTo: rows, passesCanary: false }
 
   const isCanary = canary !== undefined && batch.canaryPassed === undefined && canary < rows
   if (isCanary && failed > maxFailures)

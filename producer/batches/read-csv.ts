@@ -8,6 +8,10 @@ const required = ['name', 'client', 'world']
 const limits = ['memory', 'cpu', 'processes', 'disk']
 const columns = [...required, 'hostname', 'host', 'address', ...limits]
 
+/** Of what stands in a header that is none: how much of a column is shown, and how many faults are told in the detail. */
+const longestColumn = 60
+const toldAtMost = 10
+
 type Read = { record: string[]; info: Info }
 
 /**
@@ -59,14 +63,16 @@ export async function* readCsv(blocks: AsyncIterable<Block>): AsyncGenerator<Raw
 function checkHeader({ record, info }: Read): string[] {
   const line = firstLineOf(record, info)
   const errors = record.flatMap((column, i) => {
-    if (!columns.includes(column)) return [{ line, field: column, message: 'is no column of a batch' }]
+    const field = column === '' ? `column ${i + 1}` : column.slice(0, longestColumn)
+    if (!columns.includes(column)) return [{ line, field, message: 'is no column of a batch' }]
     return record.indexOf(column) < i ? [{ line, field: column, message: 'stands twice in the header' }] : []
   })
   for (const column of required)
     if (!record.includes(column)) errors.push({ line, field: column, message: 'is missing in the header' })
   if (errors.length === 0) return record
+  const told = errors.slice(0, toldAtMost).map(({ field, message }) => `${field} ${message}`)
   throw faultyFile(
-    `The header is not right: ${errors.map(({ field, message }) => `${field} ${message}`).join('; ')}. ` +
+    `The header is not right: ${told.join('; ')}${errors.length > told.length ? '; …' : ''}. ` +
       `Columns are ${columns.join(',')}, between commas; the first three are required.`,
     errors,
   )

@@ -10,7 +10,10 @@ import { countInBatch } from '../status-lists.ts'
 import type { BatchRecord } from './batch-record.ts'
 import { BatchRow } from './batch-row.ts'
 import type { Claims } from './claim-names.ts'
+import { assertHeld, type Held } from './hold-batch.ts'
 import { isAsAsked } from './same-spec.ts'
+
+export type HeldBatch = BatchRecord & { held: Held }
 
 export type ReleaseDeps = {
   redis: Redis
@@ -19,7 +22,7 @@ export type ReleaseDeps = {
   scripts: Scripts
   /** Admits the jails of rows, on hosts that have room for those of a batch. */
   operate: Pick<Operate, 'create'>
-  claims: Pick<Claims, 'giveBack'>
+  claims: Pick<Claims, 'giveBack' | 'giveBackAll'>
   /** Whether a host is left out since it has as many operations open as a batch may give it. */
   isBounded(): boolean
 }
@@ -34,40 +37,49 @@ type Outcome =
 
 const atOnce = 8
 const deferredForMs = 5_000
-/** For a row that a host might have taken which has enough to do. */
+/** For a row that a host might take which has enough to do. */
 const boundedForMs = 500
 /** What may be otherwise in a moment: a row waits for it. */
 const shortages: ErrorCode[] = ['no_capacity', 'no_free_address', 'no_suitable_host', 'address_taken']
+/** What may only seem so as long as a host is left out. */
+const unknowns: ErrorCode[] = ['unknown_host', 'unknown_world', 'address_not_in_pool', 'unsupported_limit']
 
 /**
- * Releases the next rows of a batch, at most `room` of them and none from number `upTo` on: those that were deferred first.
+ * Releases the next rows of a batch, at most `room` of them and none from number `upTo` on. Those that were deferred come
+ * first, but as long as there are others take half of the room only: they may find no place again for ever.
  * Done again after a crash it makes nothing twice. Gives why a row had to be deferred, if one had.
  */
-export async function releaseRows(
-  batch: BatchRecord,
-  room: number,
-  upTo: number,
-  deps: ReleaseDeps,
-): Promise<string | undefined> {
+export async function releaseRows(batch: HeldBatch, room: number, upTo: number, deps: ReleaseDeps): Promise<string | undefined> {
   const { redis, keys, scripts } = deps
-  const due = await redis.zrangebyscore(keys.batchDeferred(batch.id), 0, Date.now(), 'LIMIT', 0, room)
-  const last = Math.min(batch.cursor + room - due.length, upTo, batch.rows)
+  const end = Math.min(upTo, batch.rows)
+  const most = batch.cursor < end ? Math.floor(room / 2) : room
+  const due = await redis.zrangebyscore(keys.batchDeferred(batch.id), 0, Date.now(), 'LIMIT', 0, most)
+  const last = Math.min(batch.cursor + room - due.length, end)
   const numbers = [...due.map(Number), ...Array.from({ length: Math.max(0, last - batch.cursor) }, (_, i) => batch.cursor + i)]
   if (numbers.length === 0) return undefined
   const rows = await readRows(numbers, batch.id, deps)
   const slots = pLimit(atOnce)
-  const outcomes = await Promise.all(rows.map((row) => slots(() => releaseRow(batch.id, row, deps))))
-  await scripts.commit({
-    unchanged: [],
+  // All of them, also when one could not: none may be admitted after the batch was let go.
+  const settled = await Promise.allSettled(rows.map((row) => slots(() => releaseRow(batch, row, deps))))
+  const outcomes = settled.map((each) => {
+    if (each.status === 'rejected') throw each.reason
+    return each.value
+  })
+  // What ends without a jail does not keep its name from others. Before that is written, so that no crash comes between.
+  const jailless = rows.filter((_, i) => outcomes[i]?.type === 'refused' || outcomes[i]?.type === 'done')
+  await deps.claims.giveBack(
+    batch.id,
+    jailless.map(({ row }) => row.ask.name),
+  )
+  const committed = await scripts.commit({
+    unchanged: [batch.held],
     commands: [
       ['HSET', keys.batch(batch.id), 'cursor', String(Math.max(last, batch.cursor))],
       ...rows.flatMap(({ number }, i) => commandsOf(batch.id, number, outcomes[i] as Outcome, keys)),
     ],
     events: [],
   })
-  // What ended without a jail does not keep its name from others.
-  const refused = rows.filter((_, i) => outcomes[i]?.type === 'refused').map(({ row }) => row.ask.name)
-  if (refused.length > 0) await deps.claims.giveBack(batch.id, refused)
+  assertHeld(committed, batch.id)
   const deferred = outcomes.find((outcome) => outcome.type === 'deferred' && outcome.reason !== undefined)
   return deferred?.type === 'deferred' ? deferred.reason : undefined
 }
@@ -79,19 +91,19 @@ async function readRows(numbers: number[], batch: string, { redis, keys }: Relea
   return numbers.map((number, i) => ({ number, row: BatchRow.parse(JSON.parse(String(answers[i]?.[1]))) }))
 }
 
-async function releaseRow(batch: string, { number, row: { ask } }: NumberedRow, deps: ReleaseDeps): Promise<Outcome> {
+async function releaseRow({ id, held }: HeldBatch, { number, row: { ask } }: NumberedRow, deps: ReleaseDeps): Promise<Outcome> {
   const { keys, records, operate } = deps
-  const name = `batch:${batch}`
+  const name = `batch:${id}`
   const idempotency = { key: keys.idempotency(name, String(number)), fingerprint: name, ttl: keptSeconds }
+  // Asked at the moment at which the hosts are looked at: they may have less to do when the answer is there.
+  const isBounded = deps.isBounded()
   try {
-    await operate.create(ask, idempotency, { batch, row: number })
+    await operate.create(ask, idempotency, { batch: id, row: number, held })
     return { type: 'operation' }
   } catch (error) {
     if (!(error instanceof ProvostError) || error.code === 'queue_unavailable') throw error
-    if (shortages.includes(error.code))
-      return deps.isBounded()
-        ? { type: 'deferred', forMs: boundedForMs }
-        : { type: 'deferred', forMs: deferredForMs, reason: error.message }
+    if (isBounded && [...shortages, ...unknowns].includes(error.code)) return { type: 'deferred', forMs: boundedForMs }
+    if (shortages.includes(error.code)) return { type: 'deferred', forMs: deferredForMs, reason: error.message }
     const jail = error.code === 'name_taken' ? await records.jail(ask.name) : undefined
     return jail && isAsAsked(jail, ask) ? { type: 'done' } : { type: 'refused', error }
   }

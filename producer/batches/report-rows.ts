@@ -3,16 +3,17 @@ import type { RedisKeys } from '#shared/keys.ts'
 import { addressesOf, type JailRecord, type OperationRecord, type Records } from '../records.ts'
 import type { BatchRecord } from './batch-record.ts'
 import { BatchRow } from './batch-row.ts'
+import { isLost } from './same-spec.ts'
 
 type Deps = { redis: Redis; keys: RedisKeys; records: Records }
 
-/** What became of one row. `seconds`: from its acceptance to its end. */
+/** What became of one row; `expired` if nobody knows any more. `seconds`: from its acceptance to its end. */
 export type ReportedRow = {
   line: number
   name: string
   client: string
   world: string
-  state: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'
+  state: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'expired'
   host: string
   addresses: string
   attempts: number
@@ -57,7 +58,7 @@ export async function* reportRows(batch: BatchRecord, { redis, keys, records }: 
       const outcome = outcomes[i] ?? null
       const operation = outcome === null ? undefined : operations.get(outcome)
       const jail = jails.get(row.ask.name)
-      const isOurs = outcome === 'done' || (operation !== undefined && jail?.provision === operation.id)
+      const isOurs = outcome === 'done' || (outcome !== null && jail?.provision === outcome)
       return reportOf(row, {
         outcome,
         refusal: refusals[i] ?? null,
@@ -97,6 +98,7 @@ function reportOf({ line, ask }: BatchRow, { outcome, refusal, operation, jail, 
     return { ...common, state: status, seconds, code: error?.code ?? '', error: error?.message ?? '' }
   }
   if (outcome === 'done') return { ...common, state: 'succeeded' }
+  if (outcome !== null) return { ...common, state: jail && !isLost(jail) ? 'succeeded' : 'expired', operation: outcome }
   if (refusal !== null) {
     const { code, message } = JSON.parse(refusal) as { code: string; message: string }
     return { ...common, state: 'failed', code, error: message }

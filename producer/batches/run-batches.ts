@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
-import { hasEnded } from '#shared/operation.ts'
+import { ProvostError } from '#shared/errors.ts'
 import type { Timing } from '#shared/timing.ts'
 import type { EventFeed } from '../event-feed.ts'
 import type { Operate } from '../operate.ts'
@@ -9,10 +9,10 @@ import { toFields } from '../records.ts'
 import { countInBatch } from '../status-lists.ts'
 import { type BatchRecord, countWaiting, readBatch } from './batch-record.ts'
 import { type Failure, failuresOf } from './find-causes.ts'
-import { holdBatch } from './hold-batch.ts'
+import { assertHeld, holdBatch } from './hold-batch.ts'
 import { judgeBatch } from './judge-batch.ts'
 import { makeRate } from './measure-rate.ts'
-import { type ReleaseDeps, releaseRows } from './release-rows.ts'
+import { type HeldBatch, type ReleaseDeps, releaseRows } from './release-rows.ts'
 
 type Deps = Omit<ReleaseDeps, 'operate' | 'isBounded'> & {
   operate: Pick<Operate, 'create' | 'retry'>
@@ -45,20 +45,22 @@ export function startBatches(deps: Deps): () => Promise<void> {
   }
 
   async function runOne(id: string): Promise<void> {
-    await holdBatch(id, redis, keys, async () => {
+    await holdBatch(id, redis, keys, async (held) => {
       const batch = await readBatch(redis, keys, id)
-      await (batch ? step(batch) : redis.zrem(keys.batches('open'), id))
+      await (batch ? step({ ...batch, held }) : redis.zrem(keys.batches('open'), id))
     })
   }
 
-  async function step(batch: BatchRecord): Promise<void> {
+  async function step(batch: HeldBatch): Promise<void> {
+    const waiting = await countWaiting(batch, redis, keys)
+    const room = Math.min(batch.maxInFlight - (batch.queued + batch.running - waiting), roomOnHosts(deps.hosts.all()), rowsAtOnce)
     if (batch.retryCause !== undefined) {
-      await retryFailures(batch)
+      if (room <= 0) return tellProgress(batch)
+      await retryFailures(batch, room)
       // Its counters are others now.
       again = true
       return
     }
-    const waiting = await countWaiting(batch, redis, keys)
     const verdict = judgeBatch(batch, waiting)
     if (verdict.type === 'ends') return end(batch, verdict.status)
     if (verdict.type === 'pauses') return set(batch, { status: 'paused', reason: verdict.reason })
@@ -66,7 +68,6 @@ export function startBatches(deps: Deps): () => Promise<void> {
     if (batch.finishedAt !== null)
       await set(batch, { status: batch.status === 'cancelled' ? 'cancelled' : 'running', finishedAt: null })
     if (verdict.passesCanary) await set(batch, { canaryPassed: '1' })
-    const room = Math.min(batch.maxInFlight - (batch.queued + batch.running - waiting), roomOnHosts(deps.hosts.all()), rowsAtOnce)
     const reason =
       verdict.upTo > 0 && room > 0
         ? await releaseRows(batch, room, verdict.upTo, { ...deps, isBounded: () => deps.hosts.all().some(isBounded) })
@@ -76,13 +77,13 @@ export function startBatches(deps: Deps): () => Promise<void> {
   }
 
   /** A shortage is told as long as there are rows that wait for its end. */
-  async function tellReason(batch: BatchRecord, reason: string | undefined): Promise<void> {
+  async function tellReason(batch: HeldBatch, reason: string | undefined): Promise<void> {
     if (reason !== undefined && reason !== batch.reason) return set(batch, { reason })
     if (batch.reason !== undefined && (await redis.zcard(keys.batchDeferred(batch.id))) === 0)
       await set(batch, { reason: undefined })
   }
 
-  async function tellProgress(batch: BatchRecord): Promise<void> {
+  async function tellProgress(batch: HeldBatch): Promise<void> {
     const { id, queued, running, succeeded, failed, cancelled } = batch
     const rate = rates.get(id) ?? makeRate()
     rates.set(id, rate)
@@ -93,8 +94,10 @@ export function startBatches(deps: Deps): () => Promise<void> {
     await set(batch, rate.now(queued + running) ?? {})
   }
 
-  async function end(batch: BatchRecord, status: BatchRecord['status']): Promise<void> {
+  async function end(batch: HeldBatch, status: BatchRecord['status']): Promise<void> {
     const { id } = batch
+    // Whatever crash has left some: a batch that is over keeps no name from others.
+    await deps.claims.giveBackAll(batch)
     const ended = { status, finishedAt: new Date().toISOString(), reason: undefined, rate: undefined, eta: undefined }
     await set(batch, ended, [['ZREM', keys.batches('open'), id]])
     // A row may have been tried again at this very moment.
@@ -105,12 +108,12 @@ export function startBatches(deps: Deps): () => Promise<void> {
     log.info({ batch: id, status, succeeded: batch.succeeded, failed: batch.failed }, 'a batch has ended')
   }
 
-  async function set(batch: BatchRecord, fields: Partial<BatchRecord>, more: string[][] = []): Promise<void> {
+  async function set(batch: HeldBatch, fields: Partial<BatchRecord>, more: string[][] = []): Promise<void> {
     const key = keys.batch(batch.id)
     const gone = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [name] : []))
     const written = toFields(fields)
-    await scripts.commit({
-      unchanged: [],
+    const committed = await scripts.commit({
+      unchanged: [batch.held],
       commands: [
         ...(written.length > 0 ? [['HSET', key, ...written]] : []),
         ...(gone.length > 0 ? [['HDEL', key, ...gone]] : []),
@@ -118,35 +121,44 @@ export function startBatches(deps: Deps): () => Promise<void> {
       ],
       events: [['batch', batch.id, key]],
     })
+    assertHeld(committed, batch.id)
   }
 
   /** Tries again what failed of a cause before somebody asked for it, as far as there is room. */
-  async function retryFailures(batch: BatchRecord): Promise<void> {
+  async function retryFailures(batch: HeldBatch, room: number): Promise<void> {
     const slots = pLimit(retriesAtOnce)
-    let left = Math.max(0, Math.min(batch.maxInFlight, rowsAtOnce))
+    let left = room
     for await (const page of failuresOf(batch.id, deps)) {
       const meant = page.filter((failure) => isMeant(failure, batch))
-      await Promise.all(meant.slice(0, left).map((failure) => slots(() => retryOne(batch.id, failure))))
-      left -= meant.length
-      if (left <= 0) return
+      while (meant.length > 0) {
+        if (left === 0) return
+        const retried = await Promise.all(meant.splice(0, left).map((failure) => slots(() => retryOne(batch, failure))))
+        left -= retried.filter(Boolean).length
+      }
     }
-    const key = keys.batch(batch.id)
-    await scripts.commit({ unchanged: [], commands: [['HDEL', key, 'retryCause', 'retryBefore']], events: [] })
+    const done = [['HDEL', keys.batch(batch.id), 'retryCause', 'retryBefore']]
+    assertHeld(await scripts.commit({ unchanged: [batch.held], commands: done, events: [] }), batch.id)
   }
 
-  async function retryOne(batch: string, { operation, row }: Failure): Promise<void> {
-    if (operation) {
-      await deps.operate
-        .retry(operation.id)
-        .catch((error) => log.info({ err: error.message, operation: operation.id }, 'not retried'))
-      return
+  /** Whether it was: what cannot be tried again stays as it is. */
+  async function retryOne({ id, held }: HeldBatch, { operation, row }: Failure): Promise<boolean> {
+    if (!operation) {
+      const commands = [
+        ['HDEL', keys.batchRefused(id), String(row)],
+        ['ZADD', keys.batchDeferred(id), '0', String(row)],
+        ...countInBatch(id, 'failed', 'queued', keys),
+      ]
+      assertHeld(await scripts.commit({ unchanged: [held], commands, events: [] }), id)
+      return true
     }
-    const commands = [
-      ['HDEL', keys.batchRefused(batch), String(row)],
-      ['ZADD', keys.batchDeferred(batch), '0', String(row)],
-      ...countInBatch(batch, 'failed', 'queued', keys),
-    ]
-    await scripts.commit({ unchanged: [], commands, events: [] })
+    try {
+      await deps.operate.retry(operation.id)
+      return true
+    } catch (error) {
+      if (!(error instanceof ProvostError) || error.code === 'queue_unavailable') throw error
+      log.info({ err: error.message, operation: operation.id }, 'not retried')
+      return false
+    }
   }
 
   async function runUntilQuiet(): Promise<void> {
@@ -178,17 +190,20 @@ export function startBatches(deps: Deps): () => Promise<void> {
 }
 
 function isMeant({ cause, operation }: Failure, { retryCause, retryBefore = 0 }: BatchRecord): boolean {
-  if (retryCause !== '*' && cause !== retryCause) return false
-  return !operation?.finishedAt || (hasEnded(operation.status) && Date.parse(operation.finishedAt) <= retryBefore)
+  return (retryCause === '*' || cause === retryCause) && (operation === null || operation.epoch <= retryBefore)
 }
 
 /** How many operations a host may have open for a batch to give it another one. */
-export function mostOfBatch({ capacity }: PlacementHost): number {
+function mostOfBatch({ capacity }: PlacementHost): number {
   return Math.max(4, 2 * (capacity.builds + capacity.starts))
 }
 
-const isBounded = (host: PlacementHost) => host.state === 'up' && host.operations >= mostOfBatch(host)
+/** Whether a host is left out by batches, as it has enough to do. */
+export const isBounded = (host: PlacementHost) => host.state === 'up' && host.operations >= mostOfBatch(host)
 
 function roomOnHosts(hosts: PlacementHost[]): number {
-  return hosts.reduce((room, host) => room + (host.state === 'up' ? Math.max(0, mostOfBatch(host) - host.operations) : 0), 0)
+  const up = hosts.filter(({ state }) => state === 'up')
+  // Where none is up a row is to find out, and say, why it waits.
+  if (up.length === 0) return 1
+  return up.reduce((room, host) => room + Math.max(0, mostOfBatch(host) - host.operations), 0)
 }

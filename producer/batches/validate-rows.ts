@@ -4,8 +4,10 @@ import { CreateJail } from '#shared/jail.ts'
 import type { PlacementHost } from '../placement/choose-host.ts'
 import type { BatchRow } from './batch-row.ts'
 import { type Fault, type Faults, tooLarge } from './faults.ts'
+import { offersOf, unknownTo } from './offers.ts'
 import { columnOf } from './read-csv.ts'
 import type { RawRow } from './read-rows.ts'
+import { bare } from './same-spec.ts'
 
 /** A row and its place among the rows, from 1. */
 export type NumberedRow = BatchRow & { row: number }
@@ -26,6 +28,7 @@ export async function* validateRows(
 ): AsyncGenerator<NumberedRow[]> {
   const offers = offersOf(hosts)
   const lineOf = new Map<string, number>()
+  const lineOfAddress = new Map<string, number>()
   let page: NumberedRow[] = []
   let row = 0
   for await (const raw of rows) {
@@ -53,8 +56,21 @@ export async function* validateRows(
     const where = form === 'json' ? 'row' : 'line'
     if (other !== undefined) return refuse([{ field: 'name', message: `${ask.name} stands in ${where} ${other} already` }])
     lineOf.set(ask.name, line)
-    const wrong = unknownTo(offers, ask)
-    return wrong ? refuse([wrong]) : { line, row, ask }
+    const wrong = [...unknownTo(offers, ask), ...takenAddresses(ask, line, where)]
+    return wrong.length > 0
+      ? refuse(wrong.map(({ field, message }) => ({ field: form === 'csv' ? columnOf(field) : field, message })))
+      : { line, row, ask }
+  }
+
+  /** Of two rows with one address, or one with it twice, the later would wait for it for ever. */
+  function takenAddresses({ addresses = [] }: CreateJail, line: number, where: string) {
+    return addresses.flatMap((asked, i) => {
+      const address = bare(asked)
+      const other = lineOfAddress.get(address)
+      if (other !== undefined) return [{ field: `addresses.${i}`, message: `${address} stands in ${where} ${other} already` }]
+      lineOfAddress.set(address, line)
+      return []
+    })
   }
 }
 
@@ -67,21 +83,4 @@ function faultsOf(issue: z.core.$ZodIssue, form: BatchForm): Omit<Fault, 'line' 
     return issue.keys.map((key) => ({ field: fieldOf([...issue.path, key]), message: 'is not known' }))
   const isMissing = / received undefined$/.test(issue.message)
   return [{ field: fieldOf(issue.path), message: isMissing ? 'is required' : issue.message }]
-}
-
-type Offers = { worlds: Set<string>; byHost: Map<string, Set<string>> }
-
-/** The worlds that the fleet offers, and those of each host. */
-function offersOf(hosts: PlacementHost[]): Offers {
-  const byHost = new Map(hosts.map(({ id, worlds }) => [id, new Set(worlds.map(({ name }) => name))]))
-  return { worlds: new Set([...byHost.values()].flatMap((worlds) => [...worlds])), byHost }
-}
-
-/** What the fleet has not at all; what it only has no room for may wait. */
-function unknownTo(offers: Offers, { host, world }: CreateJail): { field: string; message: string } | undefined {
-  if (!offers.worlds.has(world)) return { field: 'world', message: `no host of the fleet offers world ${world}` }
-  if (host === undefined) return undefined
-  const worlds = offers.byHost.get(host)
-  if (!worlds) return { field: 'host', message: `no host of the fleet is called ${host}` }
-  return worlds.has(world) ? undefined : { field: 'world', message: `host ${host} does not offer world ${world}` }
 }

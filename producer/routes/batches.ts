@@ -111,8 +111,12 @@ export const batchRoutes =
 
 async function* csvOf(batch: BatchRecord, deps: AppDeps): AsyncGenerator<string> {
   yield stringify([reportColumns])
-  // A spreadsheet would run a cell that begins like a formula.
-  for await (const rows of reportRows(batch, deps)) yield stringify(rows, { columns: reportColumns, escape_formulas: true })
+  for await (const rows of reportRows(batch, deps)) yield stringify(rows, { columns: reportColumns, cast: { string: harmless } })
+}
+
+/** A spreadsheet would run a cell that begins like a formula, some also behind white space: then it begins with `'`. */
+function harmless(cell: string): string {
+  return /^(\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|[\t\r\n])/.test(cell) ? `'${cell}` : cell
 }
 
 async function* jsonOf(batch: BatchRecord, deps: AppDeps): AsyncGenerator<string> {

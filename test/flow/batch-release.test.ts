@@ -25,11 +25,16 @@ async function started(redis: TestRedis, settings: Parameters<typeof startFleet>
 
 const show = async (fleet: Fleet, id: string): Promise<Batch> => (await fleet.call('GET', `/v1/batches/${id}`)).body
 const until_ = (fleet: Fleet, id: string, what: string, is: (batch: Batch) => boolean, ms?: number) =>
-  until(what, async () => {
-    const batch = await show(fleet, id)
-    return is(batch) && batch
-  }, ms)
-const ended = (fleet: Fleet, id: string, ms?: number) => until_(fleet, id, 'the batch to end', ({ finishedAt }) => finishedAt !== null, ms)
+  until(
+    what,
+    async () => {
+      const batch = await show(fleet, id)
+      return is(batch) && batch
+    },
+    ms,
+  )
+const ended = (fleet: Fleet, id: string, ms?: number) =>
+  until_(fleet, id, 'the batch to end', ({ finishedAt }) => finishedAt !== null, ms)
 const post = async (fleet: Fleet, file: string, query = ''): Promise<string> => {
   const { body } = await postBatch(fleet, csv, file, query)
   if (!body.batch) throw new Error(JSON.stringify(body))
@@ -48,7 +53,10 @@ describe('a row for one host', () => {
     const id = await post(fleet, file)
     await until('host1 to have what it may', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.operations >= 8)
     const { redis: connection, keys } = open(redis)
-    await until('others to wait', async () => (await connection.zcard(keys.batchDeferred(id))) > 0 || (await connection.hlen(keys.batchRefused(id))) > 0)
+    await until(
+      'others to wait',
+      async () => (await connection.zcard(keys.batchDeferred(id))) > 0 || (await connection.hlen(keys.batchRefused(id))) > 0,
+    )
     await gate.open()
     expect(await ended(fleet, id, 30_000)).toMatchObject({ status: 'succeeded', counts: { succeeded: 40 }, causes: [] })
   })
@@ -84,8 +92,11 @@ describe('a batch', () => {
     await fleet.call('POST', `/v1/batches/${id}/retry`)
     await until_(fleet, id, 'some to run', ({ counts }) => counts.queued + counts.running >= 2)
     const { redis: connection, keys } = open(redis)
-    let rounds = 0
-    await until('some rounds', async () => (rounds += 1) > 100 || (await connection.hexists(keys.batch(id), 'retryCause')) === 0)
+    const untilMs = Date.now() + 1_000
+    await until(
+      'all to be tried again',
+      async () => Date.now() > untilMs || !(await connection.hexists(keys.batch(id), 'retryCause')),
+    )
     const { counts } = await show(fleet, id)
     await gate.open()
     expect(counts.queued + counts.running).toBe(2)

@@ -67,6 +67,53 @@ describe('a cancel', () => {
     expect(fleet.host().state().roots).toEqual(['web1', 'web2'])
   })
 
+  test('that is heard only after a retry does not end the retry', async ({ fleet, redis }) => {
+    fleet.host().before('ensureNetwork', () => {
+      throw new Error('no network')
+    })
+    const asked = await fleet.ask('web1')
+    await fleet.ended(asked)
+    const connection = connectRedis(redis.url)
+    const keys = redisKeys(redis.prefix)
+    const records = makeRecords(connection, keys)
+    const [jail, operation] = [await records.jail('web1'), await records.operation(asked.body.operation.id)]
+    if (!jail || !operation) throw new Error('no records')
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    fleet.host().before('ensureNetwork', () => {
+      begin()
+      return held
+    })
+    const retried = await fleet.call('POST', `/v1/operations/${operation.id}/retry`)
+    await begun
+    // Its producer stood still between writing the flag, which the retry has taken away, and saying so.
+    const notice = { type: 'cancel', job: toJob({ jail, operation }), name: 'build' }
+    await connection.publish(keys.notices('host1'), JSON.stringify(notice))
+    await connection.ping()
+    await sleep(200)
+    release()
+    connection.disconnect()
+    expect(await fleet.ended(retried)).toMatchObject({ status: 'succeeded', attempt: 2 })
+  })
+
+  test('of an operation that has ended is replayed under its key, too, and does not end its retry', async ({ fleet }) => {
+    fleet.host().before('ensureNetwork', () => {
+      throw new Error('no network')
+    })
+    const asked = await fleet.ask('web1')
+    const { id } = await fleet.ended(asked)
+    const cancel = () => fleet.call('POST', `/v1/operations/${id}/cancel`, undefined, { 'idempotency-key': 'once' })
+    const first = await cancel()
+    expect([first.status, first.headers.get('idempotency-replayed')]).toEqual([200, null])
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    fleet.host().before('ensureNetwork', () => held)
+    const retried = await fleet.call('POST', `/v1/operations/${id}/retry`)
+    const again = await cancel()
+    release()
+    expect(again.headers.get('idempotency-replayed')).toBe('true')
+    expect(await fleet.ended(retried)).toMatchObject({ status: 'succeeded', attempt: 2 })
+  })
+
   test('is replayed under its key, and its key stands for nothing else', async ({ fleet }) => {
     fleet.host().before('ensureRoot', (_jail, signal) => sleep(60_000, undefined, { signal }))
     const asked = await fleet.ask('web1')

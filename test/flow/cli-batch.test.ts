@@ -49,6 +49,19 @@ describe('batch show', () => {
 spring 100%: succeeded: 2 succeeded of 2 jails`)
   })
 
+  test('with --watch stays as long as jails of a cancelled batch are under way', async () => {
+    const cancelled = { ...begun, status: 'cancelled' as const, counts: { ...counts, queued: 0, running: 1, cancelled: 1 } }
+    const over = { ...cancelled, counts: { ...counts, queued: 0, succeeded: 1, cancelled: 1 }, finishedAt: begun.createdAt }
+    const { exitCode, stdout } = await provost(['batch', 'show', id, '--watch'], [ok(cancelled), ok(over)])
+    expect({ exitCode, lines: stdout.split('\n').slice(0, 2) }).toEqual({
+      exitCode: 1,
+      lines: [
+        'spring 50%: cancelled: 0 succeeded, 1 cancelled, 1 running of 2 jails',
+        'spring 100%: cancelled: 1 succeeded, 1 cancelled of 2 jails',
+      ],
+    })
+  })
+
   test('ends with 1 on a batch that is not there, also with --watch', async () => {
     const gone = { status: 404, body: { code: 'not_found', detail: `There is no batch ${id}.` } }
     for (const args of [[], ['--watch']])

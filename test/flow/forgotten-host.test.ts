@@ -47,6 +47,20 @@ test('an operation that is asked for while its host is being forgotten fails wit
   await fleet.stop()
 })
 
+test('what only a forgotten host could do is not tried again', async ({ redis }) => {
+  const fleet = await startFleet(redis)
+  await fleet.stopHost('host1')
+  const fill = await fleet.call('POST', '/v1/hosts/host1/worlds/tiny/fill')
+  await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
+  await fleet.call('POST', '/v1/hosts/host1/forget')
+  const { id, error } = await fleet.ended(fill)
+  expect(error?.code).toBe('host_forgotten')
+  const retried = await fleet.call('POST', `/v1/operations/${id}/retry`)
+  expect([retried.status, retried.body.code]).toEqual([409, 'not_retryable'])
+  expect((await fleet.operation(id)).status).toBe('failed')
+  await fleet.stop()
+})
+
 test('a forgotten host keeps its addresses until what is on it is adopted or cleaned', async ({ redis }) => {
   const fleet = await startFleet(redis, { hosts: ['host1', 'host2'], pools })
   for (const name of ['web1', 'web2', 'web3']) await fleet.ended(await fleet.ask(name, { host: 'host1' }))

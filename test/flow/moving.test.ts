@@ -1,5 +1,8 @@
 import { describe, expect } from 'vitest'
+import { redisKeys } from '#shared/keys.ts'
 import type { Operation } from '#shared/operation.ts'
+import { connectRedis } from '#shared/redis.ts'
+import { scaledTiming } from '#shared/timing.ts'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import { makeGate } from '../support/gate.ts'
 import { test } from '../support/redis.ts'
@@ -32,6 +35,27 @@ describe('a provision that no worker has bound to its host', () => {
     await until('the host to be empty', async () => fleet.host('host1').state().roots.length === 0)
     expect((await fleet.call('GET', '/v1/hosts/host1')).body.drifts).toEqual([])
     expect(await fleet.jail('web1')).toMatchObject({ state: 'running', host: 'host2' })
+    await fleet.stop()
+  })
+
+  test('is not moved any more once it has ended, though it was among those to be moved', async ({ redis }) => {
+    const fleet = await startFleet(redis, { hosts: ['host1', 'host2'], timing: scaledTiming(0.1) })
+    await fleet.call('POST', '/v1/hosts/host2/drain')
+    const { id } = await fleet.ended(await fleet.ask('web1'))
+    const gate = makeGate()
+    fleet.host('host1').before('ensureRoot', gate.wait)
+    const other = await fleet.ask('web2')
+    await until('the clone to begin', async () => fleet.host('host1').deeds.includes('ensureRoot web2'))
+    await fleet.call('POST', '/v1/hosts/host2/undrain')
+    // As who moves has read the list a moment before the end of one was applied.
+    const connection = connectRedis(redis.url)
+    await connection.zadd(redisKeys(redis.prefix).operations('host', 'host1'), 0, id)
+    connection.disconnect()
+    await Promise.all([fleet.stopHost('host1'), gate.open()])
+    expect(await fleet.ended(other)).toMatchObject({ status: 'succeeded', host: 'host2' })
+    expect(await fleet.operation(id)).toMatchObject({ status: 'succeeded', host: 'host1' })
+    expect(await fleet.jail('web1')).toMatchObject({ state: 'running', host: 'host1' })
+    expect(fleet.host('host2').state().jails).toEqual(['web2'])
     await fleet.stop()
   })
 

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -72,6 +74,54 @@ test('an operation that meets a full Redis waits until there is room', async ({ 
   await sleep(1_500)
   await connection.config('SET', 'maxmemory', '0')
   expect((await fleet.ended(asked)).status).toBe('succeeded')
+  connection.disconnect()
+  await fleet.stop()
+})
+
+test('a jail whose world was filled while Redis took no writes goes on soon after', async ({ skip }) => {
+  const { redis } = await ownRedis(skip)
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+  const { promise: open, resolve: answer } = Promise.withResolvers<void>()
+  const mirror = createServer(async (_request, response) => {
+    ask()
+    await open
+    response.end('this is no archive')
+  }).listen(0, '127.0.0.1')
+  await once(mirror, 'listening')
+  const url = `http://127.0.0.1:${(mirror.address() as AddressInfo).port}/base.tar`
+  const worlds = [{ name: 'remote', method: 'archive' as const, url, sha256: 'a'.repeat(64), prefill: false }]
+  const fleet = await startFleet(redis, { worlds })
+  const connection = connectRedis(redis.url)
+  const accepted = await fleet.ask('web1', { world: 'remote' })
+  await asked
+  await until('it to wait', async () => (await fleet.operation(accepted.body.operation.id)).waiting)
+  // As with Sentinel while no replica is there.
+  await connection.config('SET', 'min-replicas-to-write', '1')
+  expect((await fleet.ask('web2')).body.code).toBe('queue_unavailable')
+  answer()
+  await sleep(1_500)
+  await connection.config('SET', 'min-replicas-to-write', '0')
+  expect(await fleet.ended(accepted)).toMatchObject({ status: 'failed', error: { code: 'checksum_mismatch' } })
+  connection.disconnect()
+  mirror.close()
+  await fleet.stop()
+})
+
+test('a worker that starts while Redis is full waits until there is room', async ({ skip }) => {
+  const { redis } = await ownRedis(skip)
+  const fleet = await startFleet(redis)
+  const connection = connectRedis(redis.url)
+  await fleet.stopHost()
+  await connection.config('SET', 'maxmemory', '1mb')
+  const started = fleet.startHost('host1')
+  await sleep(1_500)
+  await connection.config('SET', 'maxmemory', '0')
+  await started
+  const accepted = await until('a jail to be accepted', async () => {
+    const answer = await fleet.ask('web1')
+    return answer.status === 202 && answer
+  })
+  expect((await fleet.ended(accepted)).status).toBe('succeeded')
   connection.disconnect()
   await fleet.stop()
 })

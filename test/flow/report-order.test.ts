@@ -51,7 +51,16 @@ async function makeUnheard(fleet: any, { url, prefix }: { url: string; prefix: s
     sayStopped: () => say(stopped),
     follow(): void {
       const metrics = { ended: () => undefined }
-      reports = followReports({ reader, redis, keys, records, scripts: makeScripts(redis, keys), log, metrics, timing: { abandoned } })
+      reports = followReports({
+        reader,
+        redis,
+        keys,
+        records,
+        scripts: makeScripts(redis, keys),
+        log,
+        metrics,
+        timing: { abandoned },
+      })
     },
     allHeard: () => until('all reports to be applied', async () => (await redis.xlen(keys.reports)) === 0),
     async stop(): Promise<void> {
@@ -69,7 +78,9 @@ test('what is said of one jail is applied in the order it was said', async ({ un
   expect(await unheard.jail()).toMatchObject({ state: 'stopped', jid: null })
 })
 
-test('how a jail stands after an operation counts, too, when its end was with a producer that was killed', async ({ unheard }) => {
+test('how a jail stands after an operation counts, too, when its end was with a producer that was killed', async ({
+  unheard,
+}) => {
   const { redis, keys } = unheard
   await unheard.sayRestarted()
   await redis.xreadgroup('GROUP', 'producers', 'killed', 'COUNT', 10, 'STREAMS', keys.reports, '>')

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { whyNoLinuxJails } from '../support/host-fitness.ts'
@@ -67,5 +68,33 @@ exec /usr/sbin/runc "$@"
     expect(bad).toMatchObject({ status: 'failed', error: { code: 'poisoned' } })
     expect(good).toMatchObject({ status: 'succeeded' })
     await fleet.stop()
+  })
+
+  test('that waits for a fill which has killed its worker three times fails, and a retry starts anew', async ({ redis }) => {
+    const tree = await mkdtemp(join(tmpdir(), 'provost-deadly-'))
+    await mkdir(join(tree, 'etc'))
+    const fleet = await startRealFleet(redis, {
+      timeScale: 0.1,
+      worlds: [{ name: 'deadly', method: 'tree', path: tree, prefill: false }],
+    })
+    await writeFile(join(fleet.bin, 'cp'), '#!/bin/sh\nkill -KILL $PPID; exit 1\n', { mode: 0o755 })
+    const asked = [await fleet.ask('web1', { world: 'deadly' }), await fleet.call('POST', '/v1/hosts/real1/worlds/deadly/fill')]
+    const operations = await until(
+      'both to have ended',
+      async () => {
+        if (!fleet.worker()) await fleet.start('worker')
+        const now = await Promise.all(asked.map(({ body }) => fleet.operation(body.operation.id)))
+        return now.every(({ finishedAt }) => finishedAt !== null) && now
+      },
+      60_000,
+    )
+    for (const operation of operations)
+      expect(operation).toMatchObject({ status: 'failed', attempt: 1, error: { code: 'poisoned', step: 'fill-world' } })
+
+    await rm(join(fleet.bin, 'cp'))
+    const retried = await fleet.call('POST', `/v1/operations/${operations[0]?.id}/retry`)
+    expect((await fleet.ended(retried)).error?.code).not.toBe('poisoned')
+    await fleet.stop()
+    await rm(tree, { recursive: true })
   })
 })

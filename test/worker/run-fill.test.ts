@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import type { FillJob } from '#shared/job.ts'
 import type { FillReport } from '#shared/report.ts'
+import type { Standing } from '../../worker/binding.ts'
 import { makeRunFill } from '../../worker/run-fill.ts'
 import type { Fill, WorldStore } from '../../worker/worlds/world-store.ts'
 
@@ -23,7 +24,7 @@ const log = { heading: () => undefined, note: () => undefined, record: () => und
 function open(answer: () => Fill | undefined) {
   const sent: FillReport[] = []
   const left: string[] = []
-  const standing = { cancelled: false, moved: false, ended: false }
+  const standing: Standing = { cancelled: false, moved: false, ended: false }
   const stopping = new AbortController()
   const worlds = { fill: answer, leave: (_world, operation) => left.push(operation) } as Partial<WorldStore> as WorldStore
   const runFill = makeRunFill({
@@ -57,6 +58,14 @@ describe('the job of a fill', () => {
     expect(sent.map(({ status }) => status)).toEqual(['running', 'succeeded'])
     expect(sent[1]?.sequence).toBeGreaterThan(sent[0]?.sequence ?? Number.NaN)
     expect(sent[1]?.steps[0]?.startedAt).toBe(sent[0]?.steps[0]?.startedAt)
+  })
+
+  test('goes on telling after what was told before its host set its clock back', async () => {
+    const { run, sent, standing } = open(() => undefined)
+    const told = (Date.now() + 3_600_000) * 1_000
+    standing.sequence = told
+    await run()
+    expect(sent[0]?.sequence).toBeGreaterThan(told)
   })
 
   test('fails as the fill did', async () => {

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
-import { type JailJob, planVersion } from '#shared/job.ts'
+import { type JailJob, type JobName, planVersion } from '#shared/job.ts'
 import { stepRetry } from '../../worker/backoff.ts'
 import { openJournal } from '../../worker/journal.ts'
 import { runPlan } from '../../worker/run-plan.ts'
@@ -41,10 +41,10 @@ describe('a provision whose worker is killed while it is undone', () => {
   afterEach(() => simulated.remove())
 
   /** What a worker that was just started makes of a job. */
-  async function run(name: 'build' | 'start') {
+  async function run(name: JobName, of: JailJob = job) {
     const journal = await openJournal(`${simulated.root}/journal`)
     const none = new AbortController().signal
-    return runPlan(job, name, log, none, {
+    return runPlan(of, name, log, none, {
       host: simulated.host,
       worlds,
       journal,
@@ -105,5 +105,24 @@ describe('a provision whose worker is killed while it is undone', () => {
     ])
     expect(simulated.deeds.filter((deed) => /ensure|start|prove/.test(deed))).toEqual([])
     expect(simulated.state()).toEqual({ roots: [], networks: [], jails: [] })
+  })
+
+  it('holds up the destroy that takes its place for so many kills only', async () => {
+    await run('build')
+    simulated.before('ensureNetwork', () => new Promise(() => undefined))
+    simulated.before('removeNetwork', () => new Promise(() => undefined))
+    void run('start')
+    await until('it to be at its network', async () => simulated.deeds.includes('ensureNetwork web1'))
+    const destroy: JailJob = { ...job, operation: '01936c3e-0000-7000-8000-000000000002', kind: 'destroy', epoch: 6 }
+    for (let kills = 1; kills <= 12; kills += 1) {
+      simulated.deeds.length = 0
+      const outcome = run('destroy', destroy)
+      const end = outcome.then(() => 'ended')
+      const kill = until('it to end its worker', async () => simulated.deeds.includes('removeNetwork web1') && 'killed')
+      if ((await Promise.race([end, kill])) === 'killed') continue
+      expect(await outcome).toMatchObject({ report: { status: 'failed', error: { code: 'poisoned' } } })
+      return
+    }
+    throw new Error('It has ended its worker twelve times.')
   })
 })

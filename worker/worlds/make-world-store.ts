@@ -4,8 +4,10 @@ import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { WorldState } from '#shared/host.ts'
 import type { WorldId } from '#shared/job.ts'
 import type { RetryPolicy } from '../backoff.ts'
+import { poisonousKills } from '../end-operation.ts'
 import type { FilledWorld, HostRuntime } from '../host/host-runtime.ts'
 import type { RunCommand } from '../host/run-command.ts'
+import type { FillKills } from './fill-kills.ts'
 import { type RunningFill, startFill } from './start-fill.ts'
 import { type World, worldDigest } from './world.ts'
 import type { Fill, WorldStore } from './world-store.ts'
@@ -21,6 +23,8 @@ export type WorldStoreDeps = {
   run: RunCommand
   /** How many fills run at once. */
   fills: number
+  /** How often those who wait for one have seen the worker ended. */
+  kills: FillKills
   log: Pick<Logger, 'info' | 'warn'>
   retry?: RetryPolicy
   /** Called when the state of a world has changed. */
@@ -42,7 +46,8 @@ type Entry = {
   lastEnd?: Promise<unknown>
 }
 
-export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetry, changed }: WorldStoreDeps): WorldStore {
+export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
+  const { worlds, host, run, fills, kills, log, retry = fillRetry, changed } = deps
   const entries = worlds.map((world): Entry => ({ world, id: { name: world.name, digest: worldDigest(world) } }))
   const ready = new Map<string, FilledWorld>()
   const limit = pLimit(fills)
@@ -53,18 +58,27 @@ export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetr
 
   function start(entry: Entry): NonNullable<Entry['fill']> {
     delete entry.failure
-    const after = entry.lastEnd
+    const { lastEnd } = entry
+    const after = (async () => {
+      await lastEnd?.catch(() => undefined)
+      await kills.noted()
+    })()
     const running = startFill(entry.world, entry.id, { host, run, log, limit, retry, signal: closing.signal, after })
     const endsItself = () => entry.fill === fill && delete entry.fill
+    const endsWaits = () => {
+      for (const operation of [...running.operations(), prefillOf(entry)]) kills.end(operation)
+    }
     // Who waits hears of the end only when it is written down here.
     const done = running.done.then(
       (filled) => {
         endsItself()
+        endsWaits()
         ready.set(keyOf(filled), filled)
         log.info({ world: entry.world.name, fillMs: filled.fillMs }, 'world is ready')
       },
       (thrown) => {
         endsItself()
+        endsWaits()
         // No failure of the world: those who wait ask again after the next start, or nobody waits.
         if (closing.signal.aborted || running.isLeft()) throw thrown
         const error = toProvostError(thrown)
@@ -77,6 +91,7 @@ export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetr
     done.catch(() => undefined).then(() => changed?.())
     const leave = (operation: string) => {
       running.leave(operation)
+      kills.end(operation)
       // Whoever asks from now on gets a fill anew, which waits for this one's stage to be gone.
       if (running.isLeft() && endsItself()) changed?.()
     }
@@ -93,9 +108,25 @@ export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetr
     })
   }
 
+  /** @throws ProvostError `poisoned`, once; who asks after that starts anew. */
+  function refusePoisoned({ world }: Entry, asker: string): void {
+    if (kills.of(asker) < poisonousKills) return
+    kills.end(asker)
+    throw new ProvostError('poisoned', `The worker was ended three times while it filled world ${world.name}.`)
+  }
+
   function prefillOne(entry: Entry): void {
     if (ready.has(keyOf(entry.id)) || closing.signal.aborted) return
+    try {
+      refusePoisoned(entry, prefillOf(entry))
+    } catch (thrown) {
+      entry.failure = toProvostError(thrown)
+      log.warn({ world: entry.world.name, reason: entry.failure.message }, 'world is not filled')
+      changed?.()
+      return
+    }
     const fill = entry.fill ?? start(entry)
+    kills.begin(prefillOf(entry))
     fill.done.catch(({ code }) => {
       if (code === 'mirror_unavailable') later(prefillAgainMs, () => prefillOne(entry))
     })
@@ -124,8 +155,10 @@ export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetr
       const entry = entries.find(({ id }) => keyOf(id) === keyOf(world))
       if (!entry)
         throw new ProvostError('world_source_missing', `The configuration of this host has no world ${world.name} as asked.`)
+      refusePoisoned(entry, asker.operation)
       const fill = entry.fill ?? start(entry)
       fill.join(asker)
+      kills.begin(asker.operation)
       return fill
     },
     leave(world, operation) {
@@ -152,9 +185,13 @@ export function makeWorldStore({ worlds, host, run, fills, log, retry = fillRetr
       closing.abort(new ProvostError('cancelled', 'The worker stops.'))
       for (const timer of timers) clearTimeout(timer)
       await Promise.allSettled(entries.map(({ lastEnd }) => lastEnd))
+      await kills.noted()
     },
   }
 }
+
+/** Who asks for a fill at the start of the worker. */
+const prefillOf = ({ world }: Entry) => `prefill ${world.name}`
 
 function keyOf({ name, digest }: WorldId): string {
   return `${name} ${digest}`

@@ -69,8 +69,8 @@ to go on: provost batch resume ${id}`)
 
   test('is at 100 per cent only when its last jail has ended', () => {
     const counts = { queued: 0, running: 1, succeeded: 99_999, failed: 0, cancelled: 0 }
-    expect(percentOf({ status: 'running', counts })).toBe(99)
-    expect(percentOf({ status: 'succeeded', counts: { ...counts, running: 0 } })).toBe(100)
+    expect(percentOf({ finishedAt: null, counts })).toBe(99)
+    expect(percentOf({ finishedAt: '2026-01-01T00:00:00.000Z', counts: { ...counts, running: 0 } })).toBe(100)
   })
 })
 

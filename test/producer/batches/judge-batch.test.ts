@@ -70,6 +70,12 @@ test.each([
     { type: 'goes-on', upTo: 100, passesCanary: false },
   ],
   ['releases nothing while it is paused', batch({ status: 'paused' }), 100, { type: 'goes-on', upTo: 0, passesCanary: false }],
+  [
+    'that was cancelled releases what is to be tried again',
+    batch({ status: 'cancelled', queued: 1, cancelled: 99 }),
+    1,
+    { type: 'goes-on', upTo: 100, passesCanary: false },
+  ],
   ['succeeds when all rows did', batch({ queued: 0, succeeded: 100 }), 0, { type: 'ends', status: 'succeeded' }],
   [
     'fails when a row failed',

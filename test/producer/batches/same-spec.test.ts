@@ -22,6 +22,7 @@ const ask: CreateJail = { name: 'web_1', client: 'acme', world: 'tiny', labels: 
 test.each<[same: boolean, change: Partial<CreateJail>]>([
   [true, {}],
   [true, { hostname: 'web-1', host: 'host1', limits: { memory: 1024 }, addresses: ['10.0.0.7/24', 'FD00:0::7'] }],
+  [true, { limits: { memory: 1024, disk: undefined } as never }],
   [false, { client: 'other' }],
   [false, { world: 'other' }],
   [false, { hostname: 'other' }],
@@ -33,4 +34,8 @@ test.each<[same: boolean, change: Partial<CreateJail>]>([
   [false, { command: ['/bin/sh'] }],
 ])('is %s for a jail when %j is asked', (same, change) => {
   expect(isAsAsked(jail, { ...ask, ...change })).toBe(same)
+})
+
+test.each(['failed', 'destroying'] as const)('a jail that is %s is not what is asked', (state) => {
+  expect(isAsAsked({ ...jail, state }, ask)).toBe(false)
 })

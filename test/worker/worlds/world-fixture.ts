@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test as base } from 'vitest'
 import { type CommandRecord, commandRunner } from '../../../worker/host/run-command.ts'
+import { openFillKills } from '../../../worker/worlds/fill-kills.ts'
 import { makeWorldStore } from '../../../worker/worlds/make-world-store.ts'
 import { World, worldDigest } from '../../../worker/worlds/world.ts'
 import { directoryHost } from '../../support/directory-host.ts'
@@ -35,7 +36,8 @@ type Definition = Record<string, unknown> & { name: string }
 /** A store on a host of plain directories, with the definitions' ids in the same order. */
 export async function openStore(kept: Fixtures['kept'], definitions: Definition[], { fills = 1 } = {}) {
   const worlds = definitions.map((definition) => World.parse(definition))
-  const store = makeWorldStore({ worlds, host: kept.host, run, fills, log, retry })
+  const kills = await openFillKills(join(kept.root, 'fills'), log)
+  const store = makeWorldStore({ worlds, host: kept.host, run, fills, kills, log, retry })
   await store.open()
   return { store, ids: worlds.map((world) => ({ name: world.name, digest: worldDigest(world) })) }
 }
