@@ -10,6 +10,7 @@ import type { JournaledJail, JournaledOperation } from './journal-entries.ts'
 import { makeOperationLog } from './operation-log.ts'
 import { removeLeftovers } from './revive-jails.ts'
 import { endedElsewhere, movedAway, type RunDeps } from './run.ts'
+import { tellStanding } from './tell-standing.ts'
 
 type Deps = {
   hostId: string
@@ -56,7 +57,8 @@ export function makeCompareRecords(deps: Deps) {
       if (wasGivenUp) await withJail(name, () => endGivenUp(name))
       const wasOrphan = noted?.found === 'orphan'
       if (wasOrphan) await drift.forget(name)
-      if (wasGivenUp || wasOrphan) await tellHowItIs(name)
+      // The fleet has what this host had noted of an orphan, and nothing of what an operation left that was given up.
+      if (wasGivenUp || wasOrphan) await tellStanding(name, { hostId, host: run.host, journal, withJail, send: deps.send })
       return
     }
     if (record.provision === jail.spec.provision) {
@@ -68,16 +70,6 @@ export function makeCompareRecords(deps: Deps) {
     const left = journal.jail(name)
     if (left) await drift.note(toOrphan(left, record, noted))
     else await drift.forget(name)
-  }
-
-  /** Of an orphan that was adopted the fleet has what its host had noted, and nothing of what an operation left that was given up. */
-  async function tellHowItIs(name: string): Promise<void> {
-    const { spec, settled, current } = journal.jail(name) ?? {}
-    if (!spec || !settled || current) return
-    const { epoch } = settled
-    const found = await run.host.findJail(spec)
-    const how = found ? ({ jailState: 'running', jid: found.jid } as const) : ({ jailState: 'stopped', jid: null } as const)
-    await deps.send({ type: 'jail', host: hostId, jail: name, epoch, at: new Date().toISOString(), ...how })
   }
 
   /** Whether the fleet has ended an operation that has begun here. */
