@@ -16,6 +16,8 @@ export const standardTiming = {
   lost: 10_000,
   /** How long what another producer has taken on may be left. */
   abandoned: 5_000,
+  /** After how long a job that waits for a fill asks for it again, should the end of the fill not wake it. */
+  asleep: 30_000,
   /** Between two looks of a worker at whether what it does is still wanted. */
   standing: 3_000,
   /** After how long what an operation has left is tried again for the first time, and at most. */

@@ -25,7 +25,7 @@ export type ConsumerDeps = {
   slots: Record<'build' | 'start' | 'stop', number>
   /** Aborted when the worker stops: what still waits for a slot goes back into its queue. */
   stopping: AbortSignal
-  timing: Pick<Timing, 'lock' | 'stalled' | 'standing'>
+  timing: Pick<Timing, 'lock' | 'stalled' | 'asleep' | 'standing'>
   redis: Redis
   log: Logger
   operationLog(operation: string): OperationLog
@@ -40,8 +40,6 @@ export type Consumer = Awaited<ReturnType<typeof consumeJobs>>
 // Short, since a run is fenced by the host's lock and its journal, not by BullMQ's.
 const often = { maxStalledCount: 1_000_000, drainDelay: 5 }
 const keptEvents = 100
-/** A fill's end wakes the job; this is for when it cannot. */
-const pausedForMs = 3_600_000
 
 /** Takes the jobs of this host's queues and runs them, each kind in its own slots. */
 export async function consumeJobs(deps: ConsumerDeps) {
@@ -49,6 +47,8 @@ export async function consumeJobs(deps: ConsumerDeps) {
   const running = new Map<string, OpenJob & { controller: AbortController; waits: boolean }>()
   /** By operation, what has given its slot back and goes on later. */
   const paused = new Map<string, OpenJob>()
+  /** By operation that waits for a fill, what ends its hearing of the fill's progress. */
+  const listening = new Map<string, () => void>()
   const builds = makeSlots(deps.slots.build)
   const starts = makeSlots(deps.slots.start)
   const options = { connection: redis, prefix }
@@ -101,14 +101,23 @@ export async function consumeJobs(deps: ConsumerDeps) {
       await bullJob.moveToDelayed(Date.now() + until.delayMs, token)
       throw new DelayedError()
     }
-    await bullJob.moveToDelayed(Date.now() + pausedForMs, token)
-    const stopListening = until.onProgress((fraction) => progress?.(fraction))
+    const { operation } = bullJob.data
+    listening.get(operation)?.()
+    listening.set(
+      operation,
+      until.onProgress((fraction) => progress?.(fraction)),
+    )
     const goOn = () => {
-      stopListening()
+      listening.get(operation)?.()
+      listening.delete(operation)
       void wake(bullJob)
     }
-    // How it ended is for the step to find out when it runs again.
-    until.until.then(goOn, goOn)
+    try {
+      await bullJob.moveToDelayed(Date.now() + deps.timing.asleep, token)
+    } finally {
+      // Also when Redis was gone before it could say that the job sleeps. How it ended is for the step to find out.
+      until.until.then(goOn, goOn)
+    }
     throw new DelayedError()
   }
 

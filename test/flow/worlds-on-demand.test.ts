@@ -2,6 +2,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect } from 'vitest'
+import { redisKeys } from '#shared/keys.ts'
+import { connectRedis } from '#shared/redis.ts'
+import { standardTiming } from '#shared/timing.ts'
 import { startFleet } from '../support/fleet.ts'
 import { test } from '../support/redis.ts'
 import { until } from '../support/until.ts'
@@ -48,6 +51,24 @@ describe('jails of a world that is not there yet', () => {
       const states = Object.fromEntries(items.map(({ name, hosts }: any) => [name, hosts[0].state]))
       return states.remote === 'failed' && states.tiny === 'ready'
     })
+    mirror.close()
+    await fleet.stop()
+  })
+
+  test('ask for it again from time to time, should its end not wake them', async ({ redis }) => {
+    const mirror = await slowMirror()
+    const fleet = await startFleet(redis, {
+      worlds: [{ name: 'remote', method: 'archive', url: mirror.url, sha256: nobody, prefill: false }],
+      timing: { ...standardTiming, asleep: 100 },
+    })
+    const asked = await fleet.ask('slow', { world: 'remote' })
+    const connection = connectRedis(redis.url)
+    const job = `${redisKeys(redis.prefix).host('host1')}:host1.build:${asked.body.operation.id}-1-build`
+    await until('it to be asked for again', async () => Number(await connection.hget(job, 'ats')) > 2)
+    connection.disconnect()
+    expect(mirror.asked()).toBe(1)
+    mirror.open()
+    expect((await fleet.ended(asked)).error?.code).toBe('checksum_mismatch')
     mirror.close()
     await fleet.stop()
   })
