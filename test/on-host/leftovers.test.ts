@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -52,6 +53,33 @@ describe.skipIf(whyNot)('what jails leave on a Linux host', () => {
       expect(snapshot()).toEqual(before)
     },
   )
+
+  it('is nothing, after a runc that was killed while it had a copy of itself mounted', async () => {
+    const before = snapshot()
+    const jail = trial.jail()
+    await provision(trial.host, jail)
+    const copy = join(trial.layout.jail(jail.name).runcState, 'runc.aBcDeF')
+    await writeFile(copy, '')
+    await trial.run('mount', ['--bind', '/bin/true', copy])
+    await removeAll(trial.host, jail)
+    expect(snapshot()).toEqual(before)
+  })
+
+  it('keeps no command from being started, once, after a runc that was killed before it had told of it', async () => {
+    const jail = trial.jail({ command: endless })
+    const { commandPid } = trial.layout.jail(jail.name)
+    await provision(trial.host, jail)
+    const started = () => hostSnapshot([], (line) => line.includes(`/${jail.name} `) || line.endsWith(`/${jail.name}`)).processes
+    const once = started().filter((line) => line.includes('sleep 100000')).length
+    await rename(commandPid, join(commandPid, '..', '.command.pid'))
+    const copy = join(trial.layout.jail(jail.name).runcState, 'runc.aBcDeF')
+    await writeFile(copy, '')
+    await trial.host.startCommand(jail, AbortSignal.timeout(20_000))
+    expect(started().filter((line) => line.includes('sleep 100000'))).toHaveLength(once)
+    expect(await readFile(commandPid, 'utf8')).toMatch(/^\d+$/)
+    expect(existsSync(copy)).toBe(false)
+    await removeAll(trial.host, jail)
+  })
 
   it('is nothing, after a tree deeper than a path can name', async () => {
     const before = snapshot()

@@ -1,6 +1,6 @@
 import { existsSync, lstatSync } from 'node:fs'
 import { open, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { readValue } from './cgroups.ts'
@@ -8,6 +8,7 @@ import { endAllBut, killAllBut } from './end-jail.ts'
 import { findInit } from './jail.ts'
 import { withTasksForRunc } from './limits.ts'
 import type { LinuxHost } from './linux-host.ts'
+import { removeRuncCopies } from './runc-copies.ts'
 
 const rc = ['/bin/sh', '/etc/rc']
 const tailBytes = 4_096
@@ -17,7 +18,7 @@ export async function startCommand(host: LinuxHost, jail: JailSpec, signal: Abor
   const first = findInit(host, jail.name)
   if (first === undefined) throw new ProvostError('unexpected', `Jail ${jail.name} is not running.`)
   const { root } = host.layout.jail(jail.name)
-  if (jail.command) return startBeside(host, jail, jail.command, signal)
+  if (jail.command) return startBeside(host, jail, first, jail.command, signal)
   if (hasRc(root)) return runRc(host, jail, first, signal)
 }
 
@@ -29,31 +30,49 @@ export async function endCommand(host: LinuxHost, jail: JailSpec, signal: AbortS
   for (const path of [commandPid, commandDone]) await rm(path, { force: true })
 }
 
-async function startBeside(host: LinuxHost, jail: JailSpec, command: string[], signal: AbortSignal): Promise<void> {
+async function startBeside(
+  host: LinuxHost,
+  jail: JailSpec,
+  first: number,
+  command: string[],
+  signal: AbortSignal,
+): Promise<void> {
   if (wasStarted(host, jail)) return
-  await execute(host, jail, command, ['--detach'], signal)
+  await execute(host, jail, first, command, ['--detach'], signal)
 }
 
 async function runRc(host: LinuxHost, jail: JailSpec, first: number, signal: AbortSignal): Promise<void> {
   const { commandDone } = host.layout.jail(jail.name)
   if (existsSync(commandDone)) return
-  // A worker that was killed while it waited left the script half run; nothing else runs in the jail yet.
-  if (wasStarted(host, jail)) await killAllBut(host, jail, first, signal)
-  await execute(host, jail, rc, [], signal)
+  await execute(host, jail, first, rc, [], signal)
   await writeFile(commandDone, '')
 }
 
-/** runc writes the file as soon as the command runs, so a worker that is killed meanwhile leaves no doubt. */
+/** What runc writes before it renames it to a pid file; it starts nothing where one is. */
+const unfinished = (pidFile: string) => join(dirname(pidFile), `.${basename(pidFile)}`)
+
+/** runc writes the file as soon as the command runs: where it is not, nothing runs, or what its end has cut off. */
 function wasStarted({ layout }: LinuxHost, jail: JailSpec): boolean {
   return /^\d+$/.test(readValue(layout.jail(jail.name).commandPid) ?? '')
 }
 
-async function execute(host: LinuxHost, jail: JailSpec, command: string[], flags: string[], signal: AbortSignal): Promise<void> {
+async function execute(
+  host: LinuxHost,
+  jail: JailSpec,
+  first: number,
+  command: string[],
+  flags: string[],
+  signal: AbortSignal,
+): Promise<void> {
   const { console: outputFile, commandPid } = host.layout.jail(jail.name)
   const before = await stat(outputFile).catch(() => ({ size: 0 }))
   const args = ['--root', host.layout.runcRoot, 'exec', ...flags, '--pid-file', commandPid, jail.name, ...command]
   const enter = () => host.run('runc', args, { outputFile, signal })
-  await rm(commandPid, { force: true })
+  // A worker that was killed while it waited left a script half run, and a runc that was killed with it may not have told
+  // of what it had started. Nothing else runs in the jail yet.
+  await killAllBut(host, jail, first, signal)
+  await removeRuncCopies(host, jail, signal)
+  for (const path of [commandPid, unfinished(commandPid)]) await rm(path, { force: true })
   await withTasksForRunc(host, jail, () => wasStarted(host, jail), enter).catch(async (error) => {
     if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
     const logTail = await readFrom(outputFile, before.size)

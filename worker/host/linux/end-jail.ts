@@ -6,6 +6,7 @@ import { waitUntil } from '../wait-until.ts'
 import { cgroupExists, processesIn, releaseCgroup, removeCgroup } from './cgroups.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { killProcess, ownId, readStatus } from './processes.ts'
+import { removeRuncCopies } from './runc-copies.ts'
 import { removeSharedDirectories } from './shared-directories.ts'
 
 const graceMs = 2_000
@@ -22,6 +23,7 @@ export async function endJail(host: LinuxHost, jail: JailSpec, signal: AbortSign
   const { runcState, cgroup, bundle } = host.layout.jail(jail.name)
   await endProcesses(host, jail, signal)
   if (existsSync(runcState)) {
+    await removeRuncCopies(host, jail, signal)
     // A state that a killed runc wrote halfway cannot be read by it either; with no process left it is only a file.
     await host.run('runc', ['--root', host.layout.runcRoot, 'delete', '--force', jail.name], { signal, okExitCodes: [1] })
     await rm(runcState, { recursive: true, force: true })
