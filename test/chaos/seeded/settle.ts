@@ -35,7 +35,7 @@ export async function settle(scene: Scene): Promise<boolean> {
   for (const id of await fleet.redis.zrange(fleet.keys.batches('open'), '0', '-1'))
     await client.call('POST', `/v1/batches/${id}/cancel`, { running: 'finish' })
   const isAtRest = await untilRest(scene)
-  await startAgainWhereSomethingIsLeft(scene)
+  await retryLeftovers(scene)
   return isAtRest
 }
 
@@ -89,19 +89,16 @@ async function resolveOrphans({ fleet: { redis, keys }, client, ledger, forgotte
   }
 }
 
-/** What an undo could not take away is taken away at the next start of its worker. */
-async function startAgainWhereSomethingIsLeft({ fleet }: Scene): Promise<void> {
-  for (const host of hostNames) {
+/** What an undo could not take away is tried again now, as ops would have it, not when its turn is. */
+async function retryLeftovers({ fleet, client }: Scene): Promise<void> {
+  for (const host of hostNames)
     if (
-      !fleet
+      fleet
         .filesOf(host)
         .readJournal()
-        .some(({ wanted }) => wanted === 'gone')
+        .some(({ leftovers = [] }) => leftovers.length > 0)
     )
-      continue
-    await fleet.processes.kill(host)
-    fleet.processes.start(host)
-  }
+      await client.call('POST', `/v1/hosts/${host}/leftovers/retry`)
 }
 
 async function pollFor(what: string, look: () => Promise<boolean>): Promise<void> {
