@@ -7,7 +7,7 @@ import { forgetCommand } from './hosts/forget.ts'
 import { leftoversCommand } from './hosts/leftovers.ts'
 import { showHostCommand } from './hosts/show.ts'
 import { listAll } from './http/list-all.ts'
-import { formatAge, formatBytes } from './print/amounts.ts'
+import { formatAge, formatBytes, formatCores } from './print/amounts.ts'
 import { tableLines } from './print/table.ts'
 
 export function hostsCommand(context: CommandContext): Command {
@@ -38,7 +38,7 @@ export function hostTable(hosts: Host[], now: number): string[] {
     runtime,
     `${promised.jails}/${capacity.jails}`,
     `${formatBytes(promised.memory)}/${formatBytes(capacity.memory)}`,
-    `${promised.cpu}/${capacity.cpu}`,
+    `${formatCores(promised.cpu)}/${capacity.cpu}`,
     String(operations),
     String(drift),
     worlds

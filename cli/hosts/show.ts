@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import { Host, type WorldState } from '#shared/host.ts'
 import type { CommandContext } from '../command-context.ts'
-import { formatAge, formatBytes } from '../print/amounts.ts'
+import { formatAge, formatBytes, formatCores } from '../print/amounts.ts'
 import { type Fact, factLines } from '../print/fact-lines.ts'
 import { tableLines } from '../print/table.ts'
 import { worldStanding } from '../worlds.ts'
@@ -46,7 +46,7 @@ function factsOf(host: Host, now: number): string[] {
     ['seen', `${formatAge(host.lastSeen, now)} ago`],
     ['jails', `${promised.jails} of ${capacity.jails} promised, ${load.jails} on it`],
     ['memory', `${formatBytes(promised.memory)} of ${formatBytes(capacity.memory)} promised`],
-    ['cpu', `${promised.cpu} of ${capacity.cpu} cores promised`],
+    ['cpu', `${formatCores(promised.cpu)} of ${capacity.cpu} cores promised`],
     ['disk', capacity.disk ? `${formatBytes(promised.disk)} of ${formatBytes(capacity.disk)} promised` : undefined],
     ['slots', (['fills', 'builds', 'starts'] as const).map((kind) => `${load[kind]} of ${capacity[kind]} ${kind}`).join(', ')],
     ['load', load.loadAverage.toFixed(2)],

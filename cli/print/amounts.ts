@@ -8,6 +8,9 @@ export function formatBytes(bytes: number): string {
   return `${Number.isInteger(amount) ? amount : amount.toFixed(1)}${units[power]}`
 }
 
+/** A sum of promises is not quite what it should be: 5.1 may be 5.0999999999999996. */
+export const formatCores = (cores: number): string => `${Math.round(cores * 100) / 100}`
+
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, ms) / 1000
   if (seconds < 60) return `${seconds.toFixed(1)} s`

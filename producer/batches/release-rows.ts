@@ -103,7 +103,8 @@ async function releaseRow({ id, held }: HeldBatch, { number, row: { ask } }: Num
   } catch (error) {
     if (!(error instanceof ProvostError) || error.code === 'queue_unavailable') throw error
     if (isBounded && [...shortages, ...unknowns].includes(error.code)) return { type: 'deferred', forMs: boundedForMs }
-    if (shortages.includes(error.code)) return { type: 'deferred', forMs: deferredForMs, reason: error.message }
+    if (shortages.includes(error.code))
+      return { type: 'deferred', forMs: deferredForMs, reason: `Jail ${ask.name}: ${error.message}` }
     const jail = error.code === 'name_taken' ? await records.jail(ask.name) : undefined
     return jail && isAsAsked(jail, ask) ? { type: 'done' } : { type: 'refused', error }
   }

@@ -165,7 +165,7 @@ describe('a batch', () => {
       ({ reason, counts }) => reason !== undefined && counts.succeeded === 2,
     )
     expect(waits).toMatchObject({ status: 'running', counts: { queued: 1, succeeded: 2 } })
-    expect(waits.reason).toBe('No host can take the jail: host host1 has not enough jails left to promise.')
+    expect(waits.reason).toBe('Jail row3: No host can take the jail: host host1 has not enough jails left to promise.')
     await fleet.ended(await fleet.call('DELETE', '/v1/jails/row1'))
     expect(await ended(fleet, id)).toMatchObject({ status: 'succeeded', counts: { succeeded: 3 } })
     await fleet.stop()

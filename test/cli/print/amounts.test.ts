@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatAge, formatBytes, formatDuration, formatSeconds } from '../../../cli/print/amounts.ts'
+import { formatAge, formatBytes, formatCores, formatDuration, formatSeconds } from '../../../cli/print/amounts.ts'
 
 test.each([
   [512, '512'],
@@ -8,6 +8,10 @@ test.each([
   [2048 * 1024 ** 4, '2048T'],
 ])('formats %d bytes as %s', (bytes, text) => {
   expect(formatBytes(bytes)).toBe(text)
+})
+
+test('formats cores without what adding them up has spoilt', () => {
+  expect([5.099999999999999, 0.1 + 0.2, 4].map(formatCores)).toEqual(['5.1', '0.3', '4'])
 })
 
 test.each([
