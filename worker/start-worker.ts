@@ -1,4 +1,3 @@
-import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
@@ -6,7 +5,6 @@ import { Drift, Leftover } from '#shared/host.ts'
 import { planVersion } from '#shared/job.ts'
 import { redisKeys } from '#shared/keys.ts'
 import { connectRedis, unlessAway, waitForEver } from '#shared/redis.ts'
-import type { JailReport, Report } from '#shared/report.ts'
 import type { Service } from '#shared/run-service.ts'
 import { type RetryPolicy, stepRetry } from './backoff.ts'
 import { bindOperation, readStanding } from './binding.ts'
@@ -24,7 +22,9 @@ import { makeHostNotes } from './host-notes.ts'
 import { makeJailLocks } from './jail-locks.ts'
 import { openJournal } from './journal.ts'
 import { type JournalFiles, journalFiles } from './journal-file.ts'
+import { openReportStream } from './open-report-stream.ts'
 import { makeOperationLog } from './operation-log.ts'
+import { readLoad } from './read-load.ts'
 import { makeRefuseUnreadable } from './refuse-unreadable.ts'
 import { reportHost } from './report-host.ts'
 import { retryLeftovers } from './retry-leftovers.ts'
@@ -83,16 +83,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
   const redis = connectRedis(config.redisUrl, waitForEver)
   const subscriber = connectRedis(config.redisUrl, waitForEver)
   for (const connection of [redis, subscriber]) connection.on('error', (error) => log.warn({ err: error.message }, 'redis'))
-  const send = async (report: Report) => {
-    await redis.xadd(keys.reports, '*', 'report', JSON.stringify(report))
-  }
-
-  /** By jail, what was said last of one that no operation was at work on. */
-  const found = new Map<string, JailReport>()
-  const sendFound = (report: JailReport) => {
-    found.set(report.jail, report)
-    return send(report)
-  }
+  const { found, send, sendFound } = openReportStream(redis, keys)
 
   const stopping = new AbortController()
   const withJail = makeJailLocks()
@@ -221,13 +212,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     drift: () => drift.entries().size,
     leftovers: () => leftoverNotes.entries().size,
     fleet: fleet.known,
-    load: () => ({
-      fills: worlds.states().filter(({ state }) => state === 'filling').length,
-      builds: consumer.running('build'),
-      starts: consumer.running('start'),
-      jails: journal.jails().length,
-      loadAverage: loadavg()[0] ?? 0,
-    }),
+    load: () => readLoad({ worlds, consumer, journal }),
   })
   worlds.prefill()
   const usedWorlds = () => journal.jails().map(({ spec }) => ({ name: spec.world, digest: spec.worldDigest }))

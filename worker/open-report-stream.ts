@@ -1,0 +1,23 @@
+import type { Redis } from 'ioredis'
+import type { RedisKeys } from '#shared/keys.ts'
+import type { JailReport, Report } from '#shared/report.ts'
+
+/** What a worker tells the fleet goes into one stream, in order. */
+export function openReportStream(redis: Redis, keys: RedisKeys) {
+  /** By jail, what was said last of one that no operation was at work on. */
+  const found = new Map<string, JailReport>()
+
+  async function send(report: Report): Promise<void> {
+    await redis.xadd(keys.reports, '*', 'report', JSON.stringify(report))
+  }
+
+  return {
+    found,
+    send,
+    /** The same of a jail that no operation is at work on. */
+    sendFound(report: JailReport): Promise<void> {
+      found.set(report.jail, report)
+      return send(report)
+    },
+  }
+}
