@@ -11,7 +11,7 @@ export type ByHand = {
   close(): Promise<void>
 }
 
-const script = fileURLToPath(new URL('by-hand.sh', import.meta.url))
+const script = fileURLToPath(new URL('./by-hand.sh', import.meta.url))
 const bridge = 'bhbridge'
 const cgroup = 'provost-bench'
 /** Of the range for documentation (RFC 5737): nobody routes it. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { readConfig } from '#shared/read-config.ts'
+import { readConfig } from '#shared/process/read-config.ts'
 
 const Environment = z.object({
   PROVOST_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' }).default('http://127.0.0.1:7070'),

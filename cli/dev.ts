@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { ConfigError, readYaml } from '#shared/read-config.ts'
+import { ConfigError, readYaml } from '#shared/process/read-config.ts'
 import { choose, seedOf } from './dev/choose.ts'
 import { findFreePort, isPortFree } from './dev/free-port.ts'
 import { type Fleet, runFleet } from './dev/run-fleet.ts'

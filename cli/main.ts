@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander'
-import { ConfigError } from '#shared/read-config.ts'
+import { ConfigError } from '#shared/process/read-config.ts'
 import { batchCommand } from './batch.ts'
 import { cancelCommand } from './cancel.ts'
 import { type CommandContext, Unsuccessful } from './command-context.ts'

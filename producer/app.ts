@@ -11,7 +11,7 @@ import {
 } from 'fastify-type-provider-zod'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { type Caller, isRead, makeAccess } from './access.ts'
 import type { AwaitReplica } from './await-replica.ts'
 import type { AcceptBatch } from './batches/accept-batch.ts'

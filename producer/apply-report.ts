@@ -1,6 +1,6 @@
 import { bareAddress } from '#shared/addresses.ts'
-import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { FillReport, JailReport, OperationReport } from '#shared/report.ts'
 import { unpromise } from './place-jail.ts'
 import { endedExpireSeconds, type JailRecord, type OperationRecord, toFields } from './records.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { PlainName } from '#shared/jail.ts'
-import { ConfigError, readConfig, readConfigFile } from '#shared/read-config.ts'
-import { scaledTiming, TimeScale, type Timing } from '#shared/timing.ts'
+import { ConfigError, readConfig, readConfigFile } from '#shared/process/read-config.ts'
+import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
 
 const ProducerFile = z.strictObject({
   /** The hosts that belong to the fleet; none named: every host that enrols does. */

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
-import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { endedKeptMs, type OperationRecord, type Records } from './records.ts'
 import type { Scripts } from './scripts.ts'
 

@@ -1,9 +1,9 @@
 import { type FlowJob, FlowProducer } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Job, JobName } from '#shared/job.ts'
-import type { RedisKeys } from '#shared/keys.ts'
 import type { OperationKind } from '#shared/operation.ts'
-import { jobId, queueName, queueOf } from '#shared/queues.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
+import { jobId, queueName, queueOf } from '#shared/redis/queues.ts'
 import { type JailRecord, type OperationRecord, toSpec } from './records.ts'
 
 /** The jobs of each kind of operation, in the order they run. */

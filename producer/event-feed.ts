@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 
 /** A record changed. `sequence` rises over the whole fleet and is the record's revision. */
 export type FeedEvent = { sequence: number; kind: 'operation' | 'jail' | 'host' | 'batch'; id: string }

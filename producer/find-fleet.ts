@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { v7 as uuid } from 'uuid'
-import type { RedisKeys } from '#shared/keys.ts'
 import { FleetHost, Upload } from '#shared/recovery.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 
 type Deps = { redis: Redis; keys: RedisKeys }
 

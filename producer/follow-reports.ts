@@ -1,14 +1,14 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { v7 as uuid } from 'uuid'
-import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
+import type { Timing } from '#shared/process/timing.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { type JailReport, Report } from '#shared/report.ts'
-import type { Timing } from '#shared/timing.ts'
+import { isRedisAway } from '../shared/redis/redis-away.ts'
 import { applyJailReport, applyOperationReport } from './apply-report.ts'
 import type { Metrics } from './metrics.ts'
 import type { OperationRecord, Records } from './records.ts'
-import { isRedisAway } from './redis-away.ts'
 import type { Change, Scripts } from './scripts.ts'
 
 type Deps = {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
-import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { unpromise } from './place-jail.ts'
 import type { PlacementHost } from './placement/choose-host.ts'
 import { endedExpireSeconds, type JailRecord, type OperationRecord, type Records, toFields } from './records.ts'

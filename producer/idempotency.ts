@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ProvostError } from '#shared/errors.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { Idempotency } from './scripts.ts'
 
 export const keptSeconds = 30 * 24 * 3_600

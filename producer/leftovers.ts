@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
 import { Leftover } from '#shared/host.ts'
 import type { HostNotice } from '#shared/job.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { readNotes } from './read-notes.ts'
 
 /** What a host says it could not remove, by the names of its jails. */

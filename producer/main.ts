@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { pino } from 'pino'
-import { readArguments } from '#shared/read-arguments.ts'
-import { runService } from '#shared/run-service.ts'
+import { readArguments } from '#shared/process/read-arguments.ts'
+import { runService } from '#shared/process/run-service.ts'
 import { readProducerConfig } from './config.ts'
 
 // V8 would let garbage pile up while a large batch is read (bench/batch-accept.ts); it is told before most code is loaded.

@@ -1,6 +1,6 @@
 import { v7 as uuid } from 'uuid'
 import { planVersion } from '#shared/job.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { type OperationRecord, toFields } from './records.ts'
 
 type Facts = Pick<OperationRecord, 'kind' | 'jail' | 'host' | 'epoch'> & Partial<OperationRecord>

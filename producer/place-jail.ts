@@ -1,7 +1,7 @@
 import { type ErrorCode, ProvostError } from '#shared/errors.ts'
 import type { CreateJail, Jail } from '#shared/jail.ts'
-import type { RedisKeys } from '#shared/keys.ts'
 import type { Move } from '#shared/operation.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import {
   type Candidate,
   type Candidates,

@@ -4,8 +4,8 @@ import { FastifyAdapter } from '@bull-board/fastify'
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { RedisKeys } from '#shared/keys.ts'
-import { queueKinds, queueName } from '#shared/queues.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
+import { queueKinds, queueName } from '#shared/redis/queues.ts'
 import type { HostRegistry } from './placement/host-registry.ts'
 
 type Deps = { redis: Redis; keys: RedisKeys; hosts: Pick<HostRegistry, 'all' | 'get'>; log: Logger }

@@ -1,7 +1,7 @@
 import { ProvostError } from '#shared/errors.ts'
-import type { RedisKeys } from '#shared/keys.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { UploadedJail, UploadedOperation } from '#shared/recovery.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { keptSeconds, keyOfRequest } from './idempotency.ts'
 import { leaseOf } from './lease-of.ts'
 import { newOperation } from './new-operation.ts'

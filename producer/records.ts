@@ -3,8 +3,8 @@ import type { Logger } from 'pino'
 import { z } from 'zod'
 import { CreateJail, Isolation, Jail, Labels, Limits } from '#shared/jail.ts'
 import { JailSpec, Origin, planVersion } from '#shared/job.ts'
-import type { RedisKeys } from '#shared/keys.ts'
 import { Move, Operation, OperationError, StepState, Waiting } from '#shared/operation.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 
 /** How long an operation is kept once it has ended. */
 export const endedKeptMs = 30 * 24 * 3_600_000

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { leaseOf } from './lease-of.ts'
 import { readDrift } from './orphans.ts'
 import type { PlacementHost } from './placement/choose-host.ts'

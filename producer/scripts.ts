@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 
 /** A request's idempotency: where its answer is kept, and what it must equal to be the same request. */
 export type Idempotency = { key: string; fingerprint: string; ttl: number }

@@ -1,5 +1,5 @@
-import type { RedisKeys } from '#shared/keys.ts'
 import type { OperationStatus } from '#shared/operation.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { OperationRecord } from './records.ts'
 
 type Operation = Pick<OperationRecord, 'id' | 'status' | 'batch'>

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { JailJob, Job } from '#shared/job.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 
 /**
  * Binds an operation to its host, unless whoever moves it came first: both set one key that is not there yet, so only one

@@ -3,9 +3,9 @@ import { z } from 'zod'
 import { contains, overlaps, parseBlock } from '#shared/addresses.ts'
 import { Pool } from '#shared/host.ts'
 import { AskedLimits, PlainName } from '#shared/jail.ts'
-import { readConfig, readConfigFile } from '#shared/read-config.ts'
-import { Size } from '#shared/size.ts'
-import { scaledTiming, TimeScale, type Timing } from '#shared/timing.ts'
+import { readConfig, readConfigFile } from '#shared/process/read-config.ts'
+import { Size } from '#shared/process/size.ts'
+import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
 import { misfit, World } from './worlds/world.ts'
 
 const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')

@@ -1,5 +1,5 @@
-import { readArguments } from '#shared/read-arguments.ts'
-import { ConfigError } from '#shared/read-config.ts'
+import { readArguments } from '#shared/process/read-arguments.ts'
+import { ConfigError } from '#shared/process/read-config.ts'
 import { readWorkerConfig } from './config.ts'
 import { adviceChecks } from './doctor/advice.ts'
 import { runChecks } from './doctor/check-result.ts'

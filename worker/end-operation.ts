@@ -1,12 +1,12 @@
 import { type ErrorCode, type ErrorFacts, ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JailJob } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
+import { untilRedisAnswers } from '../shared/redis/until-redis-answers.ts'
 import type { JournaledOperation, Undoing } from './journal-entries.ts'
 import type { OperationLog } from './operation-log.ts'
 import { describeError, type Reporter } from './report-progress.ts'
 import { askerOf, beginRun, flushMarks, type Run, type RunDeps } from './run.ts'
 import { leaveSteps, undoSteps } from './undo-steps.ts'
-import { untilRedisAnswers } from './until-redis-answers.ts'
 
 /** After so many kills of its worker an operation is not tried again. */
 export const poisonousKills = 3

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
-import { readArguments } from '#shared/read-arguments.ts'
-import { runService } from '#shared/run-service.ts'
+import { readArguments } from '#shared/process/read-arguments.ts'
+import { runService } from '#shared/process/run-service.ts'
 import { readWorkerConfig } from './config.ts'
 import { makeRuntime } from './host/make-runtime.ts'
 import { commandRunner } from './host/run-command.ts'

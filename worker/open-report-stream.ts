@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { JailReport, Report } from '#shared/report.ts'
 
 /** What a worker tells the fleet goes into one stream, in order. */

@@ -1,13 +1,13 @@
 import { type ProvostError, toProvostError } from '#shared/errors.ts'
 import type { FillJob } from '#shared/job.ts'
 import type { FillReport } from '#shared/report.ts'
+import { Interrupted, untilRedisAnswers } from '../shared/redis/until-redis-answers.ts'
 import type { Standing } from './binding.ts'
 import type { OperationLog } from './operation-log.ts'
 import { Pause } from './pause.ts'
 import { describeError, fillReporter, type Reporter } from './report-progress.ts'
 import { askerOf, type Outcome, whyNotWanted } from './run.ts'
 import { fillWorld } from './steps/fill-world.ts'
-import { Interrupted, untilRedisAnswers } from './until-redis-answers.ts'
 import type { Asker, WorldStore } from './worlds/world-store.ts'
 
 type Deps = {

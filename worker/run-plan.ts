@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JailJob, JobName } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
-import { retryDelayMs } from './backoff.ts'
+import { retryDelayMs } from '../shared/process/retry-policy.ts'
+import { Interrupted, untilRedisAnswers } from '../shared/redis/until-redis-answers.ts'
 import { endFailed, endPoisoned, endSucceeded, endSuperseded, goOnUndoing, poisonousKills } from './end-operation.ts'
 import type { OperationLog } from './operation-log.ts'
 import { Pause } from './pause.ts'
@@ -22,7 +23,6 @@ import {
 } from './run.ts'
 import type { Step } from './step.ts'
 import { undoStep } from './undo-steps.ts'
-import { Interrupted, untilRedisAnswers } from './until-redis-answers.ts'
 
 /** A worker that knows the plan may be started in place of this one; it takes a waiting job at once. */
 const unknownPlanAgainMs = 10_000

@@ -1,7 +1,7 @@
 import { Worker } from 'bullmq'
-import { redisKeys } from '#shared/keys.ts'
-import { queueName } from '#shared/queues.ts'
-import { connectRedis, waitForEver } from '#shared/redis.ts'
+import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
+import { queueName } from '#shared/redis/queues.ts'
 
 // A process of its own: a BullMQ worker on the queue for stops of each host. Says when all wait, and each time that every
 // one has processed a job.

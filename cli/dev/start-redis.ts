@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { redisKeys } from '#shared/keys.ts'
-import { connectRedis } from '#shared/redis.ts'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
 import { type Started, startProcess } from './start-process.ts'
 
 const pollMs = 20

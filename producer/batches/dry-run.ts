@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import type { BatchOptions } from '#shared/batch.ts'
 import { Timings } from '#shared/host.ts'
 import type { CreateJail } from '#shared/jail.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import {
   type Candidate,
   type Candidates,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { Cause } from '#shared/batch.ts'
 import { defaultHostname } from '#shared/jail.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { OperationRecord, Records } from '../records.ts'
 import { BatchRow } from './batch-row.ts'
 

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { Pool } from '#shared/host.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { Wanted } from '../placement/choose-host.ts'
 import { type FreeRange, freeRange } from '../placement/lease-choices.ts'
 import { cidrOf } from '../placement/pool-facts.ts'

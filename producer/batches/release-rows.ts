@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import pLimit from 'p-limit'
 import { type ErrorCode, ProvostError } from '#shared/errors.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { keptSeconds } from '../idempotency.ts'
 import type { Operate } from '../operate.ts'
 import type { Records } from '../records.ts'

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import { addressesOf, type JailRecord, type OperationRecord, type Records } from '../records.ts'
 import type { BatchRecord } from './batch-record.ts'
 import { BatchRow } from './batch-row.ts'

@@ -1,7 +1,7 @@
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
-import type { Timing } from '#shared/timing.ts'
+import type { Timing } from '#shared/process/timing.ts'
 import type { EventFeed } from '../event-feed.ts'
 import type { Operate } from '../operate.ts'
 import type { PlacementHost } from '../placement/choose-host.ts'

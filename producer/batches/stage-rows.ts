@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { BatchRow } from './batch-row.ts'
 
 export type Stage = Awaited<ReturnType<typeof openStage>>

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { excludedOffsets, formatAddress, networkOf, parseBlock, sizeOf } from '#shared/addresses.ts'
 import type { Pool } from '#shared/host.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { Wanted } from './choose-host.ts'
 import { oncePer } from './once-per.ts'
 import { blockOf, cidrOf } from './pool-facts.ts'

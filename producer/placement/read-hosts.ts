@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { type Host, HostBeat, HostReport } from '#shared/host.ts'
-import type { RedisKeys } from '#shared/keys.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 
 /** What Redis has of one host: what its worker says, and what producers count. */
 export type HostReading = {

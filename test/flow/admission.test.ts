@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import { connectRedis } from '#shared/redis.ts'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { startFleet } from '../support/fleet.ts'
 import { test } from '../support/fleet-test.ts'
 import { test as withRedis } from '../support/redis.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished } from 'vitest'
-import { redisKeys } from '#shared/keys.ts'
-import { connectRedis } from '#shared/redis.ts'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
 import { openBatch } from '../support/ask-in-batch.ts'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import { test } from '../support/fleet-test.ts'

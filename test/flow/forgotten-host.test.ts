@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { redisKeys } from '#shared/keys.ts'
-import { connectRedis } from '#shared/redis.ts'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
 import { makeForgetHost } from '../../producer/forget-host.ts'
 import { makeRecords } from '../../producer/records.ts'
 import { makeScripts } from '../../producer/scripts.ts'

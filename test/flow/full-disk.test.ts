@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import { scaledTiming } from '#shared/timing.ts'
+import { scaledTiming } from '#shared/process/timing.ts'
 import { journalFiles } from '../../worker/journal-file.ts'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import { test as withRedis } from '../support/redis.ts'

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { planVersion } from '#shared/job.ts'
-import { redisKeys } from '#shared/keys.ts'
-import { connectRedis } from '#shared/redis.ts'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
 import { test } from '../support/fleet-test.ts'
 import { until } from '../support/until.ts'
 

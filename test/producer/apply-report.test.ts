@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { redisKeys } from '#shared/keys.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { applyOperationReport } from '../../producer/apply-report.ts'
 import type { JailRecord, OperationRecord } from '../../producer/records.ts'

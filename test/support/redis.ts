@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { test as base, inject } from 'vitest'
-import { connectRedis } from '#shared/redis.ts'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
 
 /** A real Redis and a key prefix that only this test has; its keys are removed afterwards. */
 type TestRedis = { url: string; prefix: string }

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 import type { HostBeat, HostReport } from '#shared/host.ts'
 import { planVersion } from '#shared/job.ts'
-import type { RedisKeys } from '#shared/keys.ts'
-import { standardTiming } from '#shared/timing.ts'
+import { standardTiming } from '#shared/process/timing.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
 
 const startedAt = '2026-01-01T00:00:00.000Z'
 

@@ -1,4 +1,4 @@
-import { connectRedis } from '#shared/redis.ts'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { fault, fine, note, type Result } from './check-result.ts'
 
 const toleratedMs = 2_000

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { runService } from '#shared/run-service.ts'
+import { runService } from '#shared/process/run-service.ts'
 import { readWorkerConfig } from '../../../worker/config.ts'
 import { makeRuntime } from '../../../worker/host/make-runtime.ts'
 import { type CommandOptions, commandRunner, type RunCommand } from '../../../worker/host/run-command.ts'

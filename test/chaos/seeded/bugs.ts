@@ -1,5 +1,5 @@
-import { redisKeys } from '#shared/keys.ts'
-import { connectRedis, waitForEver } from '#shared/redis.ts'
+import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
 import type { WorkerConfig } from '../../../worker/config.ts'
 import type { RunDeps } from '../../../worker/run.ts'
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { debootstrapProgress } from '../../../worker/worlds/debootstrap-progress.ts'
 
 // What debootstrap 1.0.128 wrote for bookworm, minbase, with most of its counts left out.
-const recorded = readFileSync(new URL('debootstrap-progress.txt', import.meta.url), 'utf8')
+const recorded = readFileSync(new URL('./debootstrap-progress.txt', import.meta.url), 'utf8')
 
 function read(text: string) {
   const fractions: number[] = []

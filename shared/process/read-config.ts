@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
-import { errnoOf } from './errors.ts'
+import { errnoOf } from '../errors.ts'
 
 /** What is wrong with the configuration, all of it at once. The services print it and exit with 2. */
 export class ConfigError extends Error {

@@ -1,4 +1,4 @@
-import type { JobName } from './job.ts'
+import type { JobName } from '../job.ts'
 
 /**
  * A host's queues. Builds and starts have slots of their own, and what takes a jail down never waits behind them. Those of a

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { readConfigFile } from '#shared/read-config.ts'
-import { readWorkerConfig } from '../../worker/config.ts'
+import { readConfigFile } from '#shared/process/read-config.ts'
+import { readWorkerConfig } from '../../../worker/config.ts'
 
 let directory: string
 beforeAll(() => {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { ProvostError } from './errors.ts'
+import { ProvostError } from '../errors.ts'
 import { ConfigError } from './read-config.ts'
 
 /** A running service. `stop` ends it gracefully; `kill`, when there is one, makes what still runs give up. */
