@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import { type Batch, type BatchOptions, BatchStatus, type Cause } from '#shared/batch.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
-import { integer, json, nullable } from '../records.ts'
+import { integer, json, nullable } from '../records/records.ts'
 
 const BatchFields = z.object({
   id: z.string(),

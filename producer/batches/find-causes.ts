@@ -3,8 +3,8 @@ import type { Redis } from 'ioredis'
 import type { Cause } from '#shared/batch.ts'
 import { defaultHostname } from '#shared/jail.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { OperationRecord, Records } from '../records.ts'
-import { BatchRow } from './batch-row.ts'
+import type { OperationRecord, Records } from '../records/records.ts'
+import { BatchRow } from './files/batch-row.ts'
 
 type Deps = { redis: Redis; keys: RedisKeys; records: Records }
 

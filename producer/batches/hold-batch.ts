@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { CommitAnswer } from '../scripts.ts'
+import type { CommitAnswer } from '../records/scripts.ts'
 
 const holdsMs = 20_000
 const againMs = 20

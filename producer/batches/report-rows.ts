@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 import type { RedisKeys } from '#shared/redis/keys.ts'
-import { addressesOf, type JailRecord, type OperationRecord, type Records } from '../records.ts'
+import { addressesOf, type JailRecord, type OperationRecord, type Records } from '../records/records.ts'
 import type { BatchRecord } from './batch-record.ts'
-import { BatchRow } from './batch-row.ts'
+import { BatchRow } from './files/batch-row.ts'
 import { isLost } from './same-spec.ts'
 
 type Deps = { redis: Redis; keys: RedisKeys; records: Records }

@@ -1,9 +1,9 @@
 import { expect } from 'vitest'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
-import { makeDropExpired } from '../../producer/drop-expired.ts'
-import { makeRecords } from '../../producer/records.ts'
-import { makeScripts } from '../../producer/scripts.ts'
+import { makeDropExpired } from '../../producer/operations/drop-expired.ts'
+import { makeRecords } from '../../producer/records/records.ts'
+import { makeScripts } from '../../producer/records/scripts.ts'
 import { test } from '../support/fleet-test.ts'
 
 const days = 24 * 3_600_000

@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest'
 import { standardTiming } from '#shared/process/timing.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
-import { openHostRegistry } from '../../producer/placement/host-registry.ts'
+import { openHostRegistry } from '../../producer/hosts/host-registry.ts'
 import { test as base } from '../support/redis.ts'
 import { hostReport, writeBeat, writeHost } from '../support/write-host.ts'
 

@@ -2,11 +2,11 @@ import { pino } from 'pino'
 import { standardTiming } from '#shared/process/timing.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
-import { makeEnqueue } from '../../producer/enqueue.ts'
-import { makeOperate } from '../../producer/operate.ts'
-import { openHostRegistry } from '../../producer/placement/host-registry.ts'
-import { makeRecords } from '../../producer/records.ts'
-import { makeScripts } from '../../producer/scripts.ts'
+import { openHostRegistry } from '../../producer/hosts/host-registry.ts'
+import { makeOperate } from '../../producer/operations/operate.ts'
+import { makeEnqueue } from '../../producer/queues/enqueue.ts'
+import { makeRecords } from '../../producer/records/records.ts'
+import { makeScripts } from '../../producer/records/scripts.ts'
 
 /** Asks for jails as a batch does, beside the producer of a fleet. `close` when done. */
 export async function openBatch({ url, prefix }: { url: string; prefix: string }) {

@@ -1,7 +1,7 @@
 import { hasBatchEnded } from '#shared/batch.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { readBatch } from '../../../producer/batches/batch-record.ts'
-import type { OperationRecord } from '../../../producer/records.ts'
+import type { OperationRecord } from '../../../producer/records/records.ts'
 import type { Scene } from './play.ts'
 
 /** Batches that have not ended, whose counts are not what became of their rows, that made a jail twice, that keep names. */

@@ -3,7 +3,7 @@ import { runService } from '#shared/process/run-service.ts'
 import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { readProducerConfig } from '../../../producer/config.ts'
-import { makeRecords } from '../../../producer/records.ts'
+import { makeRecords } from '../../../producer/records/records.ts'
 import { startProducer } from '../../../producer/start-producer.ts'
 
 type Entry = [id: string, fields: string[]]

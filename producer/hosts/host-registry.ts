@@ -1,0 +1,168 @@
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { Host, HostReport, HostState, Pool } from '#shared/host.ts'
+import type { Limits } from '#shared/jail.ts'
+import { planVersion } from '#shared/job.ts'
+import type { Timing } from '#shared/process/timing.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
+import type { PlacementHost } from '../placement/choose-host.ts'
+import { makePoolConflicts } from './pool-conflicts.ts'
+import { type HostReading, makeReadHosts } from './read-hosts.ts'
+import { makeSharedPools } from './shared-pools.ts'
+
+type Deps = { redis: Redis; keys: RedisKeys; log: Logger; members: string[]; timing: Timing; onChange(host: string): void }
+
+export type HostRegistry = Awaited<ReturnType<typeof openHostRegistry>>
+
+/** A host as it was read last; `host` is another object only when its state or its report is another. */
+type Known = { reading: HostReading; host: PlacementHost }
+
+/** The hosts of the fleet as their workers last reported them, read anew every second. */
+export async function openHostRegistry({ redis, keys, log, members, timing, onChange }: Deps) {
+  const readHosts = makeReadHosts({ redis, keys, log })
+  const poolConflicts = makePoolConflicts()
+  const poolsOf = makeSharedPools()
+  const named = new Set(members)
+  let known = new Map<string, Known>()
+  let all: PlacementHost[] = []
+
+  async function refresh(): Promise<void> {
+    const [ids, drainingIds] = await Promise.all([redis.smembers(keys.hosts), redis.smembers(keys.draining)])
+    const draining = new Set(drainingIds)
+    const readings = await readHosts(ids.sort())
+    const conflicts = poolConflicts(readings.map(({ report }) => report))
+    const before = known
+    known = new Map()
+    const pools = poolsOf(readings.map(({ report }) => report))
+    for (const [i, reading] of readings.entries()) {
+      const [state, reason] = judge(reading, draining, named, conflicts, timing)
+      const last = before.get(reading.id)
+      const own = pools[i] ?? []
+      const isSame =
+        last?.host.state === state &&
+        last.host.reason === reason &&
+        last.reading.report === reading.report &&
+        last.host.pools === own
+      const host = isSame ? Object.assign(last.host, countsOf(reading, timing)) : toHost(reading, state, reason, own, timing)
+      known.set(reading.id, { reading, host })
+    }
+    const hosts = [...known.values()].map(({ host }) => host)
+    // What placement derives from the fleet is kept with this array.
+    if (hosts.length !== all.length || hosts.some((host, i) => host !== all[i])) all = hosts
+    for (const [id, now] of known) if (isNews(before.get(id), now)) onChange(id)
+  }
+
+  let last: Promise<void> = Promise.resolve()
+  let waiting = 0
+  /** One after another: an older reading must not come after a newer one. */
+  function refreshInTurn(): Promise<void> {
+    waiting += 1
+    last = last
+      .catch(() => undefined)
+      .then(refresh)
+      .finally(() => {
+        waiting -= 1
+      })
+    return last
+  }
+  const tryRefresh = () => refreshInTurn().catch((error) => log.warn({ err: error.message }, 'hosts could not be read'))
+  await tryRefresh()
+  const timer = setInterval(() => waiting === 0 && tryRefresh(), timing.look)
+
+  return {
+    all: () => all,
+    get: (id: string) => known.get(id)?.host,
+    /** The fleet that a host knows its jails by; empty for one that has had none, undefined without a beat of it. */
+    fleetOf(id: string): string | undefined {
+      const beat = known.get(id)?.reading.beat
+      return beat && (beat.fleet ?? '')
+    },
+    refresh: refreshInTurn,
+    /** Counts what was just promised, until the ledger is read again: jails asked for at once are spread, too. */
+    notePromise(id: string, { memory, cpu, disk = 0 }: Limits): void {
+      const host = known.get(id)?.host
+      if (!host) return
+      host.operations += 1
+      host.promised.jails += 1
+      host.promised.memory += memory
+      host.promised.cpu += cpu
+      host.promised.disk += disk
+    },
+    /** The hosts that the configuration names and that have not all they are to have, with the reason. */
+    unready(): string[] {
+      return members.flatMap((id) => {
+        const host = known.get(id)?.host
+        if (!host) return [`host ${id} has not reported`]
+        if (host.state !== 'up' && host.state !== 'draining') return [`host ${id} is ${host.state}`]
+        const filling = host.worlds.filter(({ prefill, state }) => prefill && state !== 'ready')
+        return filling.map(({ name, state }) => `world ${name} on host ${id} is ${state}`)
+      })
+    },
+    close: () => clearInterval(timer),
+  }
+}
+
+function judge(
+  { id, report, beat, ttlMs }: HostReading,
+  draining: Set<string>,
+  members: Set<string>,
+  conflicts: Map<string, string>,
+  timing: Timing,
+): [HostState, string | undefined] {
+  const misfit = whyIncompatible(report, members, conflicts)
+  // Before all else: only a host that is down gives up its work, and can be forgotten.
+  if (ttlMs <= 0) {
+    const also = misfit ?? (draining.has(id) ? 'draining' : undefined)
+    return ['down', `silent for more than ${timing.silence / 1000} s${also ? `; ${also}` : ''}`]
+  }
+  if (misfit) return ['incompatible', misfit]
+  if (!beat) return ['down', 'its worker sends no heartbeats that this producer knows; upgrade it']
+  return draining.has(id) ? ['draining', undefined] : ['up', undefined]
+}
+
+function whyIncompatible(report: HostReport, members: Set<string>, conflicts: Map<string, string>): string | undefined {
+  if (members.size > 0 && !members.has(report.id)) return "the producer's configuration does not name it"
+  if (!report.versions.plans.includes(planVersion)) return `its worker does not know plans of version ${planVersion}`
+  return conflicts.get(report.id)
+}
+
+const noLoad = { fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }
+
+function toHost(
+  reading: HostReading,
+  state: HostState,
+  reason: string | undefined,
+  pools: Pool[],
+  timing: Timing,
+): PlacementHost {
+  const { pid: _pid, startedAt: _startedAt, ...report } = reading.report
+  return { ...report, pools, state, ...(reason ? { reason } : {}), ...countsOf(reading, timing) }
+}
+
+/** What changes all the time. The promise is a copy, since `notePromise` counts in it. */
+function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, timing: Timing) {
+  const seen = ttlMs > 0 ? new Date(Date.now() - (timing.silence - ttlMs)).toISOString() : (beat?.at ?? report.startedAt)
+  return {
+    promised: { ...promised },
+    operations,
+    load: beat?.load ?? noLoad,
+    drift: beat?.drift ?? 0,
+    leftovers: beat?.leftovers ?? 0,
+    lastSeen: seen,
+  } satisfies Partial<Host>
+}
+
+/** Whether watchers of a host want to hear of it: not of each heartbeat. */
+function isNews(before: Known | undefined, now: Known): boolean {
+  if (before?.host !== now.host) return true
+  const [was, is] = [before.reading, now.reading]
+  const isPromiseSame = (['jails', 'memory', 'cpu', 'disk'] as const).every(
+    (resource) => was.promised[resource] === is.promised[resource],
+  )
+  return (
+    !isPromiseSame ||
+    was.operations !== is.operations ||
+    was.beat?.drift !== is.beat?.drift ||
+    was.beat?.leftovers !== is.beat?.leftovers
+  )
+}

@@ -1,0 +1,87 @@
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { RedisKeys } from '#shared/redis/keys.ts'
+import type { PlacementHost } from '../placement/choose-host.ts'
+import { leaseOf } from '../records/leases.ts'
+import { Lease } from '../records/records.ts'
+import type { Change, Scripts } from '../records/scripts.ts'
+import { readDrift } from './orphans.ts'
+
+type Deps = { redis: Redis; keys: RedisKeys; scripts: Scripts; hosts: { all(): PlacementHost[] }; log: Logger }
+type Held = { address: string; holder: string }
+
+const everyMs = 60_000
+/** How long a lease must be seen without its jail before it is given back. */
+const quarantineMs = 600_000
+const pageSize = 500
+
+/**
+ * Finds leases whose jail there is not, and gives them back after a quarantine: nothing should ever leave one, so whatever
+ * did is given time to show. The addresses of a forgotten host that has come back are stray once it has no orphan with them.
+ * Gives what ends that.
+ */
+export function startReleasingStrayLeases(deps: Deps): () => void {
+  let looking = false
+  const timer = setInterval(async () => {
+    if (looking) return
+    looking = true
+    await releaseStrayLeases(deps, Date.now()).catch((error) => deps.log.warn({ err: error.message }, 'stray leases'))
+    looking = false
+  }, everyMs)
+  return () => clearInterval(timer)
+}
+
+/** One look at all leases. */
+export async function releaseStrayLeases({ redis, keys, scripts, hosts, log }: Deps, nowMs: number): Promise<void> {
+  const pools = hosts.all().flatMap((host) => host.pools)
+  const stray: Held[] = []
+  const returned = await holdersOfReturnedHosts()
+  for await (const page of redis.hscanStream(keys.leases, { count: pageSize }))
+    stray.push(...(await strayAmong(toHeld(page as string[]))))
+
+  const known = new Set(stray.map(({ address }) => address))
+  const before = await redis.zrange(keys.strayLeases, '0', '-1')
+  const again = before.filter((address) => !known.has(address))
+  if (again.length > 0) await redis.zrem(keys.strayLeases, ...again)
+  for (const { address, holder } of stray) {
+    await redis.zadd(keys.strayLeases, 'NX', nowMs, address)
+    const sinceMs = Number(await redis.zscore(keys.strayLeases, address))
+    if (nowMs - sinceMs < quarantineMs) continue
+    const commands = [['ZREM', keys.strayLeases, address]]
+    const host = hosts.all().find(({ id }) => keys.forgottenHolder(id) === holder)
+    const [, , cidr] = leaseOf(address, pools)
+    const givesBack: Partial<Change> = host
+      ? { unhold: { held: keys.heldLeases(host.id), holder, addresses: [address] } }
+      : { release: [[address, keys.returned(cidr), holder]] }
+    await scripts.commit({ unchanged: [], ...givesBack, commands, events: [] })
+    log.warn({ address, holder }, 'gave back a lease without a jail')
+  }
+
+  async function strayAmong(page: Held[]): Promise<Held[]> {
+    const pipeline = redis.pipeline()
+    for (const { holder } of page) pipeline.hget(keys.jail(holder), 'leases')
+    const answers = (await pipeline.exec()) ?? []
+    return page.filter(({ address, holder }, i) => {
+      if (holder === keys.forgottenHolder(holder.slice(holder.indexOf(':') + 1)))
+        return returned.get(holder)?.has(address) === false
+      const leases = JSON.parse((answers[i]?.[1] as string | null) ?? '[]') as unknown[]
+      return !leases.some((lease) => Lease.parse(lease)[0] === address)
+    })
+  }
+
+  /** Of each host that is there: what its leases are held by, and which addresses its orphans still have. */
+  async function holdersOfReturnedHosts(): Promise<Map<string, Set<string>>> {
+    const holders = new Map<string, Set<string>>()
+    for (const { id, state } of hosts.all()) {
+      if (state !== 'up' && state !== 'draining') continue
+      const drift = await readDrift(redis, keys, id)
+      const addresses = drift.flatMap((entry) => (entry.found === 'orphan' ? entry.spec.addresses : []))
+      holders.set(keys.forgottenHolder(id), new Set(addresses.map((address) => address.split('/')[0] ?? '')))
+    }
+    return holders
+  }
+}
+
+function toHeld(pairs: string[]): Held[] {
+  return Array.from({ length: pairs.length / 2 }, (_, i) => ({ address: pairs[2 * i] ?? '', holder: pairs[2 * i + 1] ?? '' }))
+}

@@ -1,0 +1,117 @@
+import { createBullBoard } from '@bull-board/api'
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
+import { FastifyAdapter } from '@bull-board/fastify'
+import { Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { RedisKeys } from '#shared/redis/keys.ts'
+import { queueKinds, queueName } from '#shared/redis/queues.ts'
+import type { HostRegistry } from '../hosts/host-registry.ts'
+
+type Deps = { redis: Redis; keys: RedisKeys; hosts: Pick<HostRegistry, 'all' | 'get'>; log: Logger }
+
+/** The board asks for some 16 things of every queue it has, every 5 seconds. */
+const shownHosts = 50
+const recentFailures = 200
+/** How long a host's queues stay after they were last wanted, so that no page under way loses them. */
+const keptMs = 60_000
+
+/**
+ * bull-board over the queues of the fleet. It has those of all hosts, or in a fleet of more than 50 those of the hosts where
+ * most failed lately, then of those with the most open operations; any other host's are there as soon as a request names one.
+ */
+export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) {
+  const server = new FastifyAdapter().setBasePath(path)
+  const board = createBullBoard({
+    queues: [],
+    serverAdapter: server,
+    options: {
+      uiConfig: {
+        boardTitle: 'Provost queues',
+        miscLinks: [{ text: 'Log out', url: '/logout' }],
+        hideDocsLink: true,
+        showWorkers: false,
+        sortQueues: true,
+      },
+    },
+  })
+  const queues = new Map<string, Queue>()
+  const wantedAt = new Map<string, number>()
+
+  function addHost(host: string): void {
+    for (const kind of queueKinds) {
+      const name = queueName(host, kind)
+      const queue = new Queue(name, {
+        connection: redis,
+        prefix: keys.host(host),
+        skipMetasUpdate: true,
+        skipVersionCheck: true,
+        skipWaitingForReady: true,
+      })
+      // The connection says by itself when it is away.
+      queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue'))
+      queues.set(name, queue)
+      board.addQueue(new BullMQAdapter(queue, { delimiter: '.', externalJobUrl: logOf }))
+    }
+  }
+
+  /** At once, so that the host may come again while its queues still close. */
+  async function removeHost(host: string): Promise<void> {
+    wantedAt.delete(host)
+    const closing = queueKinds.map((kind) => {
+      const name = queueName(host, kind)
+      const queue = queues.get(name)
+      queues.delete(name)
+      board.removeQueue(name)
+      return queue?.close()
+    })
+    await Promise.all(closing)
+  }
+
+  async function hostsToShow(): Promise<string[]> {
+    const all = hosts.all()
+    if (all.length <= shownHosts) return all.map(({ id }) => id)
+    const failures = await countFailures()
+    return all
+      .map(({ id, operations }) => ({ id, operations, failures: failures.get(id) ?? 0 }))
+      .sort((a, b) => b.failures - a.failures || b.operations - a.operations)
+      .slice(0, shownHosts)
+      .map(({ id }) => id)
+  }
+
+  async function countFailures(): Promise<Map<string, number>> {
+    const failed = await redis.zrevrange(keys.operations('status', 'failed'), 0, recentFailures - 1)
+    const found = await Promise.all(failed.map((id) => redis.hget(keys.operation(id), 'host')))
+    const failures = new Map<string, number>()
+    for (const host of found) if (host) failures.set(host, (failures.get(host) ?? 0) + 1)
+    return failures
+  }
+
+  return {
+    plugin: server.registerPlugin(),
+
+    queue: (name: string): Queue | undefined => queues.get(name),
+
+    /** Brings the board to the hosts as they are now; `named` is a queue that a request is about. */
+    async refresh(named: string | undefined): Promise<void> {
+      const now = Date.now()
+      const wanted = new Set(await hostsToShow())
+      const host = named?.slice(0, named.lastIndexOf('.'))
+      if (host && hosts.get(host)) wanted.add(host)
+      for (const id of wanted) {
+        if (!wantedAt.has(id)) addHost(id)
+        wantedAt.set(id, now)
+      }
+      for (const [id, at] of wantedAt) if (!hosts.get(id) || now - at > keptMs) await removeHost(id)
+    },
+
+    async close(): Promise<void> {
+      await Promise.all([...wantedAt.keys()].map(removeHost))
+    },
+  }
+}
+
+/** What a host's steps ran and printed is with the operation, not with the job. */
+function logOf({ data }: { data?: { operation?: string } }): { displayText: string; href: string } {
+  return { displayText: 'Log of the operation', href: `/v1/operations/${data?.operation}/log` }
+}

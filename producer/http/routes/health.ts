@@ -1,0 +1,35 @@
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { AppDeps } from '../app.ts'
+import { redisFaults } from '../check-redis.ts'
+
+const Health = z.object({ status: z.literal('ok') })
+const Readiness = z.object({ status: z.enum(['ready', 'not_ready']), reasons: z.array(z.string()) })
+
+export const healthRoutes =
+  ({ redis, hosts, recovery }: AppDeps): FastifyPluginAsyncZod =>
+  async (app) => {
+    const open = { security: [] }
+
+    app.get('/healthz', { schema: { summary: 'Is this process alive?', ...open, response: { 200: Health } } }, async () => ({
+      status: 'ok' as const,
+    }))
+
+    app.get(
+      '/readyz',
+      {
+        schema: {
+          summary: 'Can a jail be asked for, and will it be kept?',
+          ...open,
+          response: { 200: Readiness, 503: Readiness },
+        },
+      },
+      async (_request, reply) => {
+        const reasons = [...(await redisFaults(redis)), ...hosts.unready(), ...recovery.reasons()]
+        const ready = reasons.length === 0
+        return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not_ready', reasons })
+      },
+    )
+
+    app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  }

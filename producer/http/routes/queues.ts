@@ -1,0 +1,114 @@
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { ProvostError } from '#shared/errors.ts'
+import { type Access, isRead } from '../access/access.ts'
+import type { AppDeps } from '../app.ts'
+import { answerError } from '../http-errors.ts'
+import { makeQueueBoard } from '../queue-board.ts'
+import { answerOperation } from './answer-operation.ts'
+
+const path = '/queues'
+const contentSecurityPolicy =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'"
+
+type Params = { queueName: string; jobId: string; queueStatus: string }
+
+/**
+ * bull-board, to look at the queues. Of what it can write nothing is done but a retry, and that is the operation's: BullMQ's
+ * own would run half of a flow. Whatever else it has or will have is refused.
+ */
+export const queueRoutes =
+  (deps: AppDeps, access: Access): FastifyPluginAsync =>
+  async (app) => {
+    const { operate, records, awaitReplica } = deps
+    const board = makeQueueBoard(deps, path)
+
+    const retryJob: RouteHandlerMethod = async (request, reply) => {
+      const { queueName, jobId } = request.params as Params
+      const job = await board.queue(queueName)?.getJob(jobId)
+      if (!job) throw new ProvostError('not_found', `There is no job ${jobId} in queue ${queueName}.`)
+      return answerOperation(request, reply, deps, (idempotency) => operate.retry(job.data.operation, idempotency))
+    }
+
+    /** A cancelled operation's job has failed, too; what somebody wished to end is not begun again with the rest. */
+    const retryAll: RouteHandlerMethod = async (request) => {
+      const { queueName, queueStatus } = request.params as Params
+      if (queueStatus !== 'failed') throw refusal(`Only failed jobs can be retried, not ${queueStatus} ones.`)
+      const jobs = (await board.queue(queueName)?.getFailed()) ?? []
+      const ids = new Set(jobs.map((job) => String(job.data.operation)))
+      const operations = await records.operations([...ids])
+      let retried = 0
+      for (const { id, status } of operations) if (status === 'failed' && (await isRetried(id))) retried += 1
+      if (retried === 0)
+        throw new ProvostError(
+          'not_retryable',
+          `None of the operations that once failed in ${queueName} is the last of its jail and failed.`,
+        )
+      return { retried }
+    }
+
+    async function isRetried(id: string): Promise<boolean> {
+      try {
+        await operate.retry(id)
+        return true
+      } catch (error) {
+        if (error instanceof ProvostError && error.code !== 'queue_unavailable') return false
+        throw error
+      }
+    }
+
+    const writes: Record<string, RouteHandlerMethod> = {
+      [`PUT ${path}/api/queues/:queueName/:jobId/retry`]: retryJob,
+      [`PUT ${path}/api/queues/:queueName/retry/:queueStatus`]: retryAll,
+    }
+
+    app.addHook('onRoute', (route) => {
+      route.errorHandler = answerError
+      const methods = [route.method].flat()
+      if (!methods.every(isRead)) route.handler = writes[`${methods} ${route.url}`] ?? refuseWrite
+    })
+    app.addHook('onRequest', async (request, reply) => {
+      try {
+        request.caller = access.callerOf(request)
+      } catch (error) {
+        if (!wantsPage(request)) throw error
+        return reply.redirect(`/login?to=${encodeURIComponent(request.url).replaceAll('%2F', '/')}`)
+      }
+    })
+    app.addHook('preHandler', async (request) => {
+      const { queueName } = request.params as Partial<Params>
+      const { activeQueue } = request.query as { activeQueue?: string }
+      if (request.url.startsWith(`${path}/api/`)) await board.refresh(queueName ?? activeQueue)
+    })
+    if (awaitReplica) app.addHook('preSerialization', awaitReplica)
+    app.addHook('preSerialization', showProblem)
+    app.addHook('onSend', keepToThisSite)
+    app.addHook('onClose', board.close)
+    await app.register(board.plugin, { prefix: path })
+  }
+
+async function refuseWrite(): Promise<never> {
+  throw refusal('Jobs cannot be changed here: they only wake a host, and what is done is for the operation to say.')
+}
+
+function refusal(message: string): ProvostError {
+  return new ProvostError('forbidden', message, {
+    hint: 'Retry a failed job here; cancel an operation, destroy a jail or drain a host through the API or provost(8).',
+  })
+}
+
+function wantsPage({ method, headers }: FastifyRequest): boolean {
+  return method === 'GET' && (headers.accept ?? '').includes('text/html')
+}
+
+/** The board shows people an answer's `error` and `message`. */
+async function showProblem(_request: FastifyRequest, _reply: FastifyReply, payload: unknown): Promise<unknown> {
+  const isProblem = typeof payload === 'object' && payload !== null && 'detail' in payload && 'code' in payload
+  return isProblem ? { ...payload, error: payload.detail, message: 'hint' in payload ? payload.hint : '' } : payload
+}
+
+/** Its page asks Google for a font; it does without, and for nothing else from elsewhere either. */
+async function keepToThisSite(_request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
+  reply.header('content-security-policy', contentSecurityPolicy)
+  const isPage = typeof payload === 'string' && String(reply.getHeader('content-type')).startsWith('text/html')
+  return isPage ? payload.replaceAll(/<link [^>]*https:[^>]*>/g, '') : payload
+}

@@ -1,0 +1,48 @@
+import { hasEnded } from '#shared/operation.ts'
+import type { EventFeed } from '../records/event-feed.ts'
+import type { OperationRecord, Records } from '../records/records.ts'
+import { invalid } from './http-errors.ts'
+
+/** The seconds of `Prefer: wait=SECONDS` (RFC 7240, 4.3), 1 to 60; undefined without it. */
+export function waitSeconds(header: string | string[] | undefined): number | undefined {
+  const preference = [header ?? '']
+    .flat()
+    .join(',')
+    .split(',')
+    .map((part) => part.trim().split(';')[0] ?? '')
+    .find((part) => /^wait\b/i.test(part))
+  if (preference === undefined) return undefined
+  const match = /^wait\s*=\s*"?(\d{1,4})"?$/i.exec(preference)
+  const seconds = Number(match?.[1])
+  if (!match || seconds < 1 || seconds > 60)
+    throw invalid([{ field: 'Prefer', message: 'wait must be 1 to 60 seconds, like wait=30' }])
+  return seconds
+}
+
+/** The operation once it has ended, or as it is when time is up. */
+export async function waitForEnd(
+  operation: OperationRecord,
+  seconds: number,
+  feed: EventFeed,
+  records: Records,
+): Promise<OperationRecord> {
+  const { promise: ended, resolve } = Promise.withResolvers<OperationRecord>()
+  let latest = operation
+  const look = async () => {
+    latest = (await records.operation(operation.id)) ?? latest
+    if (hasEnded(latest.status)) resolve(latest)
+  }
+  const lookOnceMore = () =>
+    look()
+      .catch(() => undefined)
+      .finally(() => resolve(latest))
+  const unsubscribe = feed.subscribe(() => void look().catch(() => undefined), lookOnceMore, operation.id)
+  const timer = setTimeout(lookOnceMore, seconds * 1000)
+  try {
+    await look()
+    return await ended
+  } finally {
+    unsubscribe()
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,98 @@
+import type { Redis } from 'ioredis'
+import { Timings } from '#shared/host.ts'
+import type { JobName } from '#shared/job.ts'
+import { hasEnded, type Operation, type Waiting } from '#shared/operation.ts'
+import type { RedisKeys } from '#shared/redis/keys.ts'
+import { jobId, type QueueKind, queueName, queueOf } from '#shared/redis/queues.ts'
+import type { PlacementHost } from '../placement/choose-host.ts'
+import { type OperationRecord, toOperation } from '../records/records.ts'
+import { firstJobOf, lastJobOf } from './enqueue.ts'
+import { estimateEnd } from './estimate-end.ts'
+
+type Deps = { redis: Redis; keys: RedisKeys; hosts: { get(id: string): PlacementHost | undefined } }
+
+export type Explain = ReturnType<typeof makeExplain>
+
+const timingsKeptMs = 5_000
+// Who stands further back is told no place: to find it would hold Redis up.
+const farthestPlace = 10_000
+
+/**
+ * Shows operations as callers see them: with what each that does not run waits for, and how long until its end. Looked up
+ * when asked, since a place in a queue changes without the operation.
+ */
+export function makeExplain({ redis, keys, hosts }: Deps) {
+  const timings = new Map<string, { readMs: number; of: Timings }>()
+
+  async function timingsOf(host: string): Promise<Timings> {
+    const known = timings.get(host)
+    if (known && Date.now() - known.readMs < timingsKeptMs) return known.of
+    const read = Timings.safeParse(JSON.parse((await redis.get(keys.hostTimings(host))) ?? '{}'))
+    const of = read.data ?? {}
+    timings.set(host, { readMs: Date.now(), of })
+    return of
+  }
+
+  /** Its place among the jobs that wait in a queue, from 1; undefined when it is not one of them. */
+  async function placeIn(queue: QueueKind, host: string, job: string): Promise<number | undefined> {
+    const key = `${keys.host(host)}:${queueName(host, queue)}`
+    const answers = await redis
+      .pipeline()
+      .llen(`${key}:wait`)
+      .lpos(`${key}:wait`, job, 'RANK', -1, 'MAXLEN', farthestPlace)
+      .zrank(`${key}:prioritized`, job)
+      .exec()
+    const [length, fromHead, rank] = (answers ?? []).map(([, value]) => value as number | null)
+    // The list is taken from at its tail; what has a priority comes after all of it.
+    if (typeof fromHead === 'number') return (length ?? 0) - fromHead
+    return typeof rank === 'number' ? (length ?? 0) + rank + 1 : undefined
+  }
+
+  async function waitOf(operation: OperationRecord, host: PlacementHost | undefined): Promise<Waiting | undefined> {
+    if (!host) return { reason: `host ${operation.host} has not reported` }
+    if (host.state === 'down') return { reason: `host ${host.id} is down` }
+    if (!host.versions.plans.includes(operation.plan))
+      return { reason: `the worker of host ${host.id} does not know plans of version ${operation.plan}` }
+    if (operation.waiting) return operation.waiting
+    const job = nextJob(operation)
+    if (!job) return undefined
+    const queue = queueOf(job, operation.batch !== undefined)
+    const position = await placeIn(queue, host.id, jobId(operation.id, operation.wakeup, job))
+    return { reason: `${job} slot on host ${host.id}`, ...(position === undefined ? {} : { position }) }
+  }
+
+  async function explainOne(operation: OperationRecord): Promise<Operation> {
+    const { waiting: _, ...shown } = toOperation(operation)
+    if (hasEnded(operation.status)) return shown
+    const host = hosts.get(operation.host)
+    const waiting = await waitOf(operation, host)
+    const reachable = host && host.state !== 'down' && host.versions.plans.includes(operation.plan)
+    const eta = reachable && (await etaOf(operation, host, waiting?.position))
+    return { ...shown, ...(waiting ? { waiting } : {}), ...(eta ? { eta } : {}) }
+  }
+
+  async function etaOf(operation: OperationRecord, host: PlacementHost, position = 0) {
+    const world = operation.world ?? operation.request?.world ?? (await worldOf(operation))
+    const offered = host.worlds.find(({ name }) => name === world)
+    const fills = operation.kind === 'fill' || operation.kind === 'provision'
+    return estimateEnd(operation, {
+      world,
+      timings: await timingsOf(host.id),
+      jobsAhead: Math.max(0, position - 1) / host.capacity.builds,
+      fillLeft: fills && offered && offered.state !== 'ready' ? 1 - (offered.percent ?? 0) / 100 : undefined,
+      nowMs: Date.now(),
+    })
+  }
+
+  const worldOf = async ({ jail }: OperationRecord) =>
+    jail === null ? undefined : ((await redis.hget(keys.jail(jail), 'world')) ?? undefined)
+
+  return (operations: OperationRecord[]): Promise<Operation[]> => Promise.all(operations.map(explainOne))
+}
+
+/** The job whose turn an operation waits for; undefined while one of them runs. */
+function nextJob({ kind, status, step }: OperationRecord): JobName | undefined {
+  if (status === 'queued') return firstJobOf(kind)
+  // Built, and its start has not begun.
+  return kind === 'provision' && step === null ? lastJobOf(kind) : undefined
+}
