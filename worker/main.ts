@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { readArguments } from '#shared/process/read-arguments.ts'
 import { runService } from '#shared/process/run-service.ts'
-import { readWorkerConfig } from './config.ts'
+import { readWorkerConfig } from './config/config.ts'
 import { makeRuntime } from './host/make-runtime.ts'
 import { commandRunner } from './host/run-command.ts'
 import { startWorker } from './start-worker.ts'

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest'
 import { scaledTiming } from '#shared/process/timing.ts'
-import { journalFiles } from '../../worker/journal-file.ts'
+import { journalFiles } from '../../worker/journal/file.ts'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import { test as withRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'

@@ -3,10 +3,10 @@ import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { JailSpec, WorldId } from '#shared/job.ts'
-import { readWorkerConfig, type WorkerConfig } from '../../worker/config.ts'
+import { readWorkerConfig, type WorkerConfig } from '../../worker/config/config.ts'
 import type { HostRuntime } from '../../worker/host/host-runtime.ts'
+import type { OciSpec } from '../../worker/host/linux/jail/oci-spec.ts'
 import { type Layout, layoutOf } from '../../worker/host/linux/layout.ts'
-import type { OciSpec } from '../../worker/host/linux/oci-spec.ts'
 import { linuxRuntime } from '../../worker/host/linux/runtime.ts'
 import { commandRunner, findProgram, type RunCommand } from '../../worker/host/run-command.ts'
 

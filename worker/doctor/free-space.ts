@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
+import { fault, fine, type Result } from '../host/check-result.ts'
 import type { RunCommand } from '../host/run-command.ts'
-import { freeBytes } from '../worlds/free-bytes.ts'
-import { fault, fine, type Result } from './check-result.ts'
+import { freeBytes } from '../worlds/files/free-bytes.ts'
 
 /** A base.txz and the tree that comes out of it, and as much again for what the first jails write. */
 export const neededBytes = 3 * 1024 ** 3

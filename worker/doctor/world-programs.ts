@@ -1,7 +1,7 @@
-import type { WorkerConfig } from '../config.ts'
+import type { WorkerConfig } from '../config/config.ts'
+import type { World } from '../config/world.ts'
+import { fault, fine, type Result } from '../host/check-result.ts'
 import { findProgram } from '../host/run-command.ts'
-import type { World } from '../worlds/world.ts'
-import { fault, fine, type Result } from './check-result.ts'
 
 /** What each method of making a world starts, beside what every host needs. */
 const programs: Record<World['method'], string[]> = {

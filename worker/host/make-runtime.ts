@@ -1,8 +1,8 @@
-import type { WorkerConfig } from '../config.ts'
+import type { WorkerConfig } from '../config/config.ts'
 import { freebsdRuntime } from './freebsd/runtime.ts'
 import type { HostRuntime } from './host-runtime.ts'
-import { endPredecessor, endProcessesOf } from './linux/end-processes.ts'
-import { lockFile } from './linux/lock-file.ts'
+import { endPredecessor, endProcessesOf } from './linux/processes/end-processes.ts'
+import { lockFile } from './linux/processes/lock-file.ts'
 import { linuxRuntime } from './linux/runtime.ts'
 import type { RunCommand } from './run-command.ts'
 

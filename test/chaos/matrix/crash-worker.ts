@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { runService } from '#shared/process/run-service.ts'
-import { readWorkerConfig } from '../../../worker/config.ts'
+import { readWorkerConfig } from '../../../worker/config/config.ts'
 import { makeRuntime } from '../../../worker/host/make-runtime.ts'
 import { type CommandOptions, commandRunner, type RunCommand } from '../../../worker/host/run-command.ts'
-import { type JournalFiles, journalFiles } from '../../../worker/journal-file.ts'
+import { type JournalFiles, journalFiles } from '../../../worker/journal/file.ts'
 import { startWorker } from '../../../worker/start-worker.ts'
 import { commandLabel, type Kill, type Point, writeLabel } from './crash-points.ts'
 

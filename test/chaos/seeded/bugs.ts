@@ -1,7 +1,7 @@
 import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
-import type { WorkerConfig } from '../../../worker/config.ts'
-import type { RunDeps } from '../../../worker/run.ts'
+import type { WorkerConfig } from '../../../worker/config/config.ts'
+import type { RunDeps } from '../../../worker/plans/run.ts'
 
 /** Faults that the trials must find, each of which people have really made. */
 export const bugs = ['delete before work', 'no epoch check', 'lease freed too early', 'undo skipped'] as const

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { CommandContext } from '../../../cli/command-context.ts'
-import { WorkerFile } from '../../../worker/config.ts'
+import { WorkerFile } from '../../../worker/config/config.ts'
 import { findProgram } from '../../../worker/host/run-command.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -74,7 +74,7 @@ describe('provost(8)', () => {
   })
 
   it('has every setting in the environment', () => {
-    const files = ['cli/config.ts', 'producer/config.ts', 'worker/config.ts'].map((file) =>
+    const files = ['cli/config.ts', 'producer/config.ts', 'worker/config/config.ts'].map((file) =>
       readFileSync(`${root}/${file}`, 'utf8'),
     )
     const names = new Set(files.join('').match(/PROVOST_[A-Z_]+/g))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { readProducerConfig } from '../../../producer/config.ts'
-import { readWorkerConfig } from '../../../worker/config.ts'
+import { readWorkerConfig } from '../../../worker/config/config.ts'
 import { findProgram } from '../../../worker/host/run-command.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { readConfigFile } from '#shared/process/read-config.ts'
-import { readWorkerConfig } from '../../../worker/config.ts'
+import { readWorkerConfig } from '../../../worker/config/config.ts'
 
 let directory: string
 beforeAll(() => {

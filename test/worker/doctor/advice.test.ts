@@ -1,9 +1,9 @@
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
+import { World } from '../../../worker/config/world.ts'
 import { checkClock, judgeClock } from '../../../worker/doctor/clock.ts'
 import { checkFreeSpace } from '../../../worker/doctor/free-space.ts'
 import { checkWorldPrograms } from '../../../worker/doctor/world-programs.ts'
-import { World } from '../../../worker/worlds/world.ts'
 import { freePort } from '../../support/free-port.ts'
 import { scriptedPrograms } from '../../support/freebsd-programs.ts'
 

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test as base } from 'vitest'
+import { World, worldDigest } from '../../../worker/config/world.ts'
 import { type CommandRecord, commandRunner } from '../../../worker/host/run-command.ts'
 import { openFillKills } from '../../../worker/worlds/fill-kills.ts'
 import { makeWorldStore } from '../../../worker/worlds/make-world-store.ts'
-import { World, worldDigest } from '../../../worker/worlds/world.ts'
 import { directoryHost } from '../../support/directory-host.ts'
 
 export const run = commandRunner({ commandPath: '/sbin:/bin:/usr/sbin:/usr/bin', worker: 'test' })

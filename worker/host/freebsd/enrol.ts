@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import { familyOf, inPool } from '#shared/addresses.ts'
 import { ProvostError } from '#shared/errors.ts'
-import { ensureInclude } from './boot.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
-import { bare, readInterfaces } from './interfaces.ts'
-import { bridgeName } from './vnet.ts'
+import { ensureInclude } from './jail/boot.ts'
+import { bare, readInterfaces } from './network/interfaces.ts'
+import { bridgeName } from './network/vnet.ts'
 
 /** What a host needs once, so that jails can be made and come back at boot. All of it may be repeated. */
 export async function enrol(host: FreebsdHost): Promise<void> {

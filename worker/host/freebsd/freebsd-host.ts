@@ -1,4 +1,4 @@
-import type { WorkerConfig } from '../../config.ts'
+import type { WorkerConfig } from '../../config/config.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Layout } from './layout.ts'
 

@@ -5,9 +5,9 @@ import { ProvostError } from '#shared/errors.ts'
 import type { WorldId } from '#shared/job.ts'
 import type { FilledWorld } from '../host-runtime.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
-import { unmountBelow } from './mounts.ts'
-import { removeTree } from './remove-tree.ts'
-import { datasetsBelow, destroyDataset, renameDataset, requireNoClones, zfsProperty } from './zfs.ts'
+import { unmountBelow } from './root/mounts.ts'
+import { removeTree } from './root/remove-tree.ts'
+import { datasetsBelow, destroyDataset, renameDataset, requireNoClones, zfsProperty } from './root/zfs.ts'
 
 /** No world's name begins with them. */
 const stagePrefix = '_filling-'

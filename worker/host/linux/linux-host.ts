@@ -1,9 +1,9 @@
 import type { JailSpec } from '#shared/job.ts'
-import type { WorkerConfig } from '../../config.ts'
+import type { WorkerConfig } from '../../config/config.ts'
 import type { RunCommand } from '../run-command.ts'
-import type { Cgroups } from './cgroups.ts'
+import type { OciSpec } from './jail/oci-spec.ts'
 import type { Layout } from './layout.ts'
-import type { OciSpec } from './oci-spec.ts'
+import type { Cgroups } from './limits/cgroups.ts'
 
 /** What every part of the Linux runtime works with. */
 export type LinuxHost = {

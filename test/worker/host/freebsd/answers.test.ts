@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { cpusOf } from '../../../../worker/host/freebsd/cpus.ts'
-import { marked } from '../../../../worker/host/freebsd/end-processes.ts'
-import { parseInterfaces } from '../../../../worker/host/freebsd/interfaces.ts'
 import { layoutOf } from '../../../../worker/host/freebsd/layout.ts'
-import { limitRules } from '../../../../worker/host/freebsd/limits.ts'
+import { cpusOf } from '../../../../worker/host/freebsd/limits/cpus.ts'
+import { limitRules } from '../../../../worker/host/freebsd/limits/limits.ts'
+import { parseInterfaces } from '../../../../worker/host/freebsd/network/interfaces.ts'
+import { marked } from '../../../../worker/host/freebsd/processes/end-processes.ts'
 
 // As iocage's documentation shows it of a FreeBSD 12 host.
 const ifconfig = `em0: flags=8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> metric 0 mtu 1500

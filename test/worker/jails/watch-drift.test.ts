@@ -1,0 +1,350 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { test as base, describe, expect } from 'vitest'
+import type { Drift } from '#shared/host.ts'
+import type { JailJob } from '#shared/job.ts'
+import type { JailReport, OperationReport } from '#shared/report.ts'
+import { makeJailLocks } from '../../../worker/jails/jail-locks.ts'
+import type { SettledJail } from '../../../worker/jails/revive-jails.ts'
+import { watchDrift } from '../../../worker/jails/watch-drift.ts'
+import { type Journal, openJournal } from '../../../worker/journal/journal.ts'
+import { type SimulatedHost, simulatedHost } from '../../support/simulated-host.ts'
+import { until } from '../../support/until.ts'
+
+const everyMs = 5
+const { signal } = new AbortController()
+const byHand = 'It was stopped on its host, not through Provost.'
+
+function jobOf(name: string, epoch = 5): JailJob {
+  return {
+    version: 1,
+    operation: `01936c3e-0000-7000-8000-00000000000${epoch}`,
+    kind: 'provision',
+    plan: 1,
+    host: 'host1',
+    epoch,
+    attempt: 1,
+    jail: {
+      name,
+      provision: '01936c3e-0000-7000-8000-000000000001',
+      client: 'acme',
+      hostname: name,
+      world: 'tiny',
+      worldDigest: 'a'.repeat(64),
+      addresses: ['10.0.0.2/24'],
+      limits: { memory: 64, cpu: 0.1, processes: 10 },
+    },
+    issuedAt: '2026-01-01T00:00:00Z',
+  }
+}
+
+function ended({ operation, jail, epoch }: JailJob, jailState: OperationReport['jailState']): OperationReport {
+  const at = new Date().toISOString()
+  const standing = { host: 'host1', operation, epoch, attempt: 1, sequence: 1, at, percent: 100, step: null, steps: [] }
+  return { type: 'operation', ...standing, status: 'succeeded', jail: jail.name, jailState, jid: null }
+}
+
+type Options = Partial<Pick<Parameters<typeof watchDrift>[0], 'send' | 'revived' | 'journal'>>
+
+/** A host with a real journal, and one who watches both. */
+async function open() {
+  const simulated = await simulatedHost()
+  const directory = join(simulated.root, 'journal')
+  const journal = await openJournal(directory)
+  const withJail = makeJailLocks()
+  const sent: JailReport[] = []
+  const entries = new Map<string, Drift>()
+  const stops: (() => void)[] = []
+  let looks = 0
+  const { listJails } = simulated.host
+  simulated.host.listJails = () => {
+    looks += 1
+    return listJails()
+  }
+  return {
+    ...simulated,
+    journal,
+    withJail,
+    sent,
+    entries,
+    told: () => sent.map(({ at: _, ...report }) => report),
+    reopened: () => openJournal(directory),
+    watch: (options: Options = {}) => {
+      const drift = {
+        note: async (entry: Drift) => void entries.set(entry.jail, entry),
+        forget: async (name: string) => void entries.delete(name),
+        entries: () => entries,
+      }
+      const send = async (report: JailReport) => void sent.push(report)
+      const { host } = simulated
+      const log = pino({ enabled: false })
+      const revived: Promise<SettledJail[]> = Promise.resolve([])
+      const stop = watchDrift({ hostId: 'host1', host, journal, withJail, send, drift, log, revived, everyMs, ...options })
+      stops.push(stop)
+      return stop
+    },
+    /** After this, whatever the look now under way has found is done, too. */
+    nextLooks: async () => {
+      const after = looks + 3
+      await until('three more looks', async () => looks >= after)
+    },
+    close: async () => {
+      for (const stop of stops) stop()
+      await simulated.remove()
+    },
+  }
+}
+
+async function settle({ journal }: { journal: Journal }, job: JailJob, state: OperationReport['jailState']): Promise<void> {
+  await journal.beginRun(job, 'boot-1')
+  await journal.end(ended(job, state))
+}
+
+async function start({ host }: SimulatedHost, { jail }: JailJob): Promise<number> {
+  await host.ensureRoot(jail, signal)
+  await host.ensureNetwork(jail, signal)
+  return host.ensureJail(jail, signal)
+}
+
+type Trial = Awaited<ReturnType<typeof open>>
+const test = base.extend<{ trial: Trial }>({
+  trial: async ({ task: _ }, use) => {
+    const trial = await open()
+    await use(trial)
+    await trial.close()
+  },
+})
+
+/** A jail that an operation has left running. */
+async function running(trial: Trial, name = 'web1'): Promise<JailJob> {
+  const job = jobOf(name)
+  await start(trial, job)
+  await settle(trial, job, 'running')
+  return job
+}
+
+const noted = (trial: Trial, name = 'web1') => until('a note of its drift', async () => trial.entries.get(name))
+const report = { type: 'jail', host: 'host1', jail: 'web1', epoch: 5 }
+
+describe('a jail that is otherwise than its journal says', () => {
+  test('a jail that an operation could not take down is not told as one that was started by hand', async ({ trial }) => {
+    const job = jobOf('web1')
+    await start(trial, job)
+    const operation = await trial.journal.beginRun(job, 'boot-1')
+    await trial.journal.mark(operation, [{ step: 'start-jail', mark: 'undo-failed', attempt: 1 }])
+    await trial.journal.end(ended(job, 'stopped'))
+    trial.watch()
+    await trial.nextLooks()
+    expect(trial.told()).toEqual([])
+    expect(trial.journal.jail('web1')?.settled?.wanted).toBe('stopped')
+  })
+
+  test('was stopped by hand: what is left goes, the fleet is told, and no boot starts it', async ({ trial }) => {
+    await running(trial)
+    trial.watch()
+    trial.byHand.stop('web1')
+    expect(await noted(trial)).toEqual({ found: 'stopped', jail: 'web1', reason: byHand, since: expect.stringMatching(/Z$/) })
+    expect(trial.told()).toEqual([{ ...report, jailState: 'stopped', jid: null, reason: byHand }])
+    expect(trial.state()).toEqual({ roots: ['web1'], networks: [], jails: [] })
+    const { since } = trial.entries.get('web1') ?? {}
+    const settled = { epoch: 5, wanted: 'stopped', leftovers: [], drift: { found: 'stopped', since } }
+    expect((await trial.reopened()).jail('web1')?.settled).toEqual(settled)
+    await trial.nextLooks()
+    expect(trial.told()).toHaveLength(1)
+  })
+
+  test('has lost its root: it is failed', async ({ trial }) => {
+    await running(trial)
+    trial.byHand.stop('web1')
+    trial.byHand.removeRoot('web1')
+    trial.watch()
+    const reason = 'Its root is gone from its host.'
+    expect(await noted(trial)).toMatchObject({ found: 'gone', reason })
+    expect(trial.told()).toEqual([{ ...report, jailState: 'failed', jid: null, reason }])
+    expect((await trial.reopened()).jail('web1')?.settled?.wanted).toBe('stopped')
+  })
+
+  test('was started by hand: the fleet is told its number, and the note goes', async ({ trial }) => {
+    await running(trial)
+    trial.watch()
+    trial.byHand.stop('web1')
+    await noted(trial)
+    trial.byHand.start('web1', 77)
+    await until('its note to go', async () => !trial.entries.has('web1'))
+    expect(trial.told().at(-1)).toEqual({ ...report, jailState: 'running', jid: 77 })
+    expect((await trial.reopened()).jail('web1')?.settled).toEqual({ epoch: 5, wanted: 'running', leftovers: [] })
+  })
+
+  test('loses its note when an operation has ended since, and not before', async ({ trial }) => {
+    await running(trial)
+    trial.watch()
+    trial.byHand.stop('web1')
+    await noted(trial)
+    const next = jobOf('web1', 6)
+    await trial.journal.beginRun(next, 'boot-1')
+    await trial.nextLooks()
+    expect(trial.entries.has('web1')).toBe(true)
+    await trial.journal.end(ended(next, 'stopped'))
+    await until('its note to go', async () => !trial.entries.has('web1'))
+    expect(trial.told()).toHaveLength(1)
+  })
+
+  test('loses its note when it was destroyed', async ({ trial }) => {
+    await running(trial)
+    trial.watch()
+    trial.byHand.stop('web1')
+    await noted(trial)
+    await settle(trial, jobOf('web1', 6), 'gone')
+    await until('its note to go', async () => !trial.entries.has('web1'))
+    expect(await readdir(join(trial.root, 'journal/jails'))).toEqual([])
+  })
+
+  test('stays noted as one that the fleet does not know, until it no longer is', async ({ trial }) => {
+    const { jail: spec } = await running(trial)
+    const orphan = { found: 'orphan', jail: 'web1', reason: 'unknown', since: '', spec, epoch: 5, wanted: 'running' } as const
+    trial.entries.set('web1', orphan)
+    trial.watch()
+    trial.byHand.stop('web1')
+    await until('a report', async () => trial.sent.length > 0)
+    await trial.nextLooks()
+    expect(trial.entries.get('web1')).toEqual(orphan)
+    trial.entries.delete('web1')
+    expect(await noted(trial)).toMatchObject({ found: 'stopped' })
+  })
+
+  test('is left alone while an operation is at work on it or has its lock', async ({ trial }) => {
+    await running(trial)
+    await running(trial, 'web2')
+    await trial.journal.beginRun(jobOf('web1', 6), 'boot-1')
+    for (const name of ['web1', 'web2']) trial.byHand.stop(name)
+    const { promise: release, resolve } = Promise.withResolvers<void>()
+    const operation = trial.withJail('web2', async () => {
+      await release
+      trial.byHand.start('web2', 78)
+    })
+    trial.watch()
+    await trial.nextLooks()
+    resolve()
+    await operation
+    await trial.nextLooks()
+    expect({ sent: trial.sent, notes: [...trial.entries.keys()] }).toEqual({ sent: [], notes: [] })
+    expect(trial.state().networks).toEqual(['web1', 'web2'])
+  })
+
+  test('does not keep the others waiting while an operation has its lock', async ({ trial }) => {
+    await running(trial, 'web2')
+    await running(trial)
+    for (const name of ['web1', 'web2']) trial.byHand.stop(name)
+    const { promise: release, resolve } = Promise.withResolvers<void>()
+    const operation = trial.withJail('web2', () => release)
+    trial.watch()
+    await noted(trial)
+    expect(trial.entries.has('web2')).toBe(false)
+    resolve()
+    await operation
+    await noted(trial, 'web2')
+  })
+})
+
+describe('one who watches', () => {
+  test('tells the fleet again until it went through, and looks on meanwhile', async ({ trial }) => {
+    await running(trial)
+    await running(trial, 'web2')
+    let refusals = 2
+    trial.watch({
+      send: async (sent) => {
+        if (refusals-- > 0) throw new Error('Redis is full')
+        trial.sent.push(sent)
+      },
+    })
+    trial.byHand.stop('web1')
+    await noted(trial)
+    trial.byHand.stop('web2')
+    await noted(trial, 'web2')
+    expect(trial.told().map(({ jail }) => jail)).toEqual(['web1', 'web2'])
+  })
+
+  test('sends nothing twice to a Redis that does not answer, and takes other jails down meanwhile', async ({ trial }) => {
+    await running(trial)
+    await running(trial, 'web2')
+    const { promise: answer, resolve } = Promise.withResolvers<void>()
+    trial.watch({
+      send: (sent) => {
+        trial.sent.push(sent)
+        return answer
+      },
+    })
+    trial.byHand.stop('web1')
+    await until('a report', async () => trial.sent.length > 0)
+    trial.byHand.stop('web2')
+    await until('the other to be taken down', async () => trial.state().networks.length === 0)
+    await trial.nextLooks()
+    expect(trial.told().map(({ jail }) => jail)).toEqual(['web1'])
+    resolve()
+    await noted(trial, 'web2')
+    expect(trial.told().map(({ jail }) => jail)).toEqual(['web1', 'web2'])
+  })
+
+  test('looks on after a look that failed', async ({ trial }) => {
+    await running(trial)
+    const { listJails } = trial.host
+    let failures = 2
+    trial.host.listJails = async () => {
+      if (failures-- > 0) throw new Error('jls did not answer')
+      return listJails()
+    }
+    trial.watch()
+    trial.byHand.stop('web1')
+    await noted(trial)
+  })
+
+  test('tells of what was found before its worker was killed', async ({ trial }) => {
+    await running(trial)
+    trial.byHand.stop('web1')
+    const since = '2026-01-01T00:00:00.000Z'
+    await trial.journal.setWanted('web1', 'stopped', { found: 'stopped', since })
+    trial.watch({ journal: await trial.reopened() })
+    expect(await noted(trial)).toMatchObject({ found: 'stopped', since })
+    expect(trial.told()).toEqual([{ ...report, jailState: 'stopped', jid: null, reason: byHand }])
+    expect(trial.state().networks).toEqual([])
+  })
+
+  test('does not look before the jails of its host were brought up', async ({ trial }) => {
+    const job = await running(trial)
+    trial.byHand.stop('web1')
+    const { promise: revived, resolve } = Promise.withResolvers<SettledJail[]>()
+    trial.watch({ revived })
+    const clock = await open()
+    clock.watch()
+    await clock.nextLooks()
+    await clock.close()
+    await start(trial, job)
+    resolve([])
+    await trial.nextLooks()
+    expect(trial.sent).toEqual([])
+  })
+
+  test('does not say of a jail that could not be brought up that somebody stopped it', async ({ trial }) => {
+    const { jail } = await running(trial)
+    trial.byHand.stop('web1')
+    trial.watch({ revived: Promise.resolve([{ spec: jail, epoch: 5 }]) })
+    await trial.nextLooks()
+    expect(trial.sent).toEqual([])
+    expect(trial.journal.jail('web1')?.settled?.wanted).toBe('running')
+    trial.byHand.start('web1', 79)
+    await until('a report', async () => trial.sent.length > 0)
+    expect(trial.told()).toEqual([{ ...report, jailState: 'running', jid: 79 }])
+  })
+
+  test('looks no more once it was ended', async ({ trial }) => {
+    await running(trial)
+    const stop = trial.watch()
+    await trial.nextLooks()
+    stop()
+    trial.byHand.stop('web1')
+    trial.watch({ revived: Promise.resolve([{ spec: jobOf('web1').jail, epoch: 5 }]) })
+    await trial.nextLooks()
+    expect(trial.sent).toEqual([])
+  })
+})

@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { HostBeat, HostReport, type WorldState } from '#shared/host.ts'
+import { standardTiming } from '#shared/process/timing.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
+import type { WorkerConfig } from '../../../worker/config/config.ts'
+import type { HostRuntime } from '../../../worker/host/host-runtime.ts'
+import { reportHost } from '../../../worker/reports/report-host.ts'
+import type { WorldStore } from '../../../worker/worlds/world-store.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const keys = redisKeys('test')
+const world: WorldState = { name: 'tiny', digest: 'a'.repeat(64), method: 'tree', state: 'filling', prefill: true, percent: 0 }
+
+/** A host whose writes are noted by their keys; `world` and `drift` may be changed. */
+async function open() {
+  const writes: [key: string, value: string][] = []
+  const now = { world, drift: 0 }
+  const redis = { set: async (...write: [string, string]) => void writes.push(write), eval: async () => null, del: async () => 1 }
+  const config = {
+    host: 'host1',
+    network: { pools: [] },
+    capacity: { jails: 1, memory: 1, cpu: 1, fills: 1, builds: 1, starts: 1 },
+    defaults: { memory: 1, cpu: 1, processes: 1 },
+    labels: {},
+    timing: standardTiming,
+  } as unknown as WorkerConfig
+  const reporting = await reportHost({
+    config,
+    host: { runtime: 'linux', platform: 'linux/x64', supports: { diskLimit: false } } as HostRuntime,
+    worlds: { states: () => [now.world] } as Partial<WorldStore> as WorldStore,
+    redis: redis as unknown as Redis,
+    keys,
+    claim: { key: keys.hostAlive('host1'), holder: 'it', holdsMs: 10_000 },
+    log: pino({ level: 'silent' }),
+    plans: [1, 2],
+    load: () => ({ fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }),
+    fleet: () => undefined,
+    drift: () => now.drift,
+    leftovers: () => 0,
+    send: async () => undefined,
+  })
+  const taken = () => writes.splice(0)
+  return { reporting, now, taken }
+}
+
+const [reportKey, beatKey] = [keys.hostReport('host1'), keys.hostBeat('host1')]
+const keysOf = (writes: [string, string][]) => writes.map(([key]) => key)
+
+test('a host writes what it is when that changes, and at each heartbeat only that it is there', async () => {
+  const { reporting, now, taken } = await open()
+  const [report, beat] = taken()
+  expect([report?.[0], beat?.[0]]).toEqual([reportKey, beatKey])
+  expect(HostReport.parse(JSON.parse(report?.[1] ?? '')).versions.plans).toEqual([1, 2])
+  const digest = createHash('sha256')
+    .update(report?.[1] ?? '')
+    .digest('hex')
+  const first = HostBeat.parse(JSON.parse(beat?.[1] ?? ''))
+  expect(digest).toMatch(new RegExp(`^${first.report}`))
+
+  now.drift = 2
+  await vi.advanceTimersByTimeAsync(standardTiming.heartbeat)
+  const again = taken()
+  expect(keysOf(again)).toEqual([beatKey])
+  const later = new Date(Date.parse(first.at) + standardTiming.heartbeat).toISOString()
+  expect(JSON.parse(again[0]?.[1] ?? '')).toEqual({ ...first, drift: 2, at: later })
+
+  now.world = { ...world, state: 'ready' }
+  await vi.advanceTimersByTimeAsync(standardTiming.heartbeat)
+  const changed = taken()
+  expect(keysOf(changed)).toEqual([reportKey, beatKey])
+  expect(JSON.parse(changed[1]?.[1] ?? '').report).not.toBe(first.report)
+  await reporting.stop()
+})
+
+test('a host writes what it is anew with each enrolment', async () => {
+  const { reporting, taken } = await open()
+  taken()
+  await vi.advanceTimersByTimeAsync(9 * standardTiming.heartbeat)
+  expect(keysOf(taken())).toEqual(Array(9).fill(beatKey))
+  await vi.advanceTimersByTimeAsync(standardTiming.heartbeat)
+  expect(keysOf(taken())).toEqual([reportKey, beatKey])
+  await reporting.stop()
+})

@@ -1,0 +1,111 @@
+import { hostname } from 'node:os'
+import { z } from 'zod'
+import { contains, overlaps, parseBlock } from '#shared/addresses.ts'
+import { Pool } from '#shared/host.ts'
+import { AskedLimits, PlainName } from '#shared/jail.ts'
+import { readConfig, readConfigFile } from '#shared/process/read-config.ts'
+import { Size } from '#shared/process/size.ts'
+import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
+import { misfit, World } from './world.ts'
+
+const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
+
+/** A directory, or a ZFS dataset below a pool, as zfs(8) names them. */
+const Root = z
+  .string()
+  .regex(
+    /^(\/.*|[a-zA-Z][a-zA-Z0-9_.:-]*(\/[a-zA-Z0-9][a-zA-Z0-9_.:-]*)+)$/,
+    'must be an absolute path, or a ZFS dataset like tank/provost',
+  )
+
+/** At most 15 characters (IFNAMSIZ), none of which ip(8) or ifconfig(8) reads as its own. */
+const InterfaceName = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_]{0,14}$/, 'must be an interface name of at most 15 characters')
+
+/** One that is there already; a VLAN's has a dot, like `em0.100` (ifconfig(8)). */
+const ParentInterface = z
+  .string()
+  .regex(/^[a-zA-Z][a-zA-Z0-9_]*(\.[0-9]+)?$/, 'must be an interface name')
+  .max(15, 'must have at most 15 characters')
+
+const Network = z
+  .strictObject({
+    mode: z.enum(['shared', 'vnet']).default('vnet'),
+    interface: ParentInterface.optional(),
+    bridge: InterfaceName.optional(),
+    pools: z.array(Pool).min(1),
+  })
+  .superRefine((network, context) => {
+    const wanted = network.mode === 'vnet' ? 'bridge' : 'interface'
+    if (!network[wanted]) context.addIssue({ code: 'custom', path: [wanted], message: `mode ${network.mode} needs it` })
+    for (const [i, pool] of network.pools.entries()) {
+      const block = parseBlock(pool.cidr)
+      if (pool.gateway && !contains(block, parseBlock(pool.gateway)))
+        context.addIssue({ code: 'custom', path: ['pools', i, 'gateway'], message: `is not inside ${pool.cidr}` })
+      const other = network.pools.slice(0, i).find(({ cidr }) => overlaps(parseBlock(cidr), block))
+      if (other) context.addIssue({ code: 'custom', path: ['pools', i, 'cidr'], message: `overlaps pool ${other.name}` })
+    }
+  })
+
+/** The worker's YAML. Sizes are bytes or strings like `512M`; cpu is in cores. */
+export const WorkerFile = z
+  .strictObject({
+    host: PlainName.default(() => hostname().split('.')[0]?.toLowerCase() ?? 'localhost'),
+    runtime: z.enum(['freebsd', 'linux']).default(process.platform === 'freebsd' ? 'freebsd' : 'linux'),
+    root: Root,
+    commandPath: z.string().default('/sbin:/bin:/usr/sbin:/usr/bin'),
+    /** The host's own /etc. */
+    etcDir: AbsolutePath.default('/etc'),
+    network: Network,
+    capacity: z.strictObject({
+      jails: z.int().positive(),
+      memory: Size,
+      cpu: z.number().positive(),
+      disk: Size.optional(),
+      fills: z.int().positive().default(1),
+      builds: z.int().positive().default(2),
+      starts: z.int().positive().default(2),
+    }),
+    defaults: AskedLimits.omit({ disk: true }).required(),
+    worlds: z
+      .array(World)
+      .min(1)
+      .refine((worlds) => new Set(worlds.map(({ name }) => name)).size === worlds.length, { message: 'a name stands twice' }),
+    labels: z.record(PlainName, z.string().max(256)).default({}),
+  })
+  .superRefine(({ worlds, runtime, root }, context) => {
+    if (runtime === 'linux' && !root.startsWith('/'))
+      context.addIssue({ code: 'custom', path: ['root'], message: 'must be an absolute path: only runtime freebsd knows ZFS' })
+    for (const [i, world] of worlds.entries()) {
+      const fault = misfit(world, runtime)
+      if (fault) context.addIssue({ code: 'custom', path: ['worlds', i, fault.field], message: fault.message })
+    }
+  })
+
+const Environment = z.object({
+  PROVOST_REDIS_URL: z.string().min(1).default('redis://127.0.0.1:6379'),
+  PROVOST_REDIS_PREFIX: z.string().min(1).default('{provost}'),
+  PROVOST_CONFIG: z.string().min(1).default('/usr/local/etc/provost/worker.yaml'),
+  PROVOST_TIME_SCALE: TimeScale,
+  PROVOST_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
+
+export type WorkerConfig = z.output<typeof WorkerFile> & {
+  redisUrl: string
+  redisPrefix: string
+  logLevel: string
+  timing: Timing
+}
+
+/** @throws ConfigError naming every fault of the environment or of the file. */
+export function readWorkerConfig(environment: NodeJS.ProcessEnv, file?: string): WorkerConfig {
+  const env = readConfig(Environment, environment, 'The environment')
+  const path = file ?? env.PROVOST_CONFIG
+  const config = readConfigFile(WorkerFile, path)
+  return {
+    ...config,
+    redisUrl: env.PROVOST_REDIS_URL,
+    redisPrefix: env.PROVOST_REDIS_PREFIX,
+    logLevel: env.PROVOST_LOG_LEVEL,
+    timing: scaledTiming(env.PROVOST_TIME_SCALE),
+  }
+}

@@ -1,0 +1,82 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { addressesOf, checkPools } from '../../check-pools.ts'
+import { fault, fine, type NamedCheck, type Result, runChecks } from '../../check-result.ts'
+import type { Check } from '../../host-runtime.ts'
+import { findProgram } from '../../run-command.ts'
+import type { FreebsdHost } from '../freebsd-host.ts'
+import { includeLine } from '../jail/boot.ts'
+import type { Layout } from '../layout.ts'
+import { bare } from '../network/interfaces.ts'
+import { bridgeName } from '../network/vnet.ts'
+import { checkBoot, checkDevfsRuleset, checkInclude, checkInterface, checkRctl, checkZfs } from './host-checks.ts'
+
+/** All of FreeBSD's base. */
+const programs = ['chflags', 'cpuset', 'daemon', 'devfs', 'ifconfig', 'jail', 'jexec', 'jls', 'mount', 'ps', 'rctl', 'rm', 'sync']
+const morePrograms = ['sysctl', 'sysrc', 'tar', 'umount']
+
+type Unopened = Omit<FreebsdHost, 'layout'>
+
+/** All that a worker on FreeBSD needs of its host. `layout` is not known while the root's dataset is not there. */
+export async function checkHost(host: Unopened, layout: Layout | undefined): Promise<Check[]> {
+  const { root, network } = host.config
+  const wanted = [...programs, ...morePrograms, ...(root.startsWith('/') ? [] : ['zfs'])]
+  const checks: NamedCheck[] = [
+    ['root privileges', checkPrivileges],
+    ...wanted.map((program): NamedCheck => [program, () => checkProgram(host, program)]),
+    ['rctl', () => checkRctl(host)],
+    ['devfs rulesets', () => checkDevfsRuleset(host)],
+    ['root', () => checkRoot(host)],
+    ['zfs', () => (root.startsWith('/') ? checkCopies(host) : checkZfs(host, root.split('/')[0]))],
+    [network.mode === 'vnet' ? 'bridge' : 'interface', () => checkInterface(host)],
+    ['pools', () => checkOwnAddresses(host, layout)],
+    // What the first start arranges is no reason not to start.
+    ['boot', () => checkBoot(host, false)],
+  ]
+  if (layout) {
+    const include = { jailConf: join(host.etc, 'jail.conf'), line: includeLine(layout.include), enrolled: false }
+    checks.push(['jail.conf', () => checkInclude(host, include)])
+  }
+  return runChecks(checks)
+}
+
+function checkPrivileges(): Result {
+  if (process.getuid?.() === 0) return fine('This runs as root.')
+  return fault('This does not run as root, and only root can make jails.', 'Run it as root.')
+}
+
+function checkProgram({ config }: Unopened, program: string): Result {
+  const path = findProgram(program, config.commandPath)
+  if (path) return fine(path)
+  return fault(`There is no ${program} in ${config.commandPath}.`, 'Install the base system whole, or set commandPath.')
+}
+
+/** It stands in jail.conf's .include, where `*`, `?` and `[` are a pattern, and in mount -p, where blanks separate. */
+function checkRoot({ config }: Unopened): Result {
+  if (/^[A-Za-z0-9_./:-]+$/.test(config.root)) return fine(config.root)
+  return fault(`root is ${config.root}.`, 'Choose one of letters, digits and _ . / : - only.')
+}
+
+function checkCopies({ config }: Unopened): Result {
+  if (config.capacity.disk === undefined) return fine('root is a directory: each jail is a whole copy of its world.')
+  return fault(
+    'root is a directory, which holds no disk limit of a jail.',
+    'Make root a ZFS dataset, or leave capacity.disk out.',
+  )
+}
+
+/** An address that the host itself has must never be given to a jail; those that its jails have are known by our records. */
+async function checkOwnAddresses({ run, config }: Unopened, layout: Layout | undefined): Promise<Result> {
+  const ours = layout ? await givenTo(layout) : []
+  const own = addressesOf((await run('ifconfig', ['-a'])).stdout).filter(({ address }) => !ours.includes(bare(address)))
+  return checkPools(config.network.pools, own, config.network.mode === 'vnet' ? bridgeName({ config }) : config.network.interface)
+}
+
+async function givenTo({ jails, jail }: Layout): Promise<string[]> {
+  const names = await readdir(jails).catch(() => [])
+  const records = names.map(async (name): Promise<string[]> => {
+    const text = await readFile(jail(name).aliases, 'utf8').catch(() => '{}')
+    return (JSON.parse(text).addresses ?? []).map(bare)
+  })
+  return (await Promise.all(records)).flat()
+}

@@ -1,0 +1,77 @@
+import { lstatSync, readlinkSync } from 'node:fs'
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { errnoOf, ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import type { FreebsdHost } from '../freebsd-host.ts'
+import { processesOf } from '../processes/processes.ts'
+import { findJail } from './jail.ts'
+
+const maxLinks = 32
+/** What `jexec -l` sets. */
+const searched = ['/bin', '/usr/bin']
+
+/**
+ * Starts the jail's own command once in a boot of the jail. `/bin/sh /etc/rc` is not started here: it is the jail's
+ * exec.start, so that it also runs at boot, and jail(8) has waited for it.
+ */
+export async function startCommand(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const found = await findJail(host, jail)
+  if (!found) throw new ProvostError('unexpected', `Jail ${jail.name} is not running.`)
+  const { command } = jail
+  if (!command) return
+  const { console: outputFile, commandStarted, root } = host.layout.jail(jail.name)
+  // The number alone does not do: they begin anew with every boot of the host.
+  const mark = `${await host.bootId()} ${found.jid}`
+  if ((await textOf(commandStarted)) === mark) return
+  // Nothing else runs in a jail with a command of its own: a worker was killed before it could note that it had started it.
+  if ((await processesOf(host.run, found.jid, signal)).length === 0) {
+    requireProgram(root, command[0] ?? '')
+    // daemon(8) leaves the worker and becomes jexec(8), whose -l keeps the worker's environment out of the jail.
+    await host.run('daemon', ['jexec', '-l', `${found.jid}`, ...command], { outputFile, signal })
+  }
+  await writeFile(`${commandStarted}.new`, mark)
+  await rename(`${commandStarted}.new`, commandStarted)
+}
+
+/** daemon(8) does not say that the command could not be started. @throws ProvostError `command_failed` */
+function requireProgram(root: string, program: string): void {
+  const candidates = program.includes('/') ? [program] : searched.map((directory) => `${directory}/${program}`)
+  if (candidates.some((path) => isProgram(root, path))) return
+  throw new ProvostError('command_failed', `${program} is no program in the jail's world.`, { command: program })
+}
+
+/** Follows links as they lead in the jail, never out of its root. */
+function isProgram(root: string, path: string): boolean {
+  let rest = path.split('/')
+  let at: string[] = []
+  for (let links = 0; rest.length > 0; ) {
+    const name = rest.shift() ?? ''
+    if (name === '' || name === '.') continue
+    if (name === '..') {
+      at = at.slice(0, -1)
+      continue
+    }
+    const here = `${root}/${[...at, name].join('/')}`
+    const found = lstatSync(here, { throwIfNoEntry: false })
+    if (!found || links > maxLinks) return false
+    if (found.isSymbolicLink()) {
+      links += 1
+      const target = readlinkSync(here)
+      if (target.startsWith('/')) at = []
+      rest = [...target.split('/'), ...rest]
+    } else if (rest.length === 0) {
+      return found.isFile() && (found.mode & 0o111) !== 0
+    } else {
+      if (!found.isDirectory()) return false
+      at.push(name)
+    }
+  }
+  return false
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error) => {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  })
+}

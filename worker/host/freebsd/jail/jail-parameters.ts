@@ -1,0 +1,81 @@
+import { lstatSync } from 'node:fs'
+import { join } from 'node:path'
+import { familyOf } from '#shared/addresses.ts'
+import type { JailSpec } from '#shared/job.ts'
+import type { FreebsdHost } from '../freebsd-host.ts'
+import { attachCommands, epairCommand } from '../network/vnet.ts'
+import type { Parameter } from './jail-conf.ts'
+
+export const rcCommand = '/bin/sh /etc/rc'
+const shutdownCommand = '/bin/sh /etc/rc.shutdown jail'
+
+/** Seconds for each command of jail(8), which waits for ever without it (exec.timeout), also at boot. */
+const execTimeout = 570
+/** Seconds from SIGTERM to the end of a jail's processes, jail(8). */
+const stopTimeout = 5
+
+/** Of devfs.rules(5): what a jail sees in /dev; 5 has pf besides, for a network stack of its own. */
+export const devfsRuleset = { shared: '4', vnet: '5' }
+
+/** What the kernel holds every jail to, whoever asked for it: jail(8), and security(7) for securelevel. */
+export const hardening = { enforce_statfs: '2', securelevel: '2', 'children.max': '0' }
+
+/**
+ * Everything that jail(8) is told of a jail, in the order in which it stands in the file. Nothing of a client's is in any
+ * `exec.*`, which is shell text: its command is started by the worker.
+ */
+export function jailParameters(host: FreebsdHost, jail: JailSpec): Record<string, Parameter> {
+  const { root, console: log } = host.layout.jail(jail.name)
+  const { mode } = host.config.network
+  return {
+    path: root,
+    'host.hostname': jail.hostname,
+    // The name is the operators' to give, as the addresses are.
+    'allow.noset_hostname': true,
+    persist: true,
+    'exec.clean': true,
+    'exec.timeout': `${execTimeout}`,
+    'stop.timeout': `${stopTimeout}`,
+    // Not below the root, where it would be the jail's to replace by a link.
+    'exec.consolelog': log,
+    'mount.devfs': true,
+    devfs_ruleset: devfsRuleset[mode],
+    ...hardening,
+    ...(mode === 'vnet' ? vnetParameters(host, jail) : sharedParameters(host, jail)),
+    ...commands(root, jail),
+  }
+}
+
+/**
+ * jail(8) puts each address on its interface before it creates the jail, and takes it away when that is removed. A list:
+ * of two in one string it would use the first. A family without an address is not there at all.
+ */
+function sharedParameters({ config }: FreebsdHost, { addresses }: JailSpec): Record<string, Parameter> {
+  const of = (family: 4 | 6): Record<string, Parameter> => {
+    const own = addresses.filter((address) => familyOf(address) === family)
+    if (own.length === 0) return { [`ip${family}`]: 'disable' }
+    // While it is tried whether another host has it, no service of the jail could be bound to it (inet6(4)); it is leased to one.
+    const more = family === 6 ? ' no_dad' : ''
+    return { [`ip${family}.addr`]: own.map((address) => `${config.network.interface}|${address}${more}`) }
+  }
+  return { ...of(4), ...of(6) }
+}
+
+/** No address may be said: "vnet jails cannot have IP address restrictions" is the kernel's answer, jail_set(2). */
+function vnetParameters(host: FreebsdHost, jail: JailSpec): Record<string, Parameter> {
+  return { vnet: true, 'exec.prestart': epairCommand(host, jail), 'exec.created': attachCommands(host, jail) }
+}
+
+function commands(root: string, jail: JailSpec): Record<string, Parameter> {
+  if (jail.command) return {}
+  return {
+    ...(hasScript(root, 'rc') ? { 'exec.start': rcCommand } : {}),
+    ...(hasScript(root, 'rc.shutdown') ? { 'exec.stop': shutdownCommand } : {}),
+  }
+}
+
+/** Seen from outside without following a link of the jail: `etc` itself must be a directory. */
+function hasScript(root: string, name: 'rc' | 'rc.shutdown'): boolean {
+  const look = (path: string) => lstatSync(path, { throwIfNoEntry: false })
+  return look(join(root, 'etc'))?.isDirectory() === true && look(join(root, 'etc', name)) !== undefined
+}

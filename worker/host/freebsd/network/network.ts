@@ -1,0 +1,76 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { familyOf } from '#shared/addresses.ts'
+import { errnoOf, ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import type { FreebsdHost } from '../freebsd-host.ts'
+import { findByName } from '../jail/jls.ts'
+import { bare, type Interface, readInterfaces } from './interfaces.ts'
+import { ensureEpair, removeEpair } from './vnet.ts'
+
+/** Which addresses we put on which interface for a jail: the way to tell ours from the host's own. */
+type Aliases = { interface: string; addresses: string[] }
+
+/**
+ * What a jail needs of the network before it starts. On a shared interface jail(8) itself puts the addresses there; here it
+ * is made sure that none of them is the host's own, which a stop would take off the host (jail(8), interface). A running jail
+ * has it all.
+ */
+export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  if (await findByName(host, jail.name, signal)) return
+  if (host.config.network.mode === 'vnet') return ensureEpair(host, jail, signal)
+  const interfaces = await removeAliases(host, jail, await readInterfaces(host.run, { signal }), signal)
+  for (const address of jail.addresses) refuseTaken(interfaces, address)
+  await remember(host, jail, { interface: host.config.network.interface ?? '', addresses: jail.addresses })
+}
+
+/** Takes back what `jail -r` did not: the epair, or the addresses of a jail that was removed without its file. */
+export async function removeNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const found = await findByName(host, jail.name, signal)
+  if (found?.path === host.layout.jail(jail.name).root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
+  const interfaces = await readInterfaces(host.run, { signal })
+  await removeEpair(host, jail, interfaces, signal)
+  await removeAliases(host, jail, interfaces, signal)
+  await rm(host.layout.jail(jail.name).aliases, { force: true })
+}
+
+/** Gives the interfaces as they are after it. */
+async function removeAliases(
+  host: FreebsdHost,
+  jail: JailSpec,
+  interfaces: Interface[],
+  signal: AbortSignal,
+): Promise<Interface[]> {
+  const ours = await remembered(host, jail)
+  const on = ours && interfaces.find(({ name }) => name === ours.interface)
+  const left = on?.addresses.filter((address) => ours?.addresses.some((each) => bare(each) === bare(address))) ?? []
+  for (const address of left) {
+    const family = familyOf(address) === 4 ? 'inet' : 'inet6'
+    await host.run('ifconfig', [on?.name ?? '', family, bare(address), '-alias'], { signal })
+  }
+  return left.length > 0 ? readInterfaces(host.run, { signal }) : interfaces
+}
+
+function refuseTaken(interfaces: Interface[], address: string): void {
+  const taker = interfaces.find(({ addresses }) => addresses.some((each) => bare(each) === bare(address)))
+  if (!taker) return
+  throw new ProvostError('address_taken', `${bare(address)} is on ${taker.name} of this host already.`, {
+    hint: 'Put it into exclude of the pool: a jail that has it would take it off the host when it stops.',
+  })
+}
+
+/** Before any of them is put there: after a crash it is known whose they are. */
+async function remember(host: FreebsdHost, jail: JailSpec, aliases: Aliases): Promise<void> {
+  const { directory, aliases: path } = host.layout.jail(jail.name)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await writeFile(`${path}.new`, JSON.stringify(aliases), { mode: 0o600, flush: true })
+  await rename(`${path}.new`, path)
+}
+
+async function remembered(host: FreebsdHost, jail: JailSpec): Promise<Aliases | undefined> {
+  try {
+    return JSON.parse(await readFile(host.layout.jail(jail.name).aliases, 'utf8'))
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}

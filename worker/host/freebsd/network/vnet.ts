@@ -1,0 +1,97 @@
+import { join } from 'node:path'
+import { bareAddress, contains, familyOf, parseBlock } from '#shared/addresses.ts'
+import { ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import type { FreebsdHost } from '../freebsd-host.ts'
+import { type Interface, readInterfaces } from './interfaces.ts'
+
+/**
+ * Makes the jail's epair(4), with one end on the bridge. Its number is the kernel's to choose, and is what `create` prints;
+ * both ends then get names that are this jail's only, so two jails started together never take each other's.
+ */
+export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { hostEnd, jailEnd, hostMac, jailMac, mark } = host.layout.jail(jail.name)
+  const bridge = bridgeName(host)
+  const interfaces = await readInterfaces(host.run, { signal })
+  const named = (name: string) => interfaces.find((each) => each.name === name)
+  if (!named(bridge)) throw new ProvostError('host_unfit', `There is no bridge ${bridge}; the worker makes it when it starts.`)
+  if (named(hostEnd)?.up && named(jailEnd) && named(bridge)?.members.includes(hostEnd)) return
+  await removeEpair(host, jail, interfaces, signal)
+
+  const ifconfig = async (...args: string[]) => (await host.run('ifconfig', args, { signal })).stdout.trim()
+  // The mark is there from the first moment on: a worker that is killed now finds its epair again.
+  const made = await ifconfig('epair', 'create', 'description', mark)
+  if (!/^epair\d+a$/.test(made))
+    throw new ProvostError('command_failed', `ifconfig epair create printed ${JSON.stringify(made)}.`)
+  await ifconfig(made, 'name', hostEnd)
+  await ifconfig(`${made.slice(0, -1)}b`, 'name', jailEnd)
+  await ifconfig(hostEnd, 'ether', hostMac)
+  await ifconfig(jailEnd, 'ether', jailMac)
+  await ifconfig(hostEnd, 'up')
+  await ifconfig(bridge, 'addm', hostEnd)
+}
+
+/** Destroying one end destroys both, epair(4). An end that a dying jail still has comes home first. */
+export async function removeEpair(
+  host: FreebsdHost,
+  jail: JailSpec,
+  interfaces: Interface[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { hostEnd, jailEnd, mark } = host.layout.jail(jail.name)
+  const names = interfaces.filter(({ name, description }) => name === hostEnd || description === mark).map(({ name }) => name)
+  const ends = names.length > 0 ? names : interfaces.filter(({ name }) => name === jailEnd).map(({ name }) => name)
+  for (const name of ends) await host.run('ifconfig', [name, 'destroy'], { signal })
+}
+
+/**
+ * What the host does between the jail's creation and its first process (`exec.created`, jail(8)): moves the link in and
+ * addresses it. With the host's own programs and `-j` (ifconfig(8), route(8), 14.0), so that nothing depends on what is in
+ * the world, and before anything of the world runs. All words are ours but the leased addresses, which are numbers only.
+ */
+export function attachCommands(host: FreebsdHost, { name, addresses }: JailSpec): string[] {
+  const { jailEnd } = host.layout.jail(name)
+  return [
+    `/sbin/ifconfig ${jailEnd} vnet ${name}`,
+    `/sbin/ifconfig -j ${name} lo0 inet 127.0.0.1/8 up`,
+    ...addresses.map((address) => `/sbin/ifconfig -j ${name} ${jailEnd} ${addressOf(address)} up`),
+    ...gatewaysOf(host, addresses).map((gateway) => `/sbin/route ${familyFlag(gateway)} -j ${name} add default ${gateway}`),
+  ]
+}
+
+const script = join(import.meta.dirname, 'attach-epair.sh')
+
+/** Makes the jail's epair(4) where nobody has: at boot, before there is a worker. Our own names and numbers only. */
+export function epairCommand(host: FreebsdHost, { name }: JailSpec): string {
+  const { hostEnd, jailEnd, hostMac, jailMac, mark } = host.layout.jail(name)
+  // What jail(8) would give to sh -c, or split at a blank.
+  if (!/^[A-Za-z0-9_./@+-]+$/.test(script))
+    throw new ProvostError('host_unfit', `Provost lies in ${script}, whose name jail(8) does not take as it is.`)
+  return ['/bin/sh', script, hostEnd, jailEnd, hostMac, jailMac, bridgeName(host), mark].join(' ')
+}
+
+export function bridgeName({ config }: Pick<FreebsdHost, 'config'>): string {
+  // The configuration has one wherever its mode is `vnet`.
+  return config.network.bridge ?? 'bridge0'
+}
+
+/** One for each family: that of the first address which has one. */
+function gatewaysOf({ config }: FreebsdHost, addresses: string[]): string[] {
+  return ([4, 6] as const).flatMap((family) => {
+    const own = addresses.filter((address) => familyOf(address) === family).map((address) => parseBlock(bareAddress(address)))
+    const pool = config.network.pools.find(({ cidr, gateway }) => gateway && own.some((each) => contains(parseBlock(cidr), each)))
+    return pool?.gateway ? [pool.gateway] : []
+  })
+}
+
+/**
+ * IPv6 is off on an interface that nothing has configured (rc.conf(5), ipv6_activate_all_interfaces), and an address that is
+ * still being tried cannot be bound to: ifconfig(8), no_dad and ifdisabled.
+ */
+function addressOf(address: string): string {
+  return familyOf(address) === 4 ? `inet ${address}` : `inet6 ${address} no_dad -ifdisabled`
+}
+
+function familyFlag(address: string): string {
+  return familyOf(address) === 4 ? '-4' : '-6'
+}

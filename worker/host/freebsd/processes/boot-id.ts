@@ -1,0 +1,10 @@
+import type { RunCommand } from '../../run-command.ts'
+
+/**
+ * Changes with every boot and with nothing else; kern.boottime moves with the clock. The kernel has it since 13.0 as 16
+ * bytes, which sysctl(8) prints with -x only.
+ */
+export async function readBootId(run: RunCommand): Promise<string> {
+  const { stdout } = await run('sysctl', ['-n', '-x', 'kern.boot_id'])
+  return /0x([0-9a-f]+)/.exec(stdout)?.[1] ?? stdout.trim()
+}

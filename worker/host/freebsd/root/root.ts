@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import type { FreebsdHost } from '../freebsd-host.ts'
+import { dyingJails, findByName } from '../jail/jls.ts'
+import { worldArchive, worldSnapshot } from '../worlds.ts'
+import { unmountBelow } from './mounts.ts'
+import { removeTree } from './remove-tree.ts'
+import { destroyDataset, zfsProperty } from './zfs.ts'
+
+const copyMs = 3_600_000
+
+/** Makes the jail's root from its world: a clone on ZFS, which takes milliseconds, else a copy. */
+export async function ensureRoot(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { dataset } = host.layout.jail(jail.name)
+  if (dataset) return ensureClone(host, jail, dataset, signal)
+  await ensureCopy(host, jail, signal)
+}
+
+/**
+ * Removes the jail's root with all that the jail wrote.
+ * @throws ProvostError `resource_busy` while the jail is not gone, or a mount or the dataset is in use.
+ */
+export async function removeRoot(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { directory, dataset, holder, root, copying, removing } = host.layout.jail(jail.name)
+  const found = await findByName(host, jail.name, signal)
+  if (found?.path === root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
+  if ((await dyingJails(host, signal)).some(({ path }) => path === root))
+    throw new ProvostError('resource_busy', `Jail ${jail.name} is still dying.`)
+
+  await unmountBelow(host.run, holder, signal)
+  if (dataset) await destroyDataset(host, dataset, signal)
+  else {
+    if (existsSync(removing)) await removeTree(host.run, removing, signal)
+    if (existsSync(holder)) await rename(holder, removing)
+    for (const path of [removing, copying]) if (existsSync(path)) await removeTree(host.run, path, signal)
+  }
+  // Of our own making, and never the jail's to write in.
+  await rm(directory, { recursive: true, force: true })
+}
+
+/** Whether it is there; a dataset also while it is not mounted. */
+export async function hasRoot(host: FreebsdHost, jail: JailSpec): Promise<boolean> {
+  const { dataset, root } = host.layout.jail(jail.name)
+  return dataset ? (await zfsProperty(host, dataset, 'type')) !== undefined : existsSync(root)
+}
+
+async function ensureClone(host: FreebsdHost, jail: JailSpec, dataset: string, signal: AbortSignal): Promise<void> {
+  const snapshot = worldSnapshot(host, { name: jail.world, digest: jail.worldDigest })
+  const origin = await zfsProperty(host, dataset, 'origin', signal)
+  if (origin === undefined) {
+    if ((await zfsProperty(host, snapshot, 'type', signal)) === undefined) throw notFilled(jail)
+    // quota and not refquota: what a clone shares with its world is not the client's, zfsprops(7).
+    const quota = jail.limits.disk === undefined ? [] : ['-o', `quota=${jail.limits.disk}`]
+    await host.run('zfs', ['clone', ...quota, snapshot, dataset], { signal })
+    return
+  }
+  if (origin !== snapshot) throw new ProvostError('unexpected', `${dataset} is a clone of ${origin} and not of ${snapshot}.`)
+  // A boot mounts no dataset with canmount=noauto or an unloaded key, zfs-mount(8).
+  if ((await zfsProperty(host, dataset, 'mounted', signal)) !== 'yes') await host.run('zfs', ['mount', dataset], { signal })
+}
+
+async function ensureCopy(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { holder, copying } = host.layout.jail(jail.name)
+  if (existsSync(holder)) return
+  const archive = worldArchive(host, { name: jail.world, digest: jail.worldDigest })
+  if (!existsSync(archive)) throw notFilled(jail)
+  if (existsSync(copying)) await removeTree(host.run, copying, signal)
+  await mkdir(join(copying, 'tree'), { recursive: true, mode: 0o755 })
+  // Owners are the world's own: by name they would be whoever has that name on the host now.
+  const unpack = ['-x', '-p', '--numeric-owner', '-f', archive, '-C', join(copying, 'tree')]
+  await host.run('tar', unpack, { signal, timeoutMs: copyMs })
+  await rename(copying, holder)
+}
+
+function notFilled({ world }: JailSpec): ProvostError {
+  return new ProvostError('not_built', `World ${world} is not filled on this host.`)
+}

@@ -1,0 +1,83 @@
+import { ProvostError } from '#shared/errors.ts'
+import { waitUntil } from '../../wait-until.ts'
+import type { FreebsdHost } from '../freebsd-host.ts'
+
+/** A property of a dataset or snapshot; undefined when there is no such. */
+export async function zfsProperty(
+  host: Pick<FreebsdHost, 'run'>,
+  dataset: string,
+  property: string,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  const args = ['get', '-H', '-o', 'value', property, dataset]
+  const { exitCode, stdout, stderr } = await host.run('zfs', args, { okExitCodes: [1], ...(signal ? { signal } : {}) })
+  if (exitCode === 0) return stdout.trim()
+  if (isAbsent(stderr)) return undefined
+  throw new ProvostError('command_failed', `zfs ${args.join(' ')}: ${stderr.trim()}`, { exitCode, logTail: stderr })
+}
+
+/** The datasets right below one. */
+export async function datasetsBelow(host: FreebsdHost, dataset: string): Promise<string[]> {
+  const { stdout } = await host.run('zfs', ['list', '-H', '-d', '1', '-t', 'filesystem', '-o', 'name', dataset])
+  return stdout.split('\n').filter((name) => name.startsWith(`${dataset}/`))
+}
+
+/**
+ * Destroys a dataset and its own snapshots, never what was cloned from it (-R, zfs-destroy(8)), and never by removing
+ * files. Right after a stop it is often still busy. @throws ProvostError `resource_busy`
+ */
+export async function destroyDataset(host: FreebsdHost, dataset: string, signal?: AbortSignal): Promise<void> {
+  await whileBusy(host, dataset, signal, async () => {
+    const { exitCode, stderr } = await host.run('zfs', ['destroy', '-r', dataset], {
+      okExitCodes: [1],
+      ...(signal ? { signal } : {}),
+    })
+    if (exitCode === 0 || isAbsent(stderr)) return true
+    if (isBusy(stderr)) return false
+    throw new ProvostError('command_failed', stderr.trim(), { command: `zfs destroy -r ${dataset}`, exitCode, logTail: stderr })
+  })
+}
+
+/** By what zfs(8) says that it would do: -n changes nothing. @throws ProvostError `resource_busy` */
+export async function requireNoClones(host: FreebsdHost, dataset: string): Promise<void> {
+  const { exitCode, stderr } = await host.run('zfs', ['destroy', '-n', '-r', dataset], { okExitCodes: [1] })
+  if (exitCode === 0) return
+  if (/dependent clones/.test(stderr))
+    throw new ProvostError('resource_busy', `The dataset ${dataset} is not destroyed: ${stderr.trim()}`)
+  throw new ProvostError('command_failed', stderr.trim(), { command: `zfs destroy -n -r ${dataset}`, exitCode, logTail: stderr })
+}
+
+/** It is unmounted for a moment, which what is in use cannot be: zfs-rename(8). */
+export async function renameDataset(host: FreebsdHost, from: string, to: string): Promise<void> {
+  await whileBusy(host, from, undefined, async () => {
+    const { exitCode, stderr } = await host.run('zfs', ['rename', from, to], { okExitCodes: [1] })
+    if (exitCode === 0) return true
+    if (isBusy(stderr)) return false
+    throw new ProvostError('command_failed', stderr.trim(), { command: `zfs rename ${from} ${to}`, exitCode, logTail: stderr })
+  })
+}
+
+/** With a wait that doubles each time. */
+async function whileBusy(
+  { patience }: FreebsdHost,
+  dataset: string,
+  signal: AbortSignal | undefined,
+  attempt: () => Promise<boolean>,
+): Promise<void> {
+  const deadline = performance.now() + patience.busy
+  let pauseMs = patience.poll
+  while (!(await attempt())) {
+    if (performance.now() > deadline) throw new ProvostError('resource_busy', `The dataset ${dataset} is busy.`)
+    const until = performance.now() + pauseMs
+    await waitUntil(() => performance.now() >= until, pauseMs * 2, signal, pauseMs)
+    pauseMs *= 2
+  }
+}
+
+function isBusy(stderr: string): boolean {
+  return /dataset is busy|pool or dataset is busy|Device busy/.test(stderr)
+}
+
+function isAbsent(stderr: string): boolean {
+  return /does not exist/.test(stderr)
+}

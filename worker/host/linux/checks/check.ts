@@ -1,0 +1,142 @@
+import { existsSync, readlinkSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fault, fine, type NamedCheck, type Result, runChecks } from '../../check-result.ts'
+import type { Check } from '../../host-runtime.ts'
+import { findProgram } from '../../run-command.ts'
+import { isStaticProgram } from '../jail/static-program.ts'
+import type { Controller } from '../limits/cgroups.ts'
+import type { LinuxHost } from '../linux-host.ts'
+import { namespaces } from '../processes/processes.ts'
+import { checkMode, checkOwnAddresses } from './check-network.ts'
+
+/** Each program and the Debian package that has it. */
+const programs: Record<string, string> = {
+  runc: 'runc',
+  catatonit: 'catatonit',
+  ip: 'iproute2',
+  mount: 'mount',
+  umount: 'mount',
+  nsenter: 'util-linux',
+  unshare: 'util-linux',
+  flock: 'util-linux',
+  tar: 'tar',
+  rm: 'coreutils',
+  sync: 'coreutils',
+  uname: 'coreutils',
+}
+
+/** All that a worker on Linux needs of its host. */
+export async function checkHost(host: LinuxHost): Promise<Check[]> {
+  const wanted = { ...programs, ...(host.config.capacity.disk === undefined ? {} : { 'mkfs.ext4': 'e2fsprogs' }) }
+  const checks: NamedCheck[] = [
+    ['root privileges', checkPrivileges],
+    ...Object.entries(wanted).map(([program, debian]): NamedCheck => [program, () => checkProgram(host, program, debian)]),
+    ['static catatonit', () => checkStatic(host)],
+    ['process 1', checkFirstProcess],
+    ['namespaces', checkNamespaces],
+    ['cgroups', () => checkCgroups(host)],
+    ['network mode', () => checkMode(host)],
+    ['pools', () => checkOwnAddresses(host)],
+    ['disk limit', () => checkDisk(host)],
+    ['root directory', () => checkRoot(host)],
+    ['overlay', () => checkOverlay(host)],
+  ]
+  return runChecks(checks)
+}
+
+function checkPrivileges(): Result {
+  if (process.getuid?.() === 0) return fine('This runs as root.')
+  return fault('This does not run as root, and only root can make jails.', 'Run it as root, for instance with sudo.')
+}
+
+function checkProgram({ config }: LinuxHost, program: string, debian: string): Result {
+  const path = findProgram(program, config.commandPath)
+  if (path) return fine(path)
+  return fault(`There is no ${program} in ${config.commandPath}.`, `apt-get install ${debian}, or set commandPath.`)
+}
+
+async function checkStatic({ config }: LinuxHost): Promise<Result> {
+  const path = findProgram('catatonit', config.commandPath)
+  if (!path || (await isStaticProgram(path))) return fine('The first process of a jail needs nothing of its world.')
+  return fault(`${path} needs libraries, which a jail's world may lack.`, 'Install the catatonit of Debian, which is static.')
+}
+
+/** The parent of a jail's command is process 1 of the host; until that takes note of its end, the jail cannot be removed. */
+function checkFirstProcess(): Result {
+  if (!isNode(1)) return fine('It takes note of the end of processes that have no other parent.')
+  return fault(
+    'It is Node, which takes no note of the end of processes that it did not start.',
+    'Start the container with an init (docker run --init).',
+  )
+}
+
+function isNode(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) === readlinkSync('/proc/self/exe')
+  } catch {
+    // Only root may look, and not everywhere; that is said by other checks.
+    return false
+  }
+}
+
+function checkNamespaces(): Result {
+  const missing = namespaces.filter((namespace) => !existsSync(`/proc/self/ns/${namespace}`))
+  if (missing.length === 0) return fine(`The kernel has ${namespaces.join(', ')}.`)
+  return fault(`The kernel lacks the namespaces ${missing.join(', ')}.`, 'Run a kernel with CONFIG_NAMESPACES and all below it.')
+}
+
+async function checkCgroups({ cgroups }: LinuxHost): Promise<Result> {
+  const wanted: Controller[] = ['memory', 'cpu', 'pids']
+  const has =
+    cgroups.version === 1
+      ? (controller: Controller) => cgroups.directory(controller, '/') !== undefined
+      : await controllersOfV2(cgroups.points[0] ?? '')
+  const missing = wanted.filter((controller) => !has(controller))
+  if (missing.length === 0) return fine(`cgroup v${cgroups.version} with ${wanted.join(', ')}.`)
+  return fault(
+    `No cgroup controller for ${missing.join(', ')}.`,
+    'Mount cgroup2 on /sys/fs/cgroup, with these controllers enabled.',
+  )
+}
+
+async function controllersOfV2(point: string): Promise<(controller: Controller) => boolean> {
+  const names = (await readFile(join(point, 'cgroup.controllers'), 'utf8')).trim().split(' ')
+  return (controller) => names.includes(controller)
+}
+
+function checkDisk({ config }: LinuxHost): Result {
+  if (config.capacity.disk === undefined) return fine('capacity.disk is not set, so no jail gets a disk limit.')
+  if (existsSync('/dev/loop-control')) return fine("A limited jail's files lie in a file system of that size.")
+  return fault('There is no /dev/loop-control.', 'modprobe loop, or leave capacity.disk out.')
+}
+
+/** The root goes into the options of an overlay, where these characters mean something. */
+function checkRoot({ layout }: LinuxHost): Result {
+  if (/[,:\\\s]/.test(layout.root))
+    return fault(`root is ${layout.root}.`, 'Choose one without a comma, colon, backslash or space.')
+  return fine(layout.root)
+}
+
+/** Mounts one, in the file system that jails will lie in: not every file system can be below or above. */
+async function checkOverlay(host: LinuxHost): Promise<Result> {
+  if (process.getuid?.() !== 0) return fault('Only root can try whether it works.', 'Run this as root.')
+  const directory = await mkdtemp(join(existingAbove(host.layout.root), '.provost-check-'))
+  const [lower, upper, work, root] = ['lower', 'upper', 'work', 'root'].map((name) => join(directory, name))
+  try {
+    for (const path of [lower, upper, work, root]) await mkdir(path as string)
+    const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
+    await host.run('mount', ['-i', '-t', 'overlay', '-o', options, 'overlay', root as string])
+    await host.run('umount', [root as string])
+    return fine(`Works in ${directory.slice(0, directory.lastIndexOf('/'))}.`)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return fault(`Cannot be mounted: ${reason}`, 'modprobe overlay, and put root on ext4, xfs or btrfs.')
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+function existingAbove(path: string): string {
+  return existsSync(path) ? path : existingAbove(dirname(path))
+}

@@ -1,0 +1,77 @@
+import { statSync } from 'node:fs'
+import { bareAddress } from '#shared/addresses.ts'
+import type { Isolation } from '#shared/jail.ts'
+import type { JailSpec } from '#shared/job.ts'
+import { findInit } from '../jail/jail.ts'
+import { processesIn } from '../limits/cgroups.ts'
+import { asHeld, readLimits } from '../limits/limits.ts'
+import type { LinuxHost } from '../linux-host.ts'
+import { isOnBridge } from '../network/bridge.ts'
+import { hasExactly } from '../network/network.ts'
+import { readNetwork } from '../network/read-network.ts'
+import { isAlive, namespaceOf, readStatus } from '../processes/processes.ts'
+import { proveDevices } from './prove-devices.ts'
+import { provePrivileges } from './prove-privileges.ts'
+import { proveProcesses } from './prove-processes.ts'
+import { proveRoot } from './prove-root.ts'
+import { type Finding, type Subject, sharedWithHost } from './subject.ts'
+
+const loopback = ['127.0.0.1', '::1']
+
+const checks: Record<string, (subject: Subject) => Finding | Promise<Finding>> = {
+  hostname: proveHostname,
+  addresses: proveAddresses,
+  processes: proveProcesses,
+  root: proveRoot,
+  devices: proveDevices,
+  privileges: provePrivileges,
+  limits: proveLimits,
+}
+
+/** Looks at the jail from the host, through /proc and with programs of the host only; each check says what it saw. */
+export async function proveIsolation(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<Isolation> {
+  const first = findInit(host, jail.name)
+  const processes = processesIn(host.cgroups, host.layout.jail(jail.name).cgroup).filter((pid) => isAlive(readStatus(pid)))
+  const results = Object.entries(checks).map(async ([name, check]) => {
+    if (first === undefined) return { name, ok: false, detail: 'the jail is not running' }
+    try {
+      const { faults, fine } = await check({ host, jail, first, processes, signal })
+      return { name, ok: faults.length === 0, detail: faults.length === 0 ? fine : faults.join('; ') }
+    } catch (error) {
+      signal.throwIfAborted()
+      return { name, ok: false, detail: `could not be looked at: ${error instanceof Error ? error.message : error}` }
+    }
+  })
+  return { checkedAt: new Date().toISOString(), checks: await Promise.all(results) }
+}
+
+async function proveHostname({ host, jail, first, signal }: Subject): Promise<Finding> {
+  const { stdout } = await host.run('nsenter', ['--target', `${first}`, '--uts', 'uname', '--nodename'], { signal })
+  const seen = stdout.trim()
+  const faults = sharedWithHost(first, 'uts')
+  if (seen !== jail.hostname) faults.push(`sees the host name ${seen} and not ${jail.hostname}`)
+  return { faults, fine: `sees ${seen}, in a namespace of its own` }
+}
+
+function proveAddresses({ host, jail, first }: Subject): Finding {
+  const { veth, network } = host.layout.jail(jail.name)
+  const faults = sharedWithHost(first, 'net')
+  if (namespaceOf(first, 'net') !== `net:[${statSync(network).ino}]`) faults.push('is not in the network namespace made for it')
+  const { interfaces, addresses } = readNetwork(first)
+  const foreign = interfaces.filter((name) => name !== 'lo' && name !== 'eth0')
+  if (foreign.length > 0) faults.push(`has the interfaces ${foreign.join(', ')}, which are not its own`)
+  const seen = addresses.filter((address) => !loopback.includes(bareAddress(address)))
+  if (!hasExactly(seen, jail.addresses))
+    faults.push(`has ${seen.join(', ') || 'no address'} and not ${jail.addresses.join(', ')}`)
+  if (!isOnBridge(host, veth)) faults.push(`its link ${veth} is not on the bridge`)
+  return { faults, fine: `has ${seen.join(', ')} and no interface of the host` }
+}
+
+function proveLimits({ host, jail }: Subject): Finding {
+  const held = readLimits(host.cgroups, host.layout.jail(jail.name).cgroup)
+  const promised = asHeld(jail.limits)
+  const faults = (['memory', 'cpu', 'processes'] as const)
+    .filter((limit) => held[limit] !== promised[limit])
+    .map((limit) => `${limit} is ${held[limit] ?? 'without limit'} and not ${promised[limit]}`)
+  return { faults, fine: `at most ${held.memory} bytes of memory, ${held.cpu} cores, ${held.processes} processes` }
+}

@@ -1,0 +1,105 @@
+import { existsSync, lstatSync } from 'node:fs'
+import { open, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import { readValue } from '../limits/cgroups.ts'
+import { withTasksForRunc } from '../limits/limits.ts'
+import type { LinuxHost } from '../linux-host.ts'
+import { endAllBut, killAllBut } from './end-jail.ts'
+import { findInit } from './jail.ts'
+import { removeRuncCopies } from './runc-copies.ts'
+
+const rc = ['/bin/sh', '/etc/rc']
+const tailBytes = 4_096
+
+/** Starts the jail's command once in a boot of the jail, beside its first process. */
+export async function startCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const first = findInit(host, jail.name)
+  if (first === undefined) throw new ProvostError('unexpected', `Jail ${jail.name} is not running.`)
+  const { root } = host.layout.jail(jail.name)
+  if (jail.command) return startBeside(host, jail, first, jail.command, signal)
+  if (hasRc(root)) return runRc(host, jail, first, signal)
+}
+
+/** Ends all but the jail's first process: nothing else runs in it yet. runc may not have written yet whom it started. */
+export async function endCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { commandPid, commandDone } = host.layout.jail(jail.name)
+  const first = findInit(host, jail.name)
+  if (first !== undefined) await endAllBut(host, jail, first, signal)
+  for (const path of [commandPid, commandDone]) await rm(path, { force: true })
+}
+
+async function startBeside(
+  host: LinuxHost,
+  jail: JailSpec,
+  first: number,
+  command: string[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (wasStarted(host, jail)) return
+  await execute(host, jail, first, command, ['--detach'], signal)
+}
+
+async function runRc(host: LinuxHost, jail: JailSpec, first: number, signal: AbortSignal): Promise<void> {
+  const { commandDone } = host.layout.jail(jail.name)
+  if (existsSync(commandDone)) return
+  await execute(host, jail, first, rc, [], signal)
+  await writeFile(commandDone, '')
+}
+
+/** What runc writes before it renames it to a pid file; it starts nothing where one is. */
+const unfinished = (pidFile: string) => join(dirname(pidFile), `.${basename(pidFile)}`)
+
+/** runc writes the file as soon as the command runs: where it is not, nothing runs, or what its end has cut off. */
+function wasStarted({ layout }: LinuxHost, jail: JailSpec): boolean {
+  return /^\d+$/.test(readValue(layout.jail(jail.name).commandPid) ?? '')
+}
+
+async function execute(
+  host: LinuxHost,
+  jail: JailSpec,
+  first: number,
+  command: string[],
+  flags: string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { console: outputFile, commandPid } = host.layout.jail(jail.name)
+  const before = await stat(outputFile).catch(() => ({ size: 0 }))
+  const args = ['--root', host.layout.runcRoot, 'exec', ...flags, '--pid-file', commandPid, jail.name, ...command]
+  const enter = () => host.run('runc', args, { outputFile, signal })
+  // A worker that was killed while it waited left a script half run, and a runc that was killed with it may not have told
+  // of what it had started. Nothing else runs in the jail yet.
+  await killAllBut(host, jail, first, signal)
+  await removeRuncCopies(host, jail, signal)
+  for (const path of [commandPid, unfinished(commandPid)]) await rm(path, { force: true })
+  await withTasksForRunc(host, jail, () => wasStarted(host, jail), enter).catch(async (error) => {
+    if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
+    const logTail = await readFrom(outputFile, before.size)
+    const lastLine = logTail
+      .trim()
+      .split('\n')
+      .at(-1)
+      ?.replace(/^time=.* msg="(.*)"$/, '$1')
+    const message = `${command.join(' ')} ended with exit code ${error.facts.exitCode}${lastLine ? `: ${lastLine}` : '.'}`
+    throw new ProvostError('command_failed', message, { ...error.facts, command: command.join(' '), logTail })
+  })
+}
+
+/** Looks from outside without following a link of the jail: `etc` itself must be a directory. */
+function hasRc(root: string): boolean {
+  const etc = lstatSync(join(root, 'etc'), { throwIfNoEntry: false })
+  return etc?.isDirectory() === true && lstatSync(join(root, 'etc/rc'), { throwIfNoEntry: false }) !== undefined
+}
+
+async function readFrom(path: string, start: number): Promise<string> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const from = Math.max(start, size - tailBytes)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(0, size - from)), { position: from })
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}

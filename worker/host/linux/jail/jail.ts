@@ -1,0 +1,122 @@
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import { findProgram } from '../../run-command.ts'
+import { waitUntil } from '../../wait-until.ts'
+import { cgroupExists, readValue } from '../limits/cgroups.ts'
+import { applyLimits } from '../limits/limits.ts'
+import type { LinuxHost } from '../linux-host.ts'
+import { isAlive, namespaceOf, ownId, readOfProcess, readStatus } from '../processes/processes.ts'
+import { isRootMounted } from '../root/root.ts'
+import { endJail } from './end-jail.ts'
+import { ociSpec } from './oci-spec.ts'
+
+const becomeMs = 5_000
+
+/** Starts the jail with its first process, which does nothing and so outlives every command. Gives that process's id. */
+export async function ensureJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<number> {
+  host.starting.count++
+  try {
+    const found = findInit(host, jail.name)
+    if (found !== undefined && isWhole(host, jail, found)) {
+      applyLimits(host, jail)
+      return found
+    }
+    if (found !== undefined || hasRemains(host, jail)) await endJail(host, jail, signal)
+    if (!isRootMounted(host, jail)) throw new ProvostError('not_built', `The root of ${jail.name} is not mounted.`)
+    requireOwnDirectories(host, jail)
+    return await startJail(host, jail, signal)
+  } finally {
+    host.starting.count--
+  }
+}
+
+/**
+ * The jail's first process, by what the kernel says: the one runc told of, if it is process 1 of a PID namespace and in the
+ * jail's cgroup, which no other process can be by chance. One that is still runc's own does not count.
+ */
+export function findInit({ layout }: LinuxHost, name: string): number | undefined {
+  const { pidFile, cgroup } = layout.jail(name)
+  const pid = Number(readValue(pidFile))
+  if (!pid) return undefined
+  const status = readStatus(pid)
+  if (!status || !isAlive(status) || status.get('Name')?.startsWith('runc')) return undefined
+  const inside = readOfProcess(pid, 'cgroup')
+    ?.split('\n')
+    .some((line) => line.endsWith(`:${cgroup}`))
+  return inside && ownId(status) === 1 ? pid : undefined
+}
+
+/** The jails that run, by name, as `findInit` finds each. */
+export function listJails(host: LinuxHost): Map<string, { jid: number }> {
+  const found = new Map<string, { jid: number }>()
+  for (const name of readdirSync(host.layout.jails)) {
+    const jid = findInit(host, name)
+    if (jid !== undefined) found.set(name, { jid })
+  }
+  return found
+}
+
+async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<number> {
+  const { bundle, pidFile, runcLog } = host.layout.jail(jail.name)
+  const init = findProgram('catatonit', host.config.commandPath)
+  if (!init) throw new ProvostError('program_missing', `The program catatonit is not in ${host.config.commandPath}.`)
+  // A new bundle is a new boot: what the last one noted of its command goes with it.
+  rmSync(bundle, { recursive: true, force: true })
+  mkdirSync(bundle, { recursive: true, mode: 0o700 })
+  const spec = host.amend(ociSpec(jail, host.layout.jail(jail.name), host.cgroups, init), jail)
+  writeFileSync(`${bundle}/config.json`, JSON.stringify(spec), { mode: 0o600 })
+
+  const { runcRoot } = host.layout
+  const args = ['--root', runcRoot, '--log', runcLog, 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, jail.name]
+  // The first process keeps runc's outputs open for the jail's life.
+  await host.run('runc', args, { outputFile: '/dev/null', signal }).catch(async (error) => {
+    throw await withRuncLog(error, runcLog)
+  })
+  applyLimits(host, jail)
+  // runc returns a moment before its init has become the jail's first process.
+  await waitUntil(() => findInit(host, jail.name) !== undefined, becomeMs, signal)
+  const first = findInit(host, jail.name)
+  if (first === undefined) throw new ProvostError('command_failed', `The first process of ${jail.name} ended at once.`)
+  return first
+}
+
+/**
+ * runc 1.1 makes links in /dev by a path from outside: where the jail's own /dev is a link, they land where it leads on the
+ * host. @throws ProvostError `isolation_unproven`
+ */
+function requireOwnDirectories({ layout }: LinuxHost, jail: JailSpec): void {
+  for (const name of ['dev', 'proc']) {
+    const found = lstatSync(join(layout.jail(jail.name).root, name), { throwIfNoEntry: false })
+    if (found && !found.isDirectory())
+      throw new ProvostError('isolation_unproven', `/${name} of ${jail.name} is no directory, so nothing is mounted there.`, {
+        hint: `Make /${name} of the jail's world or content a directory, then retry.`,
+      })
+  }
+}
+
+/** Whether runc knows the running jail and it is on the network that was made for it. */
+function isWhole({ layout }: LinuxHost, jail: JailSpec, pid: number): boolean {
+  const { network, runcState } = layout.jail(jail.name)
+  if (!existsSync(`${runcState}/state.json`)) return false
+  const made = statSync(network, { throwIfNoEntry: false })
+  return made !== undefined && namespaceOf(pid, 'net') === `net:[${made.ino}]`
+}
+
+/** What a start that was cut short leaves: a jail that runc made and did not start, or one that ended. */
+function hasRemains({ layout, cgroups }: LinuxHost, jail: JailSpec): boolean {
+  const { runcState, cgroup } = layout.jail(jail.name)
+  return existsSync(runcState) || cgroupExists(cgroups, cgroup)
+}
+
+async function withRuncLog(error: unknown, runcLog: string): Promise<unknown> {
+  if (!(error instanceof ProvostError) || error.code !== 'command_failed') return error
+  const log = await readFile(runcLog, 'utf8').catch(() => '')
+  const lastMessage = /msg="(.*)"\s*$/.exec(log.trim())?.[1]
+  return new ProvostError('command_failed', `${error.message.replace(/\.$/, '')}: ${lastMessage ?? 'it left no message'}`, {
+    ...error.facts,
+    logTail: log.slice(-4_096),
+  })
+}

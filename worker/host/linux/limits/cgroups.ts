@@ -1,0 +1,87 @@
+import { existsSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { errnoOf } from '#shared/errors.ts'
+import { parseMount } from '../root/mounts.ts'
+
+export type Controller = 'memory' | 'cpu' | 'pids' | 'devices' | 'freezer'
+
+/** The cgroup hierarchies of this machine: v1 with one mount for each controller (hybrid is that too), or v2 with one for all. */
+export type Cgroups = {
+  version: 1 | 2
+  /** Every hierarchy: a cgroup lies in each of them, also in those without a controller that we use. */
+  points: string[]
+  /** Where a controller's files of a cgroup are; undefined when the machine lacks the controller. */
+  directory(controller: Controller, cgroup: string): string | undefined
+}
+
+export function detectCgroups(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): Cgroups {
+  const mounts = mountinfo.split('\n').filter(Boolean).map(parseMount)
+  const v1 = mounts.filter(({ fsType }) => fsType === 'cgroup')
+  const v2 = mounts.find(({ fsType }) => fsType === 'cgroup2')
+  const pointOf = (controller: Controller) => v1.find(({ superOptions }) => superOptions.includes(controller))?.point
+  if (pointOf('memory') || !v2) {
+    return {
+      version: 1,
+      points: [...v1, ...(v2 ? [v2] : [])].map(({ point }) => point),
+      directory: (controller, cgroup) => {
+        const point = pointOf(controller)
+        return point && join(point, cgroup)
+      },
+    }
+  }
+  return { version: 2, points: [v2.point], directory: (_, cgroup) => join(v2.point, cgroup) }
+}
+
+/** Processes in a cgroup, by their ids on the host; a process is in each hierarchy, so the union catches a half-joined one. */
+export function processesIn(cgroups: Cgroups, cgroup: string): number[] {
+  const lists = cgroups.points.map((point) => readValue(join(point, cgroup, 'cgroup.procs')))
+  return [...new Set(lists.flatMap((list) => (list ? list.split('\n').map(Number) : [])))]
+}
+
+export function cgroupExists(cgroups: Cgroups, cgroup: string): boolean {
+  return cgroups.points.some((point) => existsSync(join(point, cgroup)))
+}
+
+/** Removes an empty cgroup from every hierarchy. Gives whether it is gone from all. */
+export function removeCgroup(cgroups: Cgroups, cgroup: string): boolean {
+  for (const point of cgroups.points) {
+    try {
+      rmdirSync(join(point, cgroup))
+    } catch (error) {
+      if (!['ENOENT', 'EBUSY', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) throw error
+    }
+  }
+  return !cgroupExists(cgroups, cgroup)
+}
+
+/** A control file's content; undefined when it is not there. */
+export function readValue(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    // ENODEV: the cgroup went away between open and read.
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENODEV') return undefined
+    throw error
+  }
+}
+
+/** Lets the processes of a cgroup run again and as fast as they can: who was told to end should not be held up. */
+export function releaseCgroup(cgroups: Cgroups, cgroup: string): void {
+  const file = (controller: Controller, name: string) => join(cgroups.directory(controller, cgroup) ?? '/nonexistent', name)
+  const values =
+    cgroups.version === 1
+      ? { [file('freezer', 'freezer.state')]: 'THAWED', [file('cpu', 'cpu.cfs_quota_us')]: '-1' }
+      : { [file('freezer', 'cgroup.freeze')]: '0', [file('cpu', 'cpu.max')]: 'max' }
+  for (const [path, value] of Object.entries(values)) {
+    if (existsSync(path)) setValue(path, value)
+  }
+}
+
+/** Writes a control file. A cgroup that went away meanwhile needs no value. */
+export function setValue(path: string, value: string): void {
+  try {
+    writeFileSync(path, value, { flag: 'r+' })
+  } catch (error) {
+    if (errnoOf(error) !== 'ENODEV') throw error
+  }
+}

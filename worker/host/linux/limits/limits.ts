@@ -1,0 +1,91 @@
+import { join } from 'node:path'
+import type { Limits } from '#shared/jail.ts'
+import type { JailSpec } from '#shared/job.ts'
+import { waitUntil } from '../../wait-until.ts'
+import type { LinuxHost } from '../linux-host.ts'
+import { type Cgroups, readValue, setValue } from './cgroups.ts'
+
+const periodUs = 100_000
+const pageBytes = 4_096
+const enterMs = 30_000
+
+/** What the kernel holds a jail to; undefined where it holds it to nothing. */
+export type HeldLimits = { memory: number | undefined; cpu: number | undefined; processes: number | undefined }
+
+/**
+ * runc's own init enters the jail's cgroup with about six threads and, on a small share of the CPU, takes longer to start a
+ * jail than all the rest. So it gets this many tasks at least, and no quota, until the jail's first process has taken over,
+ * which never forks; no process of the client has run by then.
+ */
+export const tasksForRunc = 16
+
+/** Holds the jail to its share of the CPU and its number of tasks: processes and their threads. */
+export function applyLimits({ cgroups, layout }: LinuxHost, jail: JailSpec): void {
+  const { cgroup } = layout.jail(jail.name)
+  const directory = cgroups.directory('cpu', cgroup) ?? ''
+  const quotaUs = cpuQuotaUs(jail.limits.cpu)
+  if (cgroups.version === 2) {
+    setValue(join(directory, 'cpu.max'), `${quotaUs} ${periodUs}`)
+  } else {
+    setValue(join(directory, 'cpu.cfs_period_us'), `${periodUs}`)
+    setValue(join(directory, 'cpu.cfs_quota_us'), `${quotaUs}`)
+  }
+  limitTasks(cgroups, cgroup, jail.limits.processes)
+}
+
+/** Runs what makes runc enter the jail; one that has hardly any task left gets some more, until `hasEntered`. */
+export async function withTasksForRunc<T>(
+  { cgroups, layout }: LinuxHost,
+  jail: JailSpec,
+  hasEntered: () => boolean,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (jail.limits.processes >= tasksForRunc) return work()
+  const { cgroup } = layout.jail(jail.name)
+  limitTasks(cgroups, cgroup, jail.limits.processes + tasksForRunc)
+  let ended = false
+  const working = work().finally(() => {
+    ended = true
+  })
+  // It may fail before it is awaited.
+  working.catch(() => {})
+  await waitUntil(() => ended || hasEntered(), enterMs)
+  limitTasks(cgroups, cgroup, jail.limits.processes)
+  return working
+}
+
+function limitTasks(cgroups: Cgroups, cgroup: string, count: number): void {
+  setValue(join(cgroups.directory('pids', cgroup) ?? '', 'pids.max'), `${count}`)
+}
+
+export function readLimits(cgroups: Cgroups, cgroup: string): HeldLimits {
+  const file = (controller: 'memory' | 'cpu' | 'pids', name: string) =>
+    readValue(join(cgroups.directory(controller, cgroup) ?? '/nonexistent', name))
+  const processes = numberOf(file('pids', 'pids.max'))
+  if (cgroups.version === 2) {
+    const [quota, period] = (file('cpu', 'cpu.max') ?? 'max').split(' ')
+    const memory = numberOf(file('memory', 'memory.max'))
+    return { processes, memory, cpu: quota === 'max' ? undefined : Number(quota) / Number(period) }
+  }
+  const quota = Number(file('cpu', 'cpu.cfs_quota_us'))
+  const period = Number(file('cpu', 'cpu.cfs_period_us'))
+  const memory = numberOf(file('memory', 'memory.limit_in_bytes'))
+  return { processes, memory, cpu: quota > 0 ? quota / period : undefined }
+}
+
+/** What a promise comes to in the kernel's own steps: whole pages and whole microseconds of each period. */
+export function asHeld(limits: Limits): HeldLimits {
+  return {
+    memory: Math.floor(limits.memory / pageBytes) * pageBytes,
+    cpu: cpuQuotaUs(limits.cpu) / periodUs,
+    processes: limits.processes,
+  }
+}
+
+function cpuQuotaUs(cores: number): number {
+  return Math.round(cores * periodUs)
+}
+
+function numberOf(value: string | undefined): number | undefined {
+  return value === undefined || value === 'max' ? undefined : Number(value)
+}

@@ -1,0 +1,59 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { inPool } from '#shared/addresses.ts'
+import { errnoOf } from '#shared/errors.ts'
+import type { LinuxHost } from '../linux-host.ts'
+
+/**
+ * Puts the host's end of a jail's link on the bridge, and makes the bridge when it is the first. A bridge that was there
+ * before, of ops' making, is used as it is.
+ */
+export async function attachToBridge(host: LinuxHost, veth: string, signal: AbortSignal): Promise<void> {
+  await host.bridgeLock(async () => {
+    const bridge = bridgeName(host)
+    const lines = [...bridgeLines(host, bridge), `link set dev ${veth} master ${bridge} ${noLinkLocal} up`]
+    await host.run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, signal })
+  })
+}
+
+/** Removes the bridge when no jail is on it and it is of our making. */
+export async function removeUnusedBridge(host: LinuxHost, signal: AbortSignal): Promise<void> {
+  await host.bridgeLock(async () => {
+    const bridge = bridgeName(host)
+    if (!isOurs(host, bridge) || readdirSync(`/sys/class/net/${bridge}/brif`).length > 0) return
+    await host.run('ip', ['link', 'delete', 'dev', bridge], { signal })
+  })
+}
+
+/** The bridge that a link's end on the host is on. */
+export function isOnBridge(host: LinuxHost, veth: string): boolean {
+  return existsSync(`/sys/class/net/${bridgeName(host)}/brif/${veth}`)
+}
+
+export function bridgeName({ config }: LinuxHost): string {
+  // The configuration has one wherever its mode is `vnet`, and no other mode passes the check of this runtime.
+  return config.network.bridge ?? 'provost0'
+}
+
+/** An fe80:: address is made by the kernel on each link that is up, unless told not to; nobody leased it. */
+export const noLinkLocal = existsSync('/proc/sys/net/ipv6') ? 'addrgenmode none' : ''
+
+/** All of it each time: a worker may have been killed between two of the lines. */
+function bridgeLines({ config, layout }: LinuxHost, bridge: string): string[] {
+  const there = existsSync(`/sys/class/net/${bridge}`)
+  if (there && !isOurs({ layout }, bridge)) return []
+  const gateways = config.network.pools.flatMap((pool) => (pool.gateway ? [inPool(pool, pool.gateway)] : []))
+  return [
+    ...(there ? [] : [`link add name ${bridge} address ${layout.bridgeMac} type bridge`]),
+    `link set dev ${bridge} ${noLinkLocal} up`,
+    ...gateways.map((gateway) => `address replace ${gateway} dev ${bridge} ${gateway.includes(':') ? 'nodad' : ''}`),
+  ]
+}
+
+function isOurs({ layout }: Pick<LinuxHost, 'layout'>, bridge: string): boolean {
+  try {
+    return readFileSync(`/sys/class/net/${bridge}/address`, 'utf8').trim() === layout.bridgeMac
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false
+    throw error
+  }
+}

@@ -1,0 +1,101 @@
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { contains, familyOf, formatAddress, parseBlock } from '#shared/addresses.ts'
+import { ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import type { LinuxHost } from '../linux-host.ts'
+import { unmount } from '../root/mounts.ts'
+import { removeSharedDirectories } from '../root/shared-directories.ts'
+import { attachToBridge, isOnBridge, noLinkLocal, removeUnusedBridge } from './bridge.ts'
+
+/**
+ * Gives the jail a network namespace of its own, held by a file, with `lo` and one link `eth0` that has the leased
+ * addresses and no other. The namespace is kept in a directory of ours and not in ip-netns(8)'s, which stays mounted.
+ */
+export async function ensureNetwork(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { network, veth } = host.layout.jail(jail.name)
+  if (existsSync(network) || existsSync(`/sys/class/net/${veth}`)) {
+    if (await isComplete(host, jail, signal)) return
+    await removeNetwork(host, jail, signal)
+  }
+  mkdirSync(host.layout.networks, { recursive: true, mode: 0o700 })
+  writeFileSync(network, '')
+  const input = `${insideLines(host, jail).join('\n')}\n`
+  // unshare makes the namespace, binds it to the file and becomes ip, which makes the link from inside.
+  await host.run('unshare', [`--net=${network}`, 'ip', '-batch', '-'], { input, signal })
+  await attachToBridge(host, veth, signal)
+}
+
+export async function removeNetwork(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { network, veth } = host.layout.jail(jail.name)
+  // The link first: with its namespace the kernel would remove it too, but some time later.
+  if (existsSync(`/sys/class/net/${veth}`)) await host.run('ip', ['link', 'delete', 'dev', veth], { signal })
+  if (isNamespace(network)) await unmount(host.run, [network], signal)
+  rmSync(network, { force: true })
+  await removeUnusedBridge(host, signal)
+  removeSharedDirectories(host)
+}
+
+/** What the links in a jail's namespace are and which addresses they have, in CIDR form. */
+export async function linksOf(
+  host: LinuxHost,
+  jail: JailSpec,
+  signal: AbortSignal,
+): Promise<{ name: string; addresses: string[] }[]> {
+  const { network } = host.layout.jail(jail.name)
+  const { stdout } = await host.run('nsenter', [`--net=${network}`, 'ip', '-json', 'address'], { signal })
+  const links: { ifname: string; addr_info: { local: string; prefixlen: number }[] }[] = JSON.parse(stdout)
+  return links.map(({ ifname, addr_info }) => ({
+    name: ifname,
+    addresses: addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`),
+  }))
+}
+
+/** Whether a link has exactly the leased addresses. */
+export function hasExactly(addresses: string[], leased: string[]): boolean {
+  const canonical = (list: string[]) => list.map(canonicalAddress).sort().join(' ')
+  return canonical(addresses) === canonical(leased)
+}
+
+async function isComplete(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<boolean> {
+  const { network, veth } = host.layout.jail(jail.name)
+  if (!isNamespace(network) || !isOnBridge(host, veth)) return false
+  const links = await linksOf(host, jail, signal)
+  return hasExactly(links.find(({ name }) => name === 'eth0')?.addresses ?? [], jail.addresses)
+}
+
+function insideLines(host: LinuxHost, jail: JailSpec): string[] {
+  const { veth, mac } = host.layout.jail(jail.name)
+  return [
+    'link set dev lo up',
+    // The other end comes up in the namespace of the process named: this worker's.
+    `link add name eth0 address ${mac} type veth peer name ${veth} netns ${process.pid}`,
+    `link set dev eth0 ${noLinkLocal} up`,
+    // nodad: a leased address is nobody else's, and a tentative one cannot be used for a second or two.
+    ...jail.addresses.map((address) => `address add ${address} dev eth0 ${familyOf(address) === 6 ? 'nodad' : ''}`),
+    ...gatewaysFor(host, jail).map((gateway) => `route add default via ${gateway} dev eth0`),
+  ]
+}
+
+/** One gateway for each family. */
+function gatewaysFor({ config }: LinuxHost, jail: JailSpec): string[] {
+  const gateways = new Map<number, string>()
+  for (const address of jail.addresses) {
+    const block = parseBlock(address)
+    const pool = config.network.pools.find(({ cidr }) => contains(parseBlock(cidr), block))
+    if (!pool) throw new ProvostError('address_not_in_pool', `${address} is in no pool of this host.`)
+    if (pool.gateway && !gateways.has(block.family)) gateways.set(block.family, pool.gateway)
+  }
+  return [...gateways.values()]
+}
+
+/** A file that a namespace is bound to is on the kernel's nsfs, another device than the directory around it. */
+function isNamespace(file: string): boolean {
+  const at = statSync(file, { throwIfNoEntry: false })
+  return at !== undefined && at.dev !== statSync(dirname(file)).dev
+}
+
+function canonicalAddress(cidr: string): string {
+  const { family, value, prefix } = parseBlock(cidr)
+  return `${formatAddress(family, value)}/${prefix}`
+}

@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs'
+import { ProvostError } from '#shared/errors.ts'
+import type { RunCommand } from '../../run-command.ts'
+
+/** One line of /proc/PID/mountinfo, proc_pid_mountinfo(5). */
+export type Mount = {
+  /** `MAJOR:MINOR` of the file system. */
+  device: string
+  point: string
+  options: string[]
+  fsType: string
+  superOptions: string[]
+}
+
+/** The mounts that a process sees, in the order in which they were made. */
+export function readMounts(pid: number | 'self' = 'self'): Mount[] {
+  const text = readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+  return text.split('\n').filter(Boolean).map(parseMount)
+}
+
+export function parseMount(line: string): Mount {
+  const [before = '', after = ''] = line.split(' - ')
+  const [, , device = '', , point = '', options = ''] = before.split(' ')
+  const [fsType = '', , superOptions = ''] = after.split(' ')
+  return {
+    device,
+    point: unescapeOctal(point),
+    options: options.split(','),
+    fsType,
+    superOptions: unescapeOctal(superOptions).split(','),
+  }
+}
+
+/** Mount points at and below a directory, the last mounted first. A point that was mounted over stands there twice. */
+export function mountPointsBelow(directory: string): string[] {
+  return readMounts()
+    .map(({ point }) => point)
+    .filter((point) => point === directory || point.startsWith(`${directory}/`))
+    .reverse()
+}
+
+/** @throws ProvostError `resource_busy` when something still uses one of them. */
+export async function unmountBelow(run: RunCommand, directory: string, signal?: AbortSignal): Promise<void> {
+  const points = mountPointsBelow(directory)
+  if (points.length > 0) await unmount(run, points, signal)
+  const left = mountPointsBelow(directory)
+  if (left.length > 0) throw new ProvostError('resource_busy', `Still mounted: ${left.join(', ')}.`)
+}
+
+/** @throws ProvostError `resource_busy` */
+export async function unmount(run: RunCommand, points: string[], signal?: AbortSignal): Promise<void> {
+  try {
+    await run('umount', ['--no-canonicalize', ...points], signal ? { signal } : {})
+  } catch (error) {
+    if (error instanceof ProvostError && /target is busy/.test(error.facts.logTail ?? ''))
+      throw new ProvostError('resource_busy', `Something still uses ${points.join(', ')}.`, error.facts)
+    throw error
+  }
+}
+
+function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
+}

@@ -1,0 +1,14 @@
+import { ProvostError } from '#shared/errors.ts'
+import type { RunCommand } from '../../run-command.ts'
+import { mountPointsBelow } from './mounts.ts'
+
+/**
+ * Removes a tree that a jail may have written. rm(1) walks by file descriptor, so it follows no link and manages paths
+ * longer than PATH_MAX, which a path by path removal does not; and it stays on the file system it started on.
+ * @throws ProvostError `resource_busy` while anything is mounted in it.
+ */
+export async function removeTree(run: RunCommand, directory: string, signal?: AbortSignal): Promise<void> {
+  const mounted = mountPointsBelow(directory)
+  if (mounted.length > 0) throw new ProvostError('resource_busy', `Not removed, because it is mounted: ${mounted.join(', ')}.`)
+  await run('rm', ['-rf', '--one-file-system', '--', directory], signal ? { signal } : {})
+}

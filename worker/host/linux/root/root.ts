@@ -1,0 +1,71 @@
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
+import type { JailSpec } from '#shared/job.ts'
+import { processesIn } from '../limits/cgroups.ts'
+import type { LinuxHost } from '../linux-host.ts'
+import { worldTree } from '../worlds.ts'
+import { ensureDisk } from './disk.ts'
+import { readMounts, unmountBelow } from './mounts.ts'
+import { removeTree } from './remove-tree.ts'
+
+/** Mounts the jail's root: an overlay over its world's tree, with what the jail writes in a directory of its own. */
+export async function ensureRoot(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const paths = host.layout.jail(jail.name)
+  const lower = worldTree(host, { name: jail.world, digest: jail.worldDigest })
+  if (isMountPoint(paths.root)) return requireLower(paths.root, lower)
+  if (!existsSync(lower)) throw new ProvostError('not_built', `World ${jail.world} is not filled on this host.`)
+
+  // At once and not through Node's threads: a trip there takes longer than making a directory.
+  mkdirSync(paths.root, { recursive: true, mode: 0o700 })
+  const writable = jail.limits.disk === undefined ? paths.directory : await ensureDisk(host, jail, jail.limits.disk, signal)
+  const [upper, work] = [join(writable, 'upper'), join(writable, 'work')]
+  for (const path of [upper, work]) mkdirSync(path, { recursive: true })
+  // Its mode is the mode of the jail's `/`; mkdir's is cut by the umask.
+  chmodSync(upper, 0o755)
+  // nosuid and nodev guard the host from a file in the jail's tree; in the jail neither works anyway.
+  const options = `nodev,nosuid,lowerdir=${lower},upperdir=${upper},workdir=${work}`
+  await host.run('mount', ['-i', '-t', 'overlay', '-o', options, 'overlay', paths.root], { signal })
+}
+
+/** Whether the jail's root is there and mounted. */
+export function isRootMounted({ layout }: LinuxHost, jail: JailSpec): boolean {
+  return isMountPoint(layout.jail(jail.name).root)
+}
+
+/** Whether what the jail writes is there, mounted or not. */
+export function hasRoot({ layout }: LinuxHost, jail: JailSpec): boolean {
+  const { directory, diskImage } = layout.jail(jail.name)
+  return existsSync(jail.limits.disk === undefined ? join(directory, 'upper') : diskImage)
+}
+
+/**
+ * Removes the jail's root with all that the jail wrote.
+ * @throws ProvostError `resource_busy` while a process of the jail lives or a mount is in use.
+ */
+export async function removeRoot(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { directory, removing, cgroup } = host.layout.jail(jail.name)
+  const processes = processesIn(host.cgroups, cgroup)
+  // The jail has a mount of its own of its root: unmounting ours would succeed and pull the files from under it.
+  if (processes.length > 0)
+    throw new ProvostError('resource_busy', `Processes of ${jail.name} still run: ${processes.join(', ')}.`)
+
+  if (existsSync(removing)) await removeTree(host.run, removing, signal)
+  if (!existsSync(directory)) return
+  await unmountBelow(host.run, directory, signal)
+  await rename(directory, removing)
+  await removeTree(host.run, removing, signal)
+}
+
+function requireLower(root: string, lower: string): void {
+  const mount = readMounts().findLast(({ point }) => point === root)
+  if (mount?.superOptions.includes(`lowerdir=${lower}`)) return
+  throw new ProvostError('unexpected', `${root} is mounted over another world than ${lower}.`)
+}
+
+/** Cheaper than mountinfo, which has a line for every jail: a mount point is on another device than its parent. */
+function isMountPoint(path: string): boolean {
+  const at = statSync(path, { throwIfNoEntry: false })
+  return at !== undefined && at.dev !== statSync(join(path, '..')).dev
+}

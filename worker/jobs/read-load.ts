@@ -1,0 +1,17 @@
+import { loadavg } from 'node:os'
+import type { Journal } from '../journal/journal.ts'
+import type { WorldStore } from '../worlds/world-store.ts'
+import type { Consumer } from './consume-jobs.ts'
+
+type Deps = { worlds: Pick<WorldStore, 'states'>; consumer: Pick<Consumer, 'running'>; journal: Pick<Journal, 'jails'> }
+
+/** What a host is at work on right now. */
+export function readLoad({ worlds, consumer, journal }: Deps) {
+  return {
+    fills: worlds.states().filter(({ state }) => state === 'filling').length,
+    builds: consumer.running('build'),
+    starts: consumer.running('start'),
+    jails: journal.jails().length,
+    loadAverage: loadavg()[0] ?? 0,
+  }
+}

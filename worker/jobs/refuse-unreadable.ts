@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { ProvostError } from '#shared/errors.ts'
+import { JailJob, JailSpec, WorldId } from '#shared/job.ts'
+import type { FillReport, OperationReport } from '#shared/report.ts'
+import { endAbandoned } from '../plans/end-operation.ts'
+import type { OperationLog } from '../plans/operation-log.ts'
+import { lastSequence } from '../plans/refuse-job.ts'
+import { describeError } from '../plans/report-progress.ts'
+import type { RunDeps } from '../plans/run.ts'
+
+type Deps = {
+  hostId: string
+  run: RunDeps
+  send(report: OperationReport | FillReport): Promise<void>
+  operationLog(operation: string): OperationLog
+}
+
+const { operation, epoch, attempt, host } = JailJob.shape
+const named = { operation, epoch, attempt, host }
+
+/** Of a job that cannot be read, what its refusal needs. */
+const Remains = z.union([
+  z.object({ ...named, kind: JailJob.shape.kind, jail: JailSpec.pick({ name: true }) }),
+  z.object({ ...named, kind: z.literal('fill'), world: WorldId.pick({ name: true }) }),
+])
+type Remains = z.infer<typeof Remains>
+
+/**
+ * Ends the operation of a job whose data cannot be read, if it can be told which one that is: undone where this host has
+ * begun it. Undefined when it cannot; whoever put the job into the queue gives it up after some more.
+ */
+export function makeRefuseUnreadable({ hostId, run, send, operationLog }: Deps) {
+  return async function refuseUnreadable(data: unknown, fault: string): Promise<ProvostError | undefined> {
+    const remains = Remains.safeParse(data)
+    if (!remains.success || remains.data.host !== hostId) return undefined
+    const error = new ProvostError('unreadable_job', `Host ${hostId} cannot read the job: ${fault}`)
+    await end(remains.data, error)
+    return error
+  }
+
+  function end(remains: Remains, error: ProvostError): Promise<unknown> {
+    if (remains.kind === 'fill') return send({ ...refusal(remains, error), type: 'fill', world: remains.world.name })
+    const jail = remains.jail.name
+    return run.withJail(jail, async () => {
+      const ended = await run.journal.endedReport(remains)
+      if (ended) return send(ended)
+      const current = run.journal.jail(jail)?.current
+      if (current?.operation === remains.operation && current.epoch === remains.epoch)
+        return endAbandoned(current, hostId, error, operationLog(remains.operation), run)
+      const jailState = remains.kind === 'provision' ? 'failed' : 'unchanged'
+      return send({ ...refusal(remains, error), type: 'operation', jail, jailState, jid: null })
+    })
+  }
+}
+
+function refusal({ operation, epoch, attempt, host }: Remains, error: ProvostError) {
+  const at = new Date().toISOString()
+  const common = { host, operation, epoch, attempt, sequence: lastSequence, at, percent: 0, step: null, steps: [] }
+  return { ...common, status: 'failed' as const, error: describeError(error, null) }
+}

@@ -1,0 +1,31 @@
+import type { Redis } from 'ioredis'
+import type { CommandRecord } from '../host/run-command.ts'
+
+/** What an operation did on this host, as text a person reads: its steps, their commands, what they printed. */
+export type OperationLog = { heading(text: string): void; note(text: string): void; record(command: CommandRecord): void }
+
+const keptSeconds = 30 * 24 * 3_600
+const keptChunks = 2_000
+
+/** Keeps the log in a Redis list of this host's own. A log that cannot be written holds nothing up. */
+export function makeOperationLog(redis: Redis, key: string): OperationLog {
+  const append = (text: string) => {
+    redis
+      .pipeline()
+      .rpush(key, text)
+      .ltrim(key, -keptChunks, -1)
+      .expire(key, keptSeconds)
+      .exec()
+      .catch(() => undefined)
+  }
+  return {
+    heading: (text) => append(`\n== ${new Date().toISOString()} ${text}\n`),
+    note: (text) => append(`${text}\n`),
+    record({ command, exitCode, output, durationMs }) {
+      const ending = exitCode === null ? 'was ended' : `exit ${exitCode}`
+      append(
+        `$ ${command}\n${output}${output === '' || output.endsWith('\n') ? '' : '\n'}-> ${ending}, ${Math.round(durationMs)} ms\n`,
+      )
+    },
+  }
+}

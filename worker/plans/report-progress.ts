@@ -1,0 +1,173 @@
+import type { ProvostError } from '#shared/errors.ts'
+import type { FillJob, JailJob, Job } from '#shared/job.ts'
+import type { OperationError, StepState } from '#shared/operation.ts'
+import type { FillReport, OperationReport } from '#shared/report.ts'
+import type { JournaledOperation } from '../journal/entries.ts'
+import type { Step } from './step.ts'
+
+type AnyReport = OperationReport | FillReport
+
+export type Reporter<R extends AnyReport = OperationReport> = ReturnType<typeof makeReporter<R>>
+
+const progressEveryMs = 250
+// Steps of a few milliseconds need no report each: nobody sees them, and every report costs the producer a change of records.
+const tellEveryMs = 50
+// Room for the reports of one run, so that a later run's always count as later.
+export const reportsPerRun = 1_000_000
+
+/** Tells how an operation on a jail stands, as the journal has it. */
+export function operationReporter(
+  job: JailJob,
+  operation: JournaledOperation,
+  steps: Step[],
+  send: (report: OperationReport) => Promise<void>,
+): Reporter {
+  const first: OperationReport = {
+    type: 'operation',
+    ...standingOf(job),
+    // A number of its own: the operation's rises with its next run, this one's must not.
+    sequence: operation.run * reportsPerRun,
+    steps: steps.map((step) => stateOf(step, operation)),
+    jail: job.jail.name,
+    world: job.jail.world,
+    jailState: 'building',
+    jid: null,
+  }
+  return makeReporter(first, steps, send)
+}
+
+/** Tells how a fill stands. No journal has it: its sequence goes on from one worker to the next by the time. */
+export function fillReporter(
+  job: FillJob,
+  step: Pick<Step, 'name' | 'title' | 'weight'>,
+  send: (report: FillReport) => Promise<void>,
+): Reporter<FillReport> {
+  const first: FillReport = {
+    type: 'fill',
+    ...standingOf(job),
+    sequence: Date.now() * 1_000,
+    steps: [stateOf(step)],
+    world: job.world.name,
+  }
+  return makeReporter(first, [step], send)
+}
+
+/** Each report is whole, so what comes at once goes out as one, and mere progress is thinned out. */
+function makeReporter<R extends AnyReport>(
+  first: R,
+  steps: readonly Pick<Step, 'name' | 'weight'>[],
+  send: (report: R) => Promise<void>,
+) {
+  const report = structuredClone(first)
+  const states = new Map<string, StepState>(report.steps.map((state) => [state.name, state]))
+  const totalWeight = steps.reduce((sum, { weight }) => sum + weight, 0)
+  let fraction = 0
+  let lastSentMs = 0
+  let delayed: NodeJS.Timeout | undefined
+
+  function percent(): number {
+    if (report.status === 'succeeded') return 100
+    const done = steps.reduce((sum, { name, weight }) => {
+      const status = states.get(name)?.status
+      return sum + (status === 'succeeded' ? weight : status === 'running' ? weight * fraction : 0)
+    }, 0)
+    return Math.max(report.percent, Math.floor((99 * done) / Math.max(totalWeight, 1)))
+  }
+
+  function next(change: Partial<R> = {}): R {
+    clearTimeout(delayed)
+    delayed = undefined
+    Object.assign(report, change)
+    lastSentMs = Date.now()
+    report.percent = percent()
+    report.sequence += 1
+    report.at = new Date(lastSentMs).toISOString()
+    report.steps = [...states.values()]
+    return structuredClone(report)
+  }
+
+  /** Sends the next report and goes on. One that is lost does no harm: the next one is as whole. */
+  function sendNext(change?: Partial<R>): void {
+    send(next(change)).catch(() => undefined)
+  }
+
+  return {
+    /** The next report, for whoever sends it and waits until that is done. */
+    next,
+    /** Sends the next report and goes on. What an earlier one waited for is over, unless `change` says it. */
+    tell(change: Partial<R> = {}): void {
+      delete report.waiting
+      Object.assign(report, change)
+      const remainingMs = lastSentMs + tellEveryMs - Date.now()
+      if (remainingMs <= 0) sendNext()
+      else delayed ??= setTimeout(sendNext, remainingMs)
+    },
+    /** What the next report is to say, whenever it is sent. */
+    learn(facts: Partial<R>): void {
+      Object.assign(report, facts)
+    },
+    /** What the next report says of something by now. */
+    said: <K extends keyof R>(fact: K): R[K] => report[fact],
+    currentStep: () => report.step,
+    hasFailed: (step: string | null) => states.get(step ?? '')?.status === 'failed',
+    step(step: Pick<Step, 'name'>, status: 'running' | 'succeeded' | 'failed', attempt: number): void {
+      const state = states.get(step.name)
+      if (!state) return
+      const now = new Date().toISOString()
+      state.status = status
+      state.attempt = attempt
+      if (status === 'running') {
+        state.startedAt ??= now
+        report.step = step.name
+        fraction = 0
+      } else state.finishedAt = now
+      report.percent = percent()
+    },
+    /** The step that failed stays the failed one: it is what a reader looks for. */
+    undone(step: Step): void {
+      const state = states.get(step.name)
+      if (state && state.status !== 'failed') Object.assign(state, { status: 'undone', finishedAt: new Date().toISOString() })
+    },
+    /** A step that neither ended nor failed is not going to. */
+    abandon(): void {
+      for (const state of states.values())
+        if (state.status === 'running') Object.assign(state, { status: 'undone', finishedAt: new Date().toISOString() })
+    },
+    progress(done: number): void {
+      fraction = Math.max(fraction, Math.min(done, 1))
+      if (Date.now() - lastSentMs >= progressEveryMs && percent() > report.percent) sendNext()
+    },
+  }
+}
+
+/** An error as a report tells it. */
+export function describeError({ code, message, hint, facts }: ProvostError, step: string | null): OperationError {
+  const { command, exitCode, logTail } = facts
+  return {
+    code,
+    message,
+    hint,
+    step,
+    ...(command === undefined ? {} : { command }),
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(logTail === undefined ? {} : { logTail }),
+  }
+}
+
+function standingOf({ host, operation, epoch, attempt }: Job) {
+  return { host, operation, epoch, attempt, at: '', status: 'running', percent: 0, step: null } as const
+}
+
+const statusOf = { started: 'running', succeeded: 'succeeded', undone: 'undone', 'undo-failed': 'failed' } as const
+
+function stateOf({ name, title }: Pick<Step, 'name' | 'title'>, operation?: JournaledOperation): StepState {
+  const known = operation?.steps.get(name)
+  return {
+    name,
+    title,
+    status: known ? statusOf[known.mark] : 'pending',
+    startedAt: known?.startedAt ?? null,
+    finishedAt: known?.finishedAt ?? null,
+    attempt: known?.attempt ?? 0,
+  }
+}

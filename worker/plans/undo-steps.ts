@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { toProvostError } from '#shared/errors.ts'
+import { retryDelayMs } from '../../shared/process/retry-policy.ts'
+import type { Mark } from '../journal/journal.ts'
+import { askerOf, type Run } from './run.ts'
+import type { Step } from './step.ts'
+
+const undoAttempts = 4
+
+/**
+ * Takes back a plan's steps, last first, each with time of its own: those that had begun, so that a half-made thing is not
+ * missed, or all of the plan. Gives what could not be undone.
+ */
+export async function undoSteps(run: Run): Promise<string[]> {
+  const failures: string[] = []
+  for (const step of run.steps.toReversed()) {
+    const known = run.operation.steps.get(step.name)
+    if (!step.undo || (!known && run.plan.undoes === 'begun')) continue
+    const attempt = known?.attempt ?? 1
+    run.log.heading(`undo ${step.name}`)
+    const failure = await undoStep(run, step)
+    await noteMarks(run, [{ step: step.name, mark: failure ? 'undo-failed' : 'undone', attempt }])
+    if (failure) failures.push(`${step.name}: ${failure}`)
+    else if (known) run.reporter.undone(step)
+  }
+  return failures
+}
+
+/** Leaves all that had begun as it is. Gives what that is. */
+export async function leaveSteps(run: Run): Promise<string[]> {
+  const { steps, operation } = run
+  const left = steps.filter(({ name, undo }) => undo && operation.steps.has(name)).map(({ name }) => name)
+  await noteMarks(
+    run,
+    left.map((step) => ({ step, mark: 'undo-failed' as const, attempt: operation.steps.get(step)?.attempt ?? 1 })),
+  )
+  return left.map((step) => `${step}: it was not tried, since it may end the worker`)
+}
+
+/** What cannot be noted on a full disk is known to this process, which goes on until it can note the end. */
+async function noteMarks({ deps, operation, log }: Run, marks: Mark[]): Promise<void> {
+  await deps.journal.markUndo(operation, marks).catch((thrown) => log.note(toProvostError(thrown).message))
+}
+
+/** Gives why a step could not be undone, if so. */
+export async function undoStep({ deps, job, log, reporter }: Run, step: Step): Promise<string | undefined> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await step.undo?.({
+        host: deps.host,
+        worlds: deps.worlds,
+        jail: job.jail,
+        asker: { operation: askerOf(job), record: log.record },
+        signal: AbortSignal.timeout(step.timeoutMs),
+        learn: reporter.learn,
+      })
+      return undefined
+    } catch (thrown) {
+      const error = toProvostError(thrown)
+      log.note(`${error.code}: ${error.message}`)
+      if (!error.retryable || attempt >= undoAttempts) return error.message
+      await sleep(retryDelayMs(attempt, deps.retry))
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import { lstat, readFile, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { World } from '../../config/world.ts'
+import { refuseNewer, releaseOfTree } from '../methods/freebsd-version.ts'
+import type { FillContext } from '../methods/world-method.ts'
+import { ensureDirectory, etcOf, exists, isDirectory, putFile, putLink } from './world-files.ts'
+
+/** rc.conf(5) of a world that has none: nothing in a jail listens that its client did not ask for. */
+const rcConf = `# Written when this world was filled.
+sendmail_enable="NONE"
+syslogd_flags="-ss"
+# cron(8): jobs of all jails do not start in the same second.
+cron_flags="-J 60"
+`
+
+/**
+ * Makes a FreeBSD world fit for any jail: the host's resolver and time zone, an empty fstab (jail(8) mounts what is to be
+ * mounted), an rc.conf, and /dev to mount devfs on. Follows no link inside the tree.
+ * @throws ProvostError `archive_invalid`, `world_too_new`
+ */
+export async function makeNeutralFreebsd(
+  { world, directory, run, signal }: Pick<FillContext<World>, 'world' | 'directory' | 'run' | 'signal'>,
+  hostRoot = '/',
+): Promise<void> {
+  await ensureDirectory(join(directory, 'dev'))
+  const etc = await etcOf(directory)
+  const release = await releaseOfTree(directory)
+  if (release) await refuseNewer(release, `World ${world.name}`, run, signal)
+
+  await putFile(join(etc, 'resolv.conf'), (await contentOf(join(hostRoot, 'etc/resolv.conf'))) ?? '')
+  await copyLocaltime(join(hostRoot, 'etc/localtime'), join(etc, 'localtime'))
+  await putFile(join(etc, 'fstab'), '')
+  // A tree of somebody's own may have one, which is then part of what it is.
+  if (!(await exists(join(etc, 'rc.conf')))) await putFile(join(etc, 'rc.conf'), rcConf)
+
+  // tzsetup(8) keeps the name of the zone there.
+  const zone = await contentOf(join(hostRoot, 'var/db/zoneinfo'))
+  const db = [join(directory, 'var'), join(directory, 'var/db')]
+  if (zone && (await Promise.all(db.map(isDirectory))).every(Boolean)) await putFile(join(directory, 'var/db/zoneinfo'), zone)
+}
+
+/** A link in newer releases, which stays one (cp -P), since the world has the same zones; a copy of the file before. */
+async function copyLocaltime(from: string, to: string): Promise<void> {
+  const found = await lstat(from).catch(() => undefined)
+  if (found?.isSymbolicLink()) return putLink(to, await readlink(from))
+  const content = await readFile(from).catch(() => undefined)
+  if (content) await putFile(to, content)
+}
+
+function contentOf(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(() => undefined)
+}

@@ -1,0 +1,87 @@
+import { ProvostError } from '#shared/errors.ts'
+import type { RunCommand } from '../../host/run-command.ts'
+
+const timeoutMs = 3_600_000
+
+/**
+ * The host's tar(1) by its flags. GNU lists on standard output; FreeBSD's bsdtar(1) on standard error, an `x ` or `a ` before
+ * each name. Both keep owners and modes as root; bsdtar keeps file flags too, and with --unlink replaces what is there.
+ */
+function dialect(platform: string) {
+  if (platform.startsWith('freebsd/'))
+    return { extract: ['-x', '-v', '-p', '--numeric-owner', '--unlink'], lists: 'stderr', entry: /^[xa] /gm } as const
+  const gnu = ['--xattrs', '--xattrs-include=*', '--warning=no-unknown-keyword']
+  const options = platform.startsWith('linux/') ? gnu : []
+  return { extract: ['-x', '-v', '-p', '--numeric-owner', ...options], lists: 'stdout', entry: /^.+$/gm } as const
+}
+
+export type Unpacking = {
+  file: string
+  directory: string
+  platform: string
+  /** How many entries it has. */
+  total: number
+  run: RunCommand
+  signal: AbortSignal
+  progress(fraction: number): void
+}
+
+/** Unpacks a tar; its kind is for tar(1) to find out. @throws ProvostError `archive_invalid`. */
+export async function unpack({ file, directory, platform, total, run, signal, progress }: Unpacking): Promise<void> {
+  const { extract, lists, entry } = dialect(platform)
+  let unpacked = 0
+  const result = await tar(run, [...extract, '-f', file, '-C', directory], signal, lists, (text) => {
+    unpacked += text.match(entry)?.length ?? 0
+    progress(Math.min(1, unpacked / total))
+  })
+  if (/Removing leading/.test(result.stderr)) throw leadsOut(file, 'an absolute path')
+}
+
+/** Reads an archive once through: damage and paths that lead out of the world are found before anything is unpacked. */
+export async function countEntries(run: RunCommand, file: string, signal: AbortSignal): Promise<number> {
+  let entries = 0
+  let outside: string | undefined
+  await tar(run, ['-t', '-f', file], signal, 'stdout', (text) => {
+    const names = text.split('\n').slice(0, -1)
+    entries += names.length
+    outside ??= names.find((name) => name.startsWith('/') || name.split('/').includes('..'))
+  })
+  if (outside !== undefined) throw leadsOut(file, outside)
+  return Math.max(1, entries)
+}
+
+/** Packs a directory without what is mounted below it; calls `onEntry` with how many entries it has by now. */
+export async function pack(
+  { source, file, platform, run, signal }: { source: string } & Pick<Unpacking, 'file' | 'platform' | 'run' | 'signal'>,
+  onEntry: (entries: number) => void,
+): Promise<number> {
+  const { lists, entry } = dialect(platform)
+  let packed = 0
+  await tar(run, ['-c', '-v', '--one-file-system', '-f', file, '-C', source, '.'], signal, lists, (text) => {
+    packed += text.match(entry)?.length ?? 0
+    onEntry(packed)
+  })
+  return Math.max(1, packed)
+}
+
+function leadsOut(file: string, what: string): ProvostError {
+  return new ProvostError('archive_invalid', `The archive ${file} leads out of the world: ${what}.`)
+}
+
+async function tar(
+  run: RunCommand,
+  args: string[],
+  signal: AbortSignal,
+  follow: 'stdout' | 'stderr',
+  onOutput: (text: string) => void,
+) {
+  try {
+    return await run('tar', args, { signal, timeoutMs, follow, onOutput })
+  } catch (error) {
+    if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
+    // tar starts xz, zstd and the like itself.
+    const absent = /(\S+): Cannot exec/.exec(error.facts.logTail ?? '')?.[1]
+    if (absent) throw new ProvostError('program_missing', `tar needs ${absent}, which is not on this host.`, error.facts)
+    throw new ProvostError('archive_invalid', error.message, error.facts)
+  }
+}
