@@ -4,11 +4,11 @@ import { z } from 'zod'
 import { Batch } from '#shared/batch.ts'
 import type { CommandContext } from '../command-context.ts'
 import type { Answer, Upload } from '../http/client.ts'
+import { type Format, formatOf, formats, openRows, parseFile } from '../http/open-rows.ts'
 import { parseNumber } from '../parse-number.ts'
 import { batchStandingLine, nextLines } from '../print/batch-lines.ts'
 import { leftOutLines, SkippedRows } from '../print/row-error-lines.ts'
 import { dryRunBatch } from './dry-run.ts'
-import { type Format, formatOf, formats, openRows, parseFile } from './open-rows.ts'
 import { watchBatch } from './watch-batch.ts'
 
 type CreateOptions = {

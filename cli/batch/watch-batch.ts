@@ -2,8 +2,8 @@ import type { Batch } from '#shared/batch.ts'
 import { type CommandContext, Unsuccessful } from '../command-context.ts'
 import { followBatch } from '../http/follow-batch.ts'
 import { batchChanges, countsText, detailLines, liveBatchLines } from '../print/batch-lines.ts'
+import { sayOnInterrupt } from '../print/say-on-interrupt.ts'
 import { showStates } from '../print/show-states.ts'
-import { sayOnInterrupt } from '../say-on-interrupt.ts'
 
 /**
  * Shows a batch until it has ended, then its details; with `asJson` nothing but that, as JSON.

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { endProcess, isRunning, type ProcessRecord, recordProcess } from '../dev/process-record.ts'
-import { type Dev, spawnDev } from '../dev/spawn-dev.ts'
+import { endProcess, isRunning, type ProcessRecord, recordProcess } from '../dev/processes/process-record.ts'
+import { type Dev, spawnDev } from '../dev/processes/spawn-dev.ts'
 import { openState, writeWhole } from '../dev/state-directory.ts'
 
 const patienceMs = 60_000

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { parseBlock } from '#shared/addresses.ts'
 import { bridgeName, type DevHost, deriveHost } from './derive-host.ts'
-import { findFreePort, isPortFree } from './free-port.ts'
 import { hasIpv6, networksInUse } from './networks-in-use.ts'
+import { findFreePort, isPortFree } from './processes/free-port.ts'
 import type { StateDirectory } from './state-directory.ts'
 
 /** The Redis port and the hosts of a state directory: those of the start before where there was one. */

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from
 import { join } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 import type { DevHost } from './derive-host.ts'
-import type { ProcessRecord } from './process-record.ts'
+import type { ProcessRecord } from './processes/process-record.ts'
 
 /** What was chosen once and must stay: jails on the hosts have these addresses. */
 export type Chosen = { redisPort: number; hosts: DevHost[] }

@@ -1,6 +1,6 @@
-import { findProcesses } from './find-processes.ts'
-import type { ProcessRecord } from './process-record.ts'
-import { endProcess, isRunning } from './process-record.ts'
+import { findProcesses } from './processes/find-processes.ts'
+import type { ProcessRecord } from './processes/process-record.ts'
+import { endProcess, isRunning } from './processes/process-record.ts'
 import type { StateDirectory } from './state-directory.ts'
 
 const patienceMs = 5_000

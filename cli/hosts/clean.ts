@@ -4,9 +4,9 @@ import { Operation } from '#shared/operation.ts'
 import { type CommandContext, Unsuccessful } from '../command-context.ts'
 import type { Client } from '../http/client.ts'
 import { followOperation } from '../http/follow-operation.ts'
+import type { WaitOptions } from '../operations/request-operation.ts'
 import { acceptedLine, failureLines } from '../print/operation-lines.ts'
 import { showBoard } from '../print/show-board.ts'
-import type { WaitOptions } from '../request-operation.ts'
 
 const Operations = z.object({ operations: z.array(Operation) })
 

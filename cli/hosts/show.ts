@@ -5,7 +5,7 @@ import type { CommandContext } from '../command-context.ts'
 import { formatAge, formatBytes, formatCores } from '../print/amounts.ts'
 import { type Fact, factLines } from '../print/fact-lines.ts'
 import { tableLines } from '../print/table.ts'
-import { worldStanding } from '../worlds.ts'
+import { worldStanding } from './worlds.ts'
 
 const HostWithDrifts = Host.extend({
   drifts: z.array(

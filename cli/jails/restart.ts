@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
+import type { CommandContext } from '../command-context.ts'
 import { actOnJail } from './act-on-jail.ts'
-import type { CommandContext } from './command-context.ts'
 
 export function restartCommand(context: CommandContext): Command {
   return actOnJail(context, {

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { execa } from 'execa'
+import { openState, type StateDirectory } from '../state-directory.ts'
 import { endProcess, type ProcessRecord, recordProcess } from './process-record.ts'
-import { openState, type StateDirectory } from './state-directory.ts'
 
 export type Dev = {
   url: string
@@ -18,7 +18,7 @@ const patienceMs = 60_000
 
 /** Starts `provost dev` as a process of its own and gives it once it is ready. @throws Error with all that it printed. */
 export async function spawnDev(path: string, args: string[] = []): Promise<Dev> {
-  const program = new URL('../dev.ts', import.meta.url).pathname
+  const program = new URL('../main.ts', import.meta.url).pathname
   // In a session of its own: a Ctrl-C reaches only the one that started it, which may still need it.
   const child = execa(process.execPath, [program, '--state', path, ...args], {
     stdin: 'ignore',

@@ -2,9 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { Host } from '#shared/host.ts'
-import type { CommandContext } from './command-context.ts'
-import type { Client } from './http/client.ts'
-import type { WaitOptions } from './request-operation.ts'
+import type { CommandContext } from '../command-context.ts'
+import type { Client } from '../http/client.ts'
+import type { WaitOptions } from '../operations/request-operation.ts'
 
 const pollMs = 500
 

@@ -1,10 +1,10 @@
 import type { Operation, OperationStatus } from '#shared/operation.ts'
-import { type CommandContext, Unsuccessful } from './command-context.ts'
-import { type Request, WithOperation } from './http/client.ts'
-import { followOperation } from './http/follow-operation.ts'
-import { acceptedLine, failureLines } from './print/operation-lines.ts'
-import { showProgress } from './print/show-progress.ts'
-import { sayOnInterrupt } from './say-on-interrupt.ts'
+import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { type Request, WithOperation } from '../http/client.ts'
+import { followOperation } from '../http/follow-operation.ts'
+import { acceptedLine, failureLines } from '../print/operation-lines.ts'
+import { sayOnInterrupt } from '../print/say-on-interrupt.ts'
+import { showProgress } from '../print/show-progress.ts'
 
 export type WaitOptions = { wait?: true; json?: true }
 

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Command } from 'commander'
 import { Recovery } from '#shared/recovery.ts'
-import type { CommandContext } from './command-context.ts'
-import { tableLines } from './print/table.ts'
+import type { CommandContext } from '../command-context.ts'
+import { tableLines } from '../print/table.ts'
 
 const pollMs = 500
 

@@ -1,20 +1,20 @@
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { Jail } from '#shared/jail.ts'
-import { countRemains } from './demo/count-remains.ts'
-import { NotShown, say } from './demo/say.ts'
-import { showJails } from './demo/show-jails.ts'
-import { startDev } from './demo/start-dev.ts'
-import { isPortFree } from './dev/free-port.ts'
-import type { Dev } from './dev/spawn-dev.ts'
-import { type Client, httpClient, WithOperation } from './http/client.ts'
-import { listAll } from './http/list-all.ts'
-import { Refusal } from './http/refusal.ts'
-import { failureLines } from './print/operation-lines.ts'
-import { refusalLines } from './print/refusal-lines.ts'
-import { showBoard } from './print/show-board.ts'
+import { isPortFree } from '../dev/processes/free-port.ts'
+import type { Dev } from '../dev/processes/spawn-dev.ts'
+import { type Client, httpClient, WithOperation } from '../http/client.ts'
+import { listAll } from '../http/list-all.ts'
+import { Refusal } from '../http/refusal.ts'
+import { failureLines } from '../print/operation-lines.ts'
+import { refusalLines } from '../print/refusal-lines.ts'
+import { showBoard } from '../print/show-board.ts'
+import { countRemains } from './count-remains.ts'
+import { NotShown, say } from './say.ts'
+import { showJails } from './show-jails.ts'
+import { startDev } from './start-dev.ts'
 
-const state = fileURLToPath(new URL('../.cache/demo', import.meta.url))
+const state = fileURLToPath(new URL('../../.cache/demo', import.meta.url))
 const favouritePort = 7070
 
 const program = new Command('script/demo')

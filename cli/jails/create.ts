@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { Jail } from '#shared/jail.ts'
-import type { CommandContext } from './command-context.ts'
+import type { CommandContext } from '../command-context.ts'
+import { requestOperation, type WaitOptions } from '../operations/request-operation.ts'
+import { parseNumber } from '../parse-number.ts'
 import { dryRun } from './dry-run.ts'
-import { parseNumber } from './parse-number.ts'
-import { requestOperation, type WaitOptions } from './request-operation.ts'
 
 type CreateOptions = WaitOptions & {
   dryRun?: true

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
-import type { CommandContext } from './command-context.ts'
-import type { Request } from './http/client.ts'
-import { requestOperation, type WaitOptions } from './request-operation.ts'
+import type { CommandContext } from '../command-context.ts'
+import type { Request } from '../http/client.ts'
+import { requestOperation, type WaitOptions } from '../operations/request-operation.ts'
 
 type Action = { verb: string; description: string; method: Request['method']; path(jail: string): string }
 

@@ -1,14 +1,14 @@
 import { Command } from 'commander'
 import { Host } from '#shared/host.ts'
-import type { CommandContext } from './command-context.ts'
-import { adoptCommand } from './hosts/adopt.ts'
-import { cleanCommand } from './hosts/clean.ts'
-import { forgetCommand } from './hosts/forget.ts'
-import { leftoversCommand } from './hosts/leftovers.ts'
-import { showHostCommand } from './hosts/show.ts'
-import { listAll } from './http/list-all.ts'
-import { formatAge, formatBytes, formatCores } from './print/amounts.ts'
-import { tableLines } from './print/table.ts'
+import type { CommandContext } from '../command-context.ts'
+import { listAll } from '../http/list-all.ts'
+import { formatAge, formatBytes, formatCores } from '../print/amounts.ts'
+import { tableLines } from '../print/table.ts'
+import { adoptCommand } from './adopt.ts'
+import { cleanCommand } from './clean.ts'
+import { forgetCommand } from './forget.ts'
+import { leftoversCommand } from './leftovers.ts'
+import { showHostCommand } from './show.ts'
 
 export function hostsCommand(context: CommandContext): Command {
   const { client, print } = context

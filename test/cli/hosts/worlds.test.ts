@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { worldTable } from '../../cli/worlds.ts'
+import { worldTable } from '../../../cli/hosts/worlds.ts'
 
 test('says on which hosts a world is defined otherwise than on others of their platform', () => {
   const on = (host: string, platform: string, digest: string) => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatOf, openRows, parseFile } from '../../../cli/batch/open-rows.ts'
+import { formatOf, openRows, parseFile } from '../../../cli/http/open-rows.ts'
 
 test.each([
   ['clients.csv', 'csv'],

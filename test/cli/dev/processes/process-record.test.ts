@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
-import { endProcess, isRunning, recordProcess } from '../../../cli/dev/process-record.ts'
+import { endProcess, isRunning, recordProcess } from '../../../../cli/dev/processes/process-record.ts'
 
 function start(program: string, ...args: string[]) {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] })

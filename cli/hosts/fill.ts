@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import type { CommandContext } from './command-context.ts'
-import { requestOperation, type WaitOptions } from './request-operation.ts'
+import type { CommandContext } from '../command-context.ts'
+import { requestOperation, type WaitOptions } from '../operations/request-operation.ts'
 
 export function fillCommand(context: CommandContext): Command {
   return new Command('fill')

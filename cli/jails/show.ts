@@ -1,11 +1,11 @@
 import { Command } from 'commander'
 import { Jail } from '#shared/jail.ts'
 import { hasEnded, Operation } from '#shared/operation.ts'
-import type { CommandContext } from './command-context.ts'
-import { Refusal } from './http/refusal.ts'
-import { formatBytes } from './print/amounts.ts'
-import { type Fact, factLines } from './print/fact-lines.ts'
-import { failureLines, moveLines, operationLines } from './print/operation-lines.ts'
+import type { CommandContext } from '../command-context.ts'
+import { Refusal } from '../http/refusal.ts'
+import { formatBytes } from '../print/amounts.ts'
+import { type Fact, factLines } from '../print/fact-lines.ts'
+import { failureLines, moveLines, operationLines } from '../print/operation-lines.ts'
 
 export function showCommand({ client, print }: CommandContext): Command {
   return new Command('show')

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError, readYaml } from '#shared/process/read-config.ts'
-import { choose, seedOf } from './dev/choose.ts'
-import { findFreePort, isPortFree } from './dev/free-port.ts'
-import { type Fleet, runFleet } from './dev/run-fleet.ts'
-import { openState } from './dev/state-directory.ts'
-import { StartFailed, takeOver } from './dev/take-over.ts'
+import { choose, seedOf } from './choose.ts'
+import { findFreePort, isPortFree } from './processes/free-port.ts'
+import { type Fleet, runFleet } from './run-fleet.ts'
+import { openState } from './state-directory.ts'
+import { StartFailed, takeOver } from './take-over.ts'
 
 type DevOptions = { port: number; state: string; key?: string; hosts: number; config?: string }
 

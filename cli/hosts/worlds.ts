@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { z } from 'zod'
 import { WorldState } from '#shared/host.ts'
-import type { CommandContext } from './command-context.ts'
-import { listAll } from './http/list-all.ts'
-import { tableLines } from './print/table.ts'
+import type { CommandContext } from '../command-context.ts'
+import { listAll } from '../http/list-all.ts'
+import { tableLines } from '../print/table.ts'
 
 const World = z.object({
   name: z.string(),

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { Limits } from '#shared/jail.ts'
-import { type CommandContext, Unsuccessful } from './command-context.ts'
-import { formatBytes } from './print/amounts.ts'
-import { tableLines } from './print/table.ts'
+import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { formatBytes } from '../print/amounts.ts'
+import { tableLines } from '../print/table.ts'
 
 const Placement = z.object({
   fits: z.boolean(),
