@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { whyNoBrowser } from './test/support/browser.ts'
-import { whyNoHostTests } from './test/support/host-fitness.ts'
+import { whyNoHostTests } from './test/support/hosts/host-fitness.ts'
 
 const unfit = whyNoHostTests()
 if (unfit) console.error(`\nNOT RUN HERE: what makes real jails (contract, on-host, chaos) ${unfit}\n`)
@@ -27,7 +27,7 @@ function ring(
       fileParallelism: options.parallel ?? false,
       ...(options.parallel ? { maxWorkers: 2 } : {}),
       sequence: { groupOrder: order },
-      ...(options.redis ? { globalSetup: ['test/support/start-redis.ts'] } : {}),
+      ...(options.redis ? { globalSetup: ['test/support/redis/start-redis.ts'] } : {}),
     },
   }
 }

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { findFreePort } from '../cli/dev/processes/free-port.ts'
 import { endProcess } from '../cli/dev/processes/process-record.ts'
 import { redisAnswers, startRedis } from '../cli/dev/processes/start-redis.ts'
-import { startRealFleet } from '../test/support/real-fleet.ts'
+import { startRealFleet } from '../test/support/fleets/real-fleet.ts'
 import { until } from '../test/support/until.ts'
 import { median } from './figures.ts'
 

@@ -2,7 +2,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import { openBrowser, whyNoBrowser } from '../support/browser.ts'
-import { test } from '../support/fleet-test.ts'
+import { test } from '../support/fleets/fleet-test.ts'
 import { until } from '../support/until.ts'
 
 describe.skipIf(whyNoBrowser())('the queue board in a browser', () => {

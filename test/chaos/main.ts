@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { type Bug, bugs } from './seeded/bugs.ts'
-import { drills } from './seeded/drills.ts'
+import { type Bug, bugs } from './seeded/faults/bugs.ts'
+import { drills } from './seeded/faults/drills.ts'
 import { runTrials } from './seeded/run-trials.ts'
 import { type Plot, plotOf } from './seeded/schedule.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { type Bug, bugs } from './seeded/bugs.ts'
-import { drills } from './seeded/drills.ts'
+import { type Bug, bugs } from './seeded/faults/bugs.ts'
+import { drills } from './seeded/faults/drills.ts'
 import { runTrials } from './seeded/run-trials.ts'
 
 /** What gives each planted fault away. */

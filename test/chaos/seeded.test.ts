@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { makeDraw } from './seeded/draw.ts'
-import { drills } from './seeded/drills.ts'
+import { drills } from './seeded/faults/drills.ts'
 import { runTrials } from './seeded/run-trials.ts'
 import { makeSchedule, plotOf } from './seeded/schedule.ts'
 

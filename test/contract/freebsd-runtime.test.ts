@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { describe } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
 import { findProgram } from '../../worker/host/run-command.ts'
-import { type Settings, type TrialFreebsd, trialFreebsd } from '../support/freebsd/trial-freebsd.ts'
-import { whyNoHostTests } from '../support/host-fitness.ts'
+import { whyNoHostTests } from '../support/hosts/host-fitness.ts'
+import { type Settings, type TrialFreebsd, trialFreebsd } from '../support/hosts/trial-freebsd.ts'
 import { type ContractHost, contractScripts, hostRuntimeContract } from './host-runtime-contract.ts'
 
 const whyNot =

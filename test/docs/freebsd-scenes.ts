@@ -5,8 +5,8 @@ import { World } from '../../worker/config/world.ts'
 import { layoutOf } from '../../worker/host/freebsd/layout.ts'
 import type { RunCommand } from '../../worker/host/run-command.ts'
 import { fillDirectory } from '../../worker/worlds/fill-directory.ts'
-import type { Settings, TrialFreebsd } from '../support/freebsd/trial-freebsd.ts'
-import { kernel, makeWorld, scriptedPrograms } from '../support/freebsd-programs.ts'
+import { kernel, makeWorld, scriptedPrograms } from '../support/hosts/freebsd-programs.ts'
+import type { Settings, TrialFreebsd } from '../support/hosts/trial-freebsd.ts'
 import { destroy, provision, signal, stop } from '../worker/host/freebsd/host-test.ts'
 
 type Open = (settings?: Settings) => Promise<TrialFreebsd>

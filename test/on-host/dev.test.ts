@@ -11,7 +11,7 @@ import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { endProcess, isRunning, type ProcessRecord, recordProcess, signal } from '../../cli/dev/processes/process-record.ts'
 import { type Dev, spawnDev } from '../../cli/dev/processes/spawn-dev.ts'
 import { httpClient } from '../../cli/http/client.ts'
-import { whyNoLinuxJails } from '../support/host-fitness.ts'
+import { whyNoLinuxJails } from '../support/hosts/host-fitness.ts'
 import { waitUntil } from '../support/wait-until.ts'
 
 const program = fileURLToPath(new URL('../../bin/provost', import.meta.url))

@@ -1,9 +1,9 @@
 import { describe, expect } from 'vitest'
 import { hasEnded, type Operation } from '#shared/operation.ts'
-import { whyNoLinuxJails } from '../support/host-fitness.ts'
-import type { HostSnapshot } from '../support/host-snapshot.ts'
-import { type NamespaceFleet, startNamespaceFleet } from '../support/namespace-fleet.ts'
-import { test as withRedis } from '../support/redis.ts'
+import { type NamespaceFleet, startNamespaceFleet } from '../support/fleets/namespace-fleet.ts'
+import { whyNoLinuxJails } from '../support/hosts/host-fitness.ts'
+import type { HostSnapshot } from '../support/hosts/host-snapshot.ts'
+import { test as withRedis } from '../support/redis/redis-test.ts'
 import { until } from '../support/until.ts'
 
 const busybox = { world: 'busybox' }

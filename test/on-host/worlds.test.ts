@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { mirrorOf } from '../../worker/worlds/methods/apt-settings.ts'
-import { directoryHost } from '../support/directory-host.ts'
-import { whyNoLinuxJails } from '../support/host-fitness.ts'
+import { directoryHost } from '../support/hosts/directory-host.ts'
+import { whyNoLinuxJails } from '../support/hosts/host-fitness.ts'
 import { asker, test as base, openStore } from '../worker/worlds/world-fixture.ts'
 
 const unfit = whyNoLinuxJails()

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest'
-import { whyNoLinuxJails } from '../../support/host-fitness.ts'
-import { test } from '../../support/redis.ts'
+import { whyNoLinuxJails } from '../../support/hosts/host-fitness.ts'
+import { test } from '../../support/redis/redis-test.ts'
 import { startCrashFleet } from './crash-fleet.ts'
 import { type CrashPlan, crashPlans, type Trial } from './crash-plans.ts'
 import { type Kill, type Point, whensOf } from './crash-points.ts'

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Answer, Client } from '../../support/client.ts'
+import type { Answer, Client } from '../../support/fleets/client.ts'
 import type { CrashHost } from './crash-host.ts'
 
 /** `asked`: the answers to provisions, by jail. */

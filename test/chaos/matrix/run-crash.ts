@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Answer } from '../../support/client.ts'
-import type { HostSnapshot } from '../../support/host-snapshot.ts'
+import type { Answer } from '../../support/fleets/client.ts'
+import type { HostSnapshot } from '../../support/hosts/host-snapshot.ts'
 import { until } from '../../support/until.ts'
 import type { CrashPlan, Trial } from './crash-plans.ts'
 import { describeKill, type Kill, type Point } from './crash-points.ts'

@@ -1,4 +1,4 @@
-import type { Answer } from './client.ts'
+import type { Answer } from './fleet/client.ts'
 
 /** One request as its caller knows it: asked until it was answered, always under one key. */
 export type Asked = { key: string; method: string; path: string; body?: object; jail?: string; answer?: Answer }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { makeClient } from './client.ts'
+import type { makeClient } from './fleet/client.ts'
+import type { ChaosFleet } from './fleet/open-fleet.ts'
 import type { Ledger } from './ledger.ts'
-import type { ChaosFleet } from './open-fleet.ts'
 import type { Ask, Happening } from './schedule.ts'
 
 export type Scene = {

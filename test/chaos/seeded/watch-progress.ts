@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 import { hasEnded, type Operation } from '#shared/operation.ts'
-import { apiKey } from './open-fleet.ts'
+import { apiKey } from './fleet/open-fleet.ts'
 
 /**
  * Follows the event stream of the fleet, of one producer after the other, and notes what is not honest: progress that goes

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { batchTable } from '../../../cli/batch/list.ts'
-import { makeBatch } from '../../support/batch.ts'
+import { makeBatch } from '../../support/samples/batch.ts'
 
 test('has each batch with its whole id, how far it is, and why it does not go on', () => {
   const paused = makeBatch({ status: 'paused', reason: 'paused by hand' })

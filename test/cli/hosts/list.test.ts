@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { hostTable } from '../../../cli/hosts/list.ts'
-import { makeHost } from '../../support/host.ts'
+import { makeHost } from '../../support/samples/host.ts'
 
 const now = Date.parse('2026-01-01T00:00:02.000Z')
 

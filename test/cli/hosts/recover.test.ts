@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { pretendProducer } from '../../support/pretend-producer.ts'
+import { pretendProducer } from '../../support/fleets/pretend-producer.ts'
 
 const { provost, asked } = pretendProducer()
 

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { Operation } from '#shared/operation.ts'
 import { httpClient } from '../../../cli/http/client.ts'
 import { followOperation } from '../../../cli/http/follow-operation.ts'
-import { makeOperation } from '../../support/operation.ts'
+import { makeOperation } from '../../support/samples/operation.ts'
 
 const half = makeOperation({ percent: 45 })
 const done = makeOperation({ status: 'succeeded', percent: 100, finishedAt: '2026-01-01T00:00:06.000Z' })

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Batch } from '#shared/batch.ts'
 import { batchChanges, batchLines, liveBatchLines, percentOf } from '../../../cli/print/batch-lines.ts'
 import { showStates } from '../../../cli/print/show-states.ts'
-import { makeBatch, makeCause } from '../../support/batch.ts'
+import { makeBatch, makeCause } from '../../support/samples/batch.ts'
 
 const now = Date.parse('2026-01-01T00:12:03.000Z')
 const { id } = makeBatch()

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { acceptedLine, bar, failureLines, operationLines } from '../../../cli/print/operation-lines.ts'
-import { makeOperation } from '../../support/operation.ts'
+import { makeOperation } from '../../support/samples/operation.ts'
 
 const now = Date.parse('2026-01-01T00:00:04.000Z')
 

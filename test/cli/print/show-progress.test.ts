@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import type { Operation } from '#shared/operation.ts'
 import { showProgress } from '../../../cli/print/show-progress.ts'
-import { makeOperation } from '../../support/operation.ts'
+import { makeOperation } from '../../support/samples/operation.ts'
 
 async function* stream(operations: Operation[]) {
   yield* operations

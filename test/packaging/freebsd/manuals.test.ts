@@ -33,7 +33,7 @@ function section(page: string, heading: string): string {
 
 /** The commands of the command line, as they are made for a user, by what a user types. */
 async function commands(): Promise<[string, Command][]> {
-  const imports = readFileSync(`${root}/cli/main.ts`, 'utf8').matchAll(/import \{ (\w+Command) \} from '(\.\/[\w-]+\.ts)'/g)
+  const imports = readFileSync(`${root}/cli/main.ts`, 'utf8').matchAll(/import \{ (\w+Command) \} from '(\.\/[\w/-]+\.ts)'/g)
   const context: CommandContext = { client: () => expect.unreachable(), print() {} }
   const verbs: Command[] = await Promise.all(
     [...imports].map(async ([, name = '', file = '']) =>

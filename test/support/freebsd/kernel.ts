@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import type { Parameters } from './parse-jail-conf.ts'
+import type { Parameters } from './jail/parse-jail-conf.ts'
 
 /** A jail as the kernel keeps it; `dyingFor`: in how many more looks at it it is still dying after its removal. */
 export type KernelJail = {

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import { ifconfigProgram } from './ifconfig-program.ts'
 import { type InJail, leavePretended, pretend, reallyLeave, reallyRun } from './in-jail.ts'
-import { jailProgram } from './jail-program.ts'
-import { jlsProgram } from './jls-program.ts'
+import { jailProgram } from './jail/jail-program.ts'
+import { jlsProgram } from './jail/jls-program.ts'
 import {
   type Answer,
   type CommandOptions,

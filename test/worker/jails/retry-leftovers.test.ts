@@ -8,7 +8,7 @@ import type { OperationReport } from '#shared/report.ts'
 import { makeJailLocks } from '../../../worker/jails/jail-locks.ts'
 import { retryLeftovers } from '../../../worker/jails/retry-leftovers.ts'
 import { openJournal } from '../../../worker/journal/journal.ts'
-import { simulatedHost } from '../../support/simulated-host.ts'
+import { simulatedHost } from '../../support/hosts/simulated-host.ts'
 import { until } from '../../support/until.ts'
 
 const operation = '01936c3e-0000-7000-8000-000000000001'

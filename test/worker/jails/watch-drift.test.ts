@@ -9,7 +9,7 @@ import { makeJailLocks } from '../../../worker/jails/jail-locks.ts'
 import type { SettledJail } from '../../../worker/jails/revive-jails.ts'
 import { watchDrift } from '../../../worker/jails/watch-drift.ts'
 import { type Journal, openJournal } from '../../../worker/journal/journal.ts'
-import { type SimulatedHost, simulatedHost } from '../../support/simulated-host.ts'
+import { type SimulatedHost, simulatedHost } from '../../support/hosts/simulated-host.ts'
 import { until } from '../../support/until.ts'
 
 const everyMs = 5

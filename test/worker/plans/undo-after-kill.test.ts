@@ -6,7 +6,7 @@ import { stepRetry } from '../../../shared/process/retry-policy.ts'
 import { openJournal } from '../../../worker/journal/journal.ts'
 import { runPlan } from '../../../worker/plans/run-plan.ts'
 import type { WorldStore } from '../../../worker/worlds/world-store.ts'
-import { type SimulatedHost, simulatedHost } from '../../support/simulated-host.ts'
+import { type SimulatedHost, simulatedHost } from '../../support/hosts/simulated-host.ts'
 import { until } from '../../support/until.ts'
 
 const operation = '01936c3e-0000-7000-8000-000000000001'

@@ -6,7 +6,7 @@ import { World, worldDigest } from '../../../worker/config/world.ts'
 import { type CommandRecord, commandRunner } from '../../../worker/host/run-command.ts'
 import { openFillKills } from '../../../worker/worlds/fill-kills.ts'
 import { makeWorldStore } from '../../../worker/worlds/make-world-store.ts'
-import { directoryHost } from '../../support/directory-host.ts'
+import { directoryHost } from '../../support/hosts/directory-host.ts'
 
 export const run = commandRunner({ commandPath: '/sbin:/bin:/usr/sbin:/usr/bin', worker: 'test' })
 const retry = { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 2, holdSlotMs: 0 }

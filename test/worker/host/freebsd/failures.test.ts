@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import type { TrialFreebsd } from '../../../support/freebsd/trial-freebsd.ts'
+import type { TrialFreebsd } from '../../../support/hosts/trial-freebsd.ts'
 import { destroy, faultsOf, provision, signal, stop, takeCommands, test } from './host-test.ts'
 
 const never = Number.POSITIVE_INFINITY

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { test as base } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
 import type { InJail } from '../../../support/freebsd/in-jail.ts'
-import { type Settings, type TrialFreebsd, trialFreebsd } from '../../../support/freebsd/trial-freebsd.ts'
+import { type Settings, type TrialFreebsd, trialFreebsd } from '../../../support/hosts/trial-freebsd.ts'
 
 export const { signal } = new AbortController()
 

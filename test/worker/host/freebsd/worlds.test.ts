@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect } from 'vitest'
-import type { TrialFreebsd } from '../../../support/freebsd/trial-freebsd.ts'
+import type { TrialFreebsd } from '../../../support/hosts/trial-freebsd.ts'
 import { provision, signal, stop, test } from './host-test.ts'
 
 const world = { name: 'tiny', digest: 'a1'.repeat(32) }

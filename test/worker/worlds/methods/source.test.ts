@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { World } from '../../../../worker/config/world.ts'
 import { source } from '../../../../worker/worlds/methods/source.ts'
-import { kernel, makeWorld, newerBuild, olderBuild, type Script, scriptedPrograms } from '../../../support/freebsd-programs.ts'
+import {
+  kernel,
+  makeWorld,
+  newerBuild,
+  olderBuild,
+  type Script,
+  scriptedPrograms,
+} from '../../../support/hosts/freebsd-programs.ts'
 import { test } from '../world-fixture.ts'
 
 type Settings = { make?: Script; version?: string; definition?: Record<string, unknown>; signal?: AbortSignal; sources?: string }

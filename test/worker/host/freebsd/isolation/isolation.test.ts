@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import type { TrialFreebsd } from '../../../../support/freebsd/trial-freebsd.ts'
+import type { TrialFreebsd } from '../../../../support/hosts/trial-freebsd.ts'
 import { faultsOf, provision, signal, test } from '../host-test.ts'
 
 type Break = (trial: TrialFreebsd) => void

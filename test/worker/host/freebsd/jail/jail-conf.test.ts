@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { isAsWritten, jailConf, quote } from '../../../../../worker/host/freebsd/jail/jail-conf.ts'
-import { parseJailConf } from '../../../../support/freebsd/parse-jail-conf.ts'
+import { parseJailConf } from '../../../../support/freebsd/jail/parse-jail-conf.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'provost-conf-'))
 afterAll(() => rmSync(directory, { recursive: true }))

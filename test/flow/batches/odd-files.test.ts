@@ -1,0 +1,162 @@
+import { request } from 'node:http'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, onTestFinished } from 'vitest'
+import { ProvostError } from '#shared/errors.ts'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
+import { test } from '../../support/fleets/fleet-test.ts'
+import { csv, csvOf, ndjson, postBatch } from '../../support/fleets/post-batch.ts'
+import { until } from '../../support/until.ts'
+
+type TestRedis = { url: string; prefix: string }
+
+function open({ url, prefix }: TestRedis) {
+  const redis = connectRedis(url)
+  onTestFinished(() => redis.disconnect())
+  return { redis, keys: redisKeys(prefix) }
+}
+
+describe('rows that ask for one address', () => {
+  test('are named with both lines, whatever the address is written as', async ({ fleet }) => {
+    const file = 'name,client,world,address\na1,acme,tiny,10.99.0.7\na2,acme,tiny,10.99.0.8\na3,acme,tiny,10.99.0.7/24\n'
+    const { status, body } = await postBatch(fleet, csv, file)
+    expect([status, body.errors]).toEqual([
+      400,
+      [{ line: 4, row: 3, field: 'address', message: '10.99.0.7 stands in line 2 already' }],
+    ])
+    const twice = { name: 'b1', client: 'acme', world: 'tiny', addresses: ['10.99.0.9', '10.99.0.9/24'] }
+    const own = await postBatch(fleet, ndjson, JSON.stringify(twice))
+    expect([own.status, own.body.errors]).toEqual([
+      400,
+      [{ line: 1, row: 1, field: 'addresses.1', message: '10.99.0.9 stands in line 1 already' }],
+    ])
+  })
+})
+
+describe('a row of a jail that exists', () => {
+  test('is as asked also when the file names some of its limits', async ({ fleet }) => {
+    await fleet.ended(await fleet.ask('web1'))
+    const file = 'name,client,world,memory\nweb1,acme,tiny,64M\n'
+    expect((await postBatch(fleet, csv, file)).body.errors).toBeUndefined()
+  })
+
+  test('is refused when that jail failed', async ({ fleet }) => {
+    fleet.host().before('ensureRoot', () => {
+      throw new ProvostError('command_failed', 'no')
+    })
+    await fleet.ended(await fleet.ask('web1'))
+    const { status, body } = await postBatch(fleet, csv, csvOf(1))
+    expect([status, body.errors]).toEqual([400, [{ line: 2, row: 1, field: 'name', message: 'jail web1 exists and is failed' }]])
+  })
+})
+
+describe('a row that asks for what no host has', () => {
+  test('is refused', async ({ fleet }) => {
+    const outside = await postBatch(fleet, csv, 'name,client,world,address\nweb1,acme,tiny,192.0.2.7\n')
+    expect([outside.status, outside.body.errors]).toEqual([
+      400,
+      [
+        {
+          line: 2,
+          row: 1,
+          field: 'address',
+          message: 'no host of the fleet can give out 192.0.2.7, of no pool or excluded from it',
+        },
+      ],
+    ])
+    const disk = await postBatch(fleet, csv, 'name,client,world,disk\nweb1,acme,tiny,1G\n')
+    expect([disk.status, disk.body.errors]).toEqual([
+      400,
+      [{ line: 2, row: 1, field: 'disk', message: 'no host of the fleet can hold a limit of disk' }],
+    ])
+    const gateway = { name: 'web1', client: 'acme', world: 'tiny', host: 'host1', addresses: ['10.99.0.7', '10.99.0.1'] }
+    const never = await postBatch(fleet, ndjson, JSON.stringify(gateway))
+    expect([never.status, never.body.errors]).toEqual([
+      400,
+      [
+        {
+          line: 1,
+          row: 1,
+          field: 'addresses.1',
+          message: 'host host1 cannot give out 10.99.0.1, of no pool or excluded from it',
+        },
+      ],
+    ])
+  })
+})
+
+describe('a file', () => {
+  test('whose header has too many columns is answered with the first thousand faults', async ({ fleet }) => {
+    const { status, body } = await postBatch(fleet, csv, `${','.repeat(60_000)}\na\n`)
+    expect([status, body.errors.length, body.more, body.detail.length < 2_000]).toEqual([400, 1_000, 59_004, true])
+  })
+
+  test('that is compressed or of a type that is nearly right is refused', async ({ fleet }) => {
+    const zipped = await postBatch(fleet, csv, gzipSync(csvOf(10)), '', { 'content-encoding': 'gzip' })
+    expect([zipped.status, zipped.body.code]).toEqual([400, 'invalid_request'])
+    for (const type of ['text/csv-schema', 'text/csvx', 'application/x-ndjson2']) {
+      const answer = await postBatch(fleet, type, csvOf(1))
+      expect(answer.status).toBe(400)
+    }
+    expect((await postBatch(fleet, 'TEXT/CSV;header=present', csvOf(1))).status).toBe(202)
+  })
+
+  test('is read in all the forms that programs write', async ({ fleet }) => {
+    for (const [i, text] of [
+      '"name","client","world"\r\nNAME,"acme",tiny',
+      'name,client,world\nNAME,acme,tiny\r',
+      'name , client,world\n  NAME\t,acme , tiny\n\n   \n',
+      'world,client,name\ntiny,acme,"NAME"\n\r\n',
+    ].entries()) {
+      const answer = await postBatch(fleet, csv, text.replaceAll('NAME', `odd${i}`))
+      expect([text, answer.status, answer.body.detail]).toEqual([text, 202, undefined])
+    }
+  })
+
+  test('that breaks off leaves nothing', async ({ fleet, redis }) => {
+    const { redis: connection, keys } = open(redis)
+    const sent = request(`${fleet.url}/v1/batches`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${fleet.apiKey}`, 'content-type': csv, 'idempotency-key': 'k1' },
+    })
+    sent.on('error', () => undefined)
+    sent.write(csvOf(1_200))
+    await until('names to be claimed', async () => (await connection.hlen(keys.claims)) >= 1_000)
+    sent.destroy()
+    await until('all to be given back', async () => (await connection.hlen(keys.claims)) === 0)
+    await until(
+      'no trace',
+      async () => (await connection.keys(`${redis.prefix.replace(/[[\]?*]/g, '\\$&')}:batch*`)).length === 0,
+    )
+    expect((await postBatch(fleet, csv, csvOf(1_200), '', { 'idempotency-key': 'k1' })).status).toBe(202)
+  })
+})
+
+describe('an option', () => {
+  test('that is no number is refused', async ({ fleet }) => {
+    for (const query of [
+      'maxFailureRate=',
+      'maxFailures=',
+      'maxInFlight=0x10',
+      'canary=1e1',
+      'canary=%205',
+      'maxFailures=-0',
+      'canary=1&canary=2',
+      'name=',
+      'dryRun=',
+      'maxInFlight=Infinity',
+      'maxFailureRate=NaN',
+      'maxInFlight=99999999999',
+      'canary=1.5',
+      'maxFailureRate=1.1',
+    ]) {
+      const answer = await postBatch(fleet, csv, csvOf(1), `?dryRun=true&${query}`)
+      expect([query, answer.status]).toEqual([query, 400])
+    }
+    for (const value of [true, null, 'five', [], [5], {}]) {
+      const body = { maxFailures: value, jails: [{ name: 'web1', client: 'acme', world: 'tiny' }] }
+      const answer = await fleet.call('POST', '/v1/batches?dryRun=true', body)
+      expect([value, answer.status]).toEqual([value, 400])
+    }
+  })
+})

@@ -1,0 +1,196 @@
+import { describe, expect, test } from 'vitest'
+import { events, pretendProducer } from '../../support/fleets/pretend-producer.ts'
+import { makeOperation } from '../../support/samples/operation.ts'
+
+const { provost, asked } = pretendProducer()
+const done = makeOperation({ status: 'succeeded', percent: 100, step: null, finishedAt: '2026-01-01T00:00:06.000Z' })
+const queued = makeOperation({ status: 'queued', percent: 0, step: null })
+const jail = {
+  name: 'web1',
+  client: 'acme',
+  hostname: 'web1',
+  world: 'busybox',
+  host: 'dev-1',
+  addresses: ['10.0.0.2/22'],
+  limits: { memory: 67_108_864, cpu: 0.1, processes: 100 },
+  labels: {},
+  state: 'running',
+  jid: 7,
+  epoch: 1,
+  isolation: { checkedAt: '2026-01-01T00:00:06.000Z', checks: [{ name: 'hostname', ok: true, detail: 'sees web1' }] },
+  lastOperation: done.id,
+  createdAt: '2026-01-01T00:00:00.000Z',
+  updatedAt: '2026-01-01T00:00:06.000Z',
+}
+
+describe('create', () => {
+  const args = ['create', 'web1', '--client', 'acme', '--world', 'busybox']
+
+  test('sends what was asked for, and nothing that was not', async () => {
+    const options = ['--address', '10.0.0.7', '--address', 'fd00::7', '--memory', '512M', '--cpu', '0.5', '--label', 'tier=gold']
+    const result = await provost(
+      [...args, ...options, '--', '/bin/httpd', '-f'],
+      [{ status: 202, body: { jail, operation: queued } }],
+    )
+    expect(result).toEqual({ exitCode: 0, stdout: `The provision of web1 is queued: operation ${queued.id}`, stderr: '' })
+    expect(asked).toMatchObject([{ method: 'POST', url: '/v1/jails', headers: { authorization: 'Bearer a-key' } }])
+    expect(asked[0]?.body).toEqual({
+      name: 'web1',
+      client: 'acme',
+      world: 'busybox',
+      addresses: ['10.0.0.7', 'fd00::7'],
+      limits: { memory: '512M', cpu: 0.5 },
+      labels: { tier: 'gold' },
+      command: ['/bin/httpd', '-f'],
+    })
+  })
+
+  test('with --wait shows each step in a line of its own and where the jail runs', async () => {
+    const result = await provost(
+      [...args, '--wait'],
+      [
+        { status: 202, body: { jail, operation: queued } },
+        { status: 200, body: events(makeOperation()) + events(done) },
+        { status: 200, body: jail },
+      ],
+    )
+    expect(result).toEqual({
+      exitCode: 0,
+      stdout: `web1 provision 45%: Cloning the world
+web1 provision 100%: succeeded after 5.0 s
+web1 is running on dev-1 at 10.0.0.2/22; 1 of 1 isolation checks passed`,
+      stderr: '',
+    })
+  })
+
+  test('repeats under the same key when the connection breaks or the queue is away', async () => {
+    const result = await provost(args, [
+      { status: 0, breaks: true },
+      { status: 503, headers: { 'retry-after': '0' }, body: { code: 'queue_unavailable', detail: 'Redis is away.' } },
+      { status: 202, body: { jail, operation: queued } },
+    ])
+    expect(result.exitCode).toBe(0)
+    expect(asked.map(({ method }) => method)).toEqual(['POST', 'POST', 'POST'])
+    const keys = new Set(asked.map(({ headers }) => headers['idempotency-key']))
+    expect([...keys]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/)])
+  })
+
+  test('with --json prints the body, and the ended one with --wait', async () => {
+    const body = { jail, operation: done }
+    const result = await provost(
+      [...args, '--json', '--wait'],
+      [
+        { status: 202, body: { jail, operation: queued } },
+        { status: 200, body },
+      ],
+    )
+    expect(result.exitCode).toBe(0)
+    expect(JSON.parse(result.stdout)).toEqual(body)
+    expect(asked.map(({ headers }) => headers['prefer'])).toEqual(['wait=60', 'wait=60'])
+  })
+
+  test.each([
+    ['an option that is missing', ['create', 'web1', '--client', 'acme']],
+    ['a number that is none', [...args, '--cpu', 'much']],
+    ['a label without a value', [...args, '--label', 'gold']],
+    ['a command that does not stand after --', [...args, '/bin/httpd']],
+    ['an option that is not there', [...args, '--bogus']],
+    ['a verb that is not there', ['make', 'web1']],
+  ])('ends with 2 on %s and asks nothing', async (_, wrong) => {
+    const { exitCode, stderr } = await provost(wrong)
+    expect({ exitCode, asked }).toEqual({ exitCode: 2, asked: [] })
+    expect(stderr).not.toBe('')
+  })
+})
+
+describe('a refusal', () => {
+  const problem = {
+    code: 'invalid_request',
+    detail: 'The request is not right.',
+    hint: 'Correct the named fields.',
+    errors: [{ field: 'name', message: 'must match' }],
+  }
+
+  test('is told with the fields at fault and what to do, and ends with 1', async () => {
+    expect(await provost(['stop', 'web1'], [{ status: 400, body: problem }])).toEqual({
+      exitCode: 1,
+      stdout: '',
+      stderr: 'invalid_request: The request is not right.\n  name: must match\n  what to do: Correct the named fields.',
+    })
+  })
+
+  test('is printed as it came with --json', async () => {
+    const { exitCode, stdout } = await provost(['show', 'web1', '--json'], [{ status: 404, body: problem }])
+    expect({ exitCode, body: JSON.parse(stdout) }).toEqual({ exitCode: 1, body: problem })
+  })
+})
+
+test('a failed operation ends with 1 and tells the step and what to do', async () => {
+  const error = {
+    code: 'command_failed',
+    message: 'mount ended with exit code 32',
+    hint: 'Mend it.',
+    step: 'clone-root',
+    exitCode: 32,
+  }
+  const failed = makeOperation({ status: 'failed', error, finishedAt: '2026-01-01T00:00:06.000Z' })
+  const { exitCode, stderr } = await provost(['watch', failed.id], [{ status: 200, body: events(failed) }])
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 1,
+    stderr: `The provision of web1 failed at step clone-root (Cloning the world).
+  command_failed: mount ended with exit code 32
+  exit code: 32
+  what to do: Mend it.
+  the whole log: provost log ${failed.id}
+  to try again: provost retry ${failed.id} --wait`,
+  })
+})
+
+test('cancel --wait is done only when the operation ended cancelled', async () => {
+  const cancelled = makeOperation({ status: 'cancelled', finishedAt: '2026-01-01T00:00:06.000Z' })
+  const asks = { status: 202, body: { operation: queued } }
+  expect((await provost(['cancel', done.id, '--wait'], [asks, { status: 200, body: events(cancelled) }])).exitCode).toBe(0)
+  expect((await provost(['cancel', done.id, '--wait'], [asks, { status: 200, body: events(done) }])).exitCode).toBe(1)
+})
+
+test('list reads all pages', async () => {
+  const page = (name: string, nextCursor: string | null) => ({ status: 200, body: { items: [{ ...jail, name }], nextCursor } })
+  const { stdout } = await provost(['list', '--client', 'acme'], [page('web1', 'CURSOR'), page('web2', null)])
+  expect(stdout).toBe(`JAIL  CLIENT  STATE    HOST   WORLD    MEMORY  CPU  ADDRESSES
+web1  acme    running  dev-1  busybox  64M     0.1  10.0.0.2/22
+web2  acme    running  dev-1  busybox  64M     0.1  10.0.0.2/22`)
+  expect(asked.map(({ url }) => url)).toEqual([
+    '/v1/jails?client=acme&limit=500',
+    '/v1/jails?client=acme&limit=500&cursor=CURSOR',
+  ])
+})
+
+test('without a key it says how to get one and ends with 2', async () => {
+  const { exitCode, stderr } = await provost(['list'], [], { PROVOST_API_KEY: '' })
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('PROVOST_API_KEY')
+  expect(asked).toEqual([])
+})
+
+test('--help names every verb', async () => {
+  const { exitCode, stdout } = await provost(['--help'])
+  expect(exitCode).toBe(0)
+  const verbs = [
+    'create',
+    'list',
+    'show',
+    'start',
+    'stop',
+    'restart',
+    'destroy',
+    'watch',
+    'retry',
+    'cancel',
+    'log',
+    'hosts',
+    'worlds',
+    'fill',
+  ]
+  for (const verb of [...verbs, 'drain', 'undrain', 'dev', 'producer', 'worker', 'doctor'])
+    expect(stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'))
+})

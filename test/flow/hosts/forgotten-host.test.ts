@@ -1,0 +1,132 @@
+import { expect } from 'vitest'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
+import { makeForgetHost } from '../../../producer/hosts/forget-host.ts'
+import { makeRecords } from '../../../producer/records/records.ts'
+import { makeScripts } from '../../../producer/records/scripts.ts'
+import { startFleet } from '../../support/fleets/fleet.ts'
+import { test } from '../../support/redis/redis-test.ts'
+import { until } from '../../support/until.ts'
+
+const pools = [{ name: 'shared', cidr: '10.99.7.0/29', gateway: '10.99.7.1', exclude: [] }]
+
+test('a host that is up cannot be forgotten, and one that there is not is not found', async ({ redis }) => {
+  const fleet = await startFleet(redis)
+  expect(await fleet.call('POST', '/v1/hosts/host1/forget')).toMatchObject({ status: 409, body: { code: 'host_up' } })
+  expect(await fleet.call('POST', '/v1/hosts/host9/forget')).toMatchObject({ status: 404, body: { code: 'not_found' } })
+  await fleet.stop()
+})
+
+test('an operation that is asked for while its host is being forgotten fails with the others', async ({ redis }) => {
+  const fleet = await startFleet(redis, { hosts: ['host1'], pools })
+  await fleet.ended(await fleet.ask('web1'))
+  await fleet.stopHost('host1')
+  await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
+  const connection = connectRedis(redis.url)
+  const keys = redisKeys(redis.prefix)
+  const records = makeRecords(connection, keys)
+  let late: Awaited<ReturnType<typeof fleet.call>> | undefined
+  const forgetHost = makeForgetHost({
+    redis: connection,
+    keys,
+    // What waits was ended by now.
+    records: {
+      ...records,
+      async jails(names) {
+        late ??= await fleet.call('POST', '/v1/jails/web1/stop')
+        return records.jails(names)
+      },
+    },
+    scripts: makeScripts(connection, keys),
+    hosts: { get: () => undefined },
+    recovery: { waitsFor: () => false, forget: async () => undefined },
+  })
+  expect(await forgetHost('host1', false)).toMatchObject({ operationsFailed: 1, jailsForgotten: 1 })
+  connection.disconnect()
+  expect(await fleet.ended(late as NonNullable<typeof late>)).toMatchObject({ error: { code: 'host_forgotten' } })
+  await fleet.stop()
+})
+
+test('what only a forgotten host could do is not tried again', async ({ redis }) => {
+  const fleet = await startFleet(redis)
+  await fleet.stopHost('host1')
+  const fill = await fleet.call('POST', '/v1/hosts/host1/worlds/tiny/fill')
+  await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
+  await fleet.call('POST', '/v1/hosts/host1/forget')
+  const { id, error } = await fleet.ended(fill)
+  expect(error?.code).toBe('host_forgotten')
+  const retried = await fleet.call('POST', `/v1/operations/${id}/retry`)
+  expect([retried.status, retried.body.code]).toEqual([409, 'not_retryable'])
+  expect((await fleet.operation(id)).status).toBe('failed')
+  await fleet.stop()
+})
+
+test('a forgotten host keeps its addresses until what is on it is adopted or cleaned', async ({ redis }) => {
+  const fleet = await startFleet(redis, { hosts: ['host1', 'host2'], pools })
+  for (const name of ['web1', 'web2', 'web3']) await fleet.ended(await fleet.ask(name, { host: 'host1' }))
+  const kept = await fleet.jail('web1')
+  await fleet.stopHost('host1')
+  await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
+  const stuck = await fleet.call('POST', '/v1/jails/web3/stop')
+
+  const forgotten = await fleet.call('POST', '/v1/hosts/host1/forget')
+  expect(forgotten.body).toEqual({ host: 'host1', operationsFailed: 1, jailsForgotten: 3, addressesHeld: 3 })
+  expect(await fleet.ended(stuck)).toMatchObject({ status: 'failed', error: { code: 'host_forgotten' } })
+  expect(await fleet.call('GET', '/v1/hosts/host1')).toMatchObject({ status: 404 })
+  expect(await fleet.call('GET', '/v1/jails/web1')).toMatchObject({ status: 404 })
+
+  // Of the five addresses of the pool three are held; the name is free again.
+  expect((await fleet.ask('web3')).status).toBe(202)
+  expect((await fleet.ask('web4')).status).toBe(202)
+  expect(await fleet.ask('web5')).toMatchObject({ status: 409, body: { code: 'no_free_address' } })
+
+  await fleet.startHost('host1')
+  const orphans = await until('its orphans to be seen', async () => {
+    const { drifts } = (await fleet.call('GET', '/v1/hosts/host1')).body
+    return drifts?.length === 3 && drifts
+  })
+  expect(orphans.map(({ jail, found }: { jail: string; found: string }) => [jail, found])).toEqual([
+    ['web1', 'orphan'],
+    ['web2', 'orphan'],
+    ['web3', 'orphan'],
+  ])
+  expect(fleet.host('host1').state().jails).toEqual(['web1', 'web2', 'web3'])
+
+  const adopted = await fleet.call('POST', '/v1/hosts/host1/adopt', { jails: ['web1', 'web3'] })
+  expect(adopted.body).toEqual({
+    adopted: ['web1'],
+    refused: [{ jail: 'web3', code: 'name_taken', detail: 'The fleet has another jail called web3.' }],
+  })
+  expect(await fleet.jail('web1')).toMatchObject({ state: 'running', host: 'host1', addresses: kept?.addresses })
+
+  // What was adopted is no orphan any more, however late its host may know.
+  expect(await fleet.call('POST', '/v1/hosts/host1/clean', { jails: ['web1'] })).toMatchObject({ status: 404 })
+  const cleaned = await fleet.call('POST', '/v1/hosts/host1/clean', { jails: ['web2', 'web3'] })
+  expect(cleaned.status).toBe(202)
+  for (const operation of cleaned.body.operations)
+    expect(await fleet.ended({ ...cleaned, body: { operation } })).toMatchObject({ kind: 'destroy', status: 'succeeded' })
+  expect(fleet.host('host1').state()).toEqual({ roots: ['web1'], networks: ['web1'], jails: ['web1'] })
+  expect(await fleet.jail('web3')).toMatchObject({ host: 'host2' })
+  await until('no drift to be left', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.drifts.length === 0)
+  expect((await fleet.ask('web5')).status).toBe(202)
+  expect((await fleet.ask('web6')).status).toBe(202)
+
+  // The adopted jail is one of the fleet in all things.
+  expect(await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))).toMatchObject({ status: 'succeeded' })
+  expect(fleet.host('host1').state().jails).not.toContain('web1')
+  await fleet.stop()
+})
+
+test('the addresses of a forgotten host come back when ops say that it is powered off', async ({ redis }) => {
+  const fleet = await startFleet(redis, { hosts: ['host1', 'host2'], pools })
+  await fleet.ended(await fleet.ask('web1', { host: 'host1', addresses: ['10.99.7.4'] }))
+  await fleet.stopHost('host1')
+  await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
+  await fleet.call('POST', '/v1/hosts/host1/forget', {})
+  expect(await fleet.ask('web2', { addresses: ['10.99.7.4'] })).toMatchObject({ body: { code: 'address_taken' } })
+  const { body } = await fleet.call('POST', '/v1/hosts/host1/forget', { poweredOff: true })
+  expect(body).toEqual({ host: 'host1', operationsFailed: 0, jailsForgotten: 0, addressesHeld: 0 })
+  expect(await fleet.ask('web2', { addresses: ['10.99.7.4'] })).toMatchObject({ status: 202 })
+  expect(await fleet.call('POST', '/v1/hosts/host1/forget', { poweredOff: true })).toMatchObject({ status: 404 })
+  await fleet.stop()
+})

@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pino } from 'pino'
+import { describe, expect } from 'vitest'
+import { standardTiming } from '#shared/process/timing.ts'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
+import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
+import { makeOperate } from '../../../producer/operations/operate.ts'
+import { makeRecords } from '../../../producer/records/records.ts'
+import { makeScripts } from '../../../producer/records/scripts.ts'
+import { startFleet } from '../../support/fleets/fleet.ts'
+import { test } from '../../support/fleets/fleet-test.ts'
+import { test as withRedis } from '../../support/redis/redis-test.ts'
+import { until } from '../../support/until.ts'
+
+const log = pino({ level: 'silent' })
+
+describe('what was accepted', () => {
+  test('is done although the producer died before it put the job into the queue', async ({ fleet, redis }) => {
+    // Another producer of the fleet, which dies between the two: its jobs never reach a queue.
+    const connection = connectRedis(redis.url)
+    const keys = redisKeys(redis.prefix)
+    const hosts = await openHostRegistry({
+      redis: connection,
+      keys,
+      log,
+      members: [],
+      timing: standardTiming,
+      onChange: () => undefined,
+    })
+    const dying = makeOperate({
+      redis: connection,
+      keys,
+      scripts: makeScripts(connection, keys),
+      records: makeRecords(connection, keys),
+      log,
+      hosts: hosts.all,
+      notePromise: hosts.notePromise,
+      placement: 'spread',
+      enqueue: () => Promise.reject(new Error('killed')),
+    })
+    const { operation } = await dying.create({ name: 'web1', client: 'acme', world: 'tiny' })
+    hosts.close()
+    connection.disconnect()
+    await until('the sweeper to have done it', async () => (await fleet.operation(operation.id)).status === 'succeeded')
+    expect(await fleet.jail('web1')).toMatchObject({ state: 'running' })
+  })
+
+  withRedis('goes on from the step where its worker stopped, and no step that was done is done again', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    fleet.host().before('ensureNetwork', () => held)
+    const asked = await fleet.ask('web1')
+    await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web1'))
+    const stopped = fleet.stopHost()
+    release()
+    await stopped
+    expect((await fleet.operation(asked.body.operation.id)).status).toBe('running')
+    await fleet.startHost('host1')
+    expect((await fleet.ended(asked)).status).toBe('succeeded')
+    expect(fleet.host().deeds).toEqual([
+      'ensureRoot web1',
+      'ensureNetwork web1',
+      'ensureJail web1',
+      'startCommand web1',
+      'proveIsolation web1',
+    ])
+    await fleet.stop()
+  })
+
+  withRedis('is brought up again after its host was rebooted, and reported with its new jid', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.ended(await fleet.ask('web1'))
+    await fleet.ended(await fleet.ask('web2'))
+    await fleet.ended(await fleet.call('POST', '/v1/jails/web2/stop'))
+    const before = await fleet.jail('web1')
+    await fleet.stopHost()
+    fleet.host().reboot()
+    await fleet.startHost('host1')
+    const after = await until('its new jid', async () => {
+      const jail = await fleet.jail('web1')
+      return jail?.jid !== before?.jid && jail
+    })
+    expect(after).toMatchObject({ state: 'running', epoch: before?.epoch })
+    expect(fleet.host().state()).toEqual({ roots: ['web1', 'web2'], networks: ['web1'], jails: ['web1'] })
+    expect(await fleet.jail('web2')).toMatchObject({ state: 'stopped' })
+    await fleet.stop()
+  })
+
+  withRedis('is reported with its new jid also when an operation was asked for meanwhile and cancelled', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.ended(await fleet.ask('web1'))
+    const before = await fleet.jail('web1')
+    await fleet.stopHost()
+    fleet.host().reboot()
+    const asked = await fleet.call('POST', '/v1/jails/web1/restart')
+    await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
+    await fleet.startHost('host1')
+    expect((await fleet.ended(asked)).status).toBe('cancelled')
+    const after = await until('its new jid', async () => {
+      const jail = await fleet.jail('web1')
+      return jail?.jid !== before?.jid && jail
+    })
+    expect(after).toMatchObject({ state: 'running', jid: expect.any(Number) })
+    await fleet.stop()
+  })
+
+  withRedis('is never given the root of another jail, also when the records were lost', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.ended(await fleet.ask('web1', { client: 'first' }))
+    const connection = connectRedis(redis.url)
+    const keys = await connection.keys(`${redis.prefix}:*`)
+    await connection.unlink(...keys.filter((key) => !/:host:|:hosts|:reports|:fleet/.test(key)))
+    connection.disconnect()
+
+    const deeds = [...fleet.host().deeds]
+    const failed = await fleet.ended(await fleet.ask('web1', { client: 'second' }))
+    expect(failed).toMatchObject({ status: 'failed', error: { code: 'journal_conflict' } })
+    expect((await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))).status).toBe('succeeded')
+    expect((await fleet.call('GET', '/v1/jails/web1')).status).toBe(404)
+    expect(fleet.host().deeds).toEqual(deeds)
+    expect(fleet.host().state().jails).toEqual(['web1'])
+    await fleet.stop()
+  })
+
+  withRedis('is done by one worker: a second one with the name of its host is refused', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await expect(fleet.startTwin('host1')).rejects.toThrow('Another worker reports as host host1')
+    expect((await fleet.ended(await fleet.ask('web1'))).status).toBe('succeeded')
+    await fleet.stop()
+  })
+
+  test('and cancelled by a DELETE is not brought back by a retry', async ({ fleet }) => {
+    fleet.host().before('ensureNetwork', (_jail, signal) => sleep(60_000, undefined, { signal }))
+    const asked = await fleet.ask('web1')
+    await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web1'))
+    await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
+    const retried = await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/retry`)
+    expect([retried.status, retried.body.code]).toEqual([409, 'not_retryable'])
+  })
+})

@@ -1,0 +1,31 @@
+import { expect } from 'vitest'
+import { test } from '../../support/fleets/fleet-test.ts'
+import { until } from '../../support/until.ts'
+
+test('the fleet is told in numbers, for those with a key', async ({ fleet }) => {
+  await fleet.ended(await fleet.ask('web1'))
+  await fleet.ended(await fleet.call('POST', '/v1/jails/web1/stop'))
+  const text = await until('the ledger to be read', async () => {
+    const answer = await fleet.call('GET', '/metrics')
+    return answer.text.includes('provost_host_jails{host="host1"} 1\n') && answer.text
+  })
+  const lines = text.split('\n')
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'provost_hosts{state="up"} 1',
+      'provost_hosts{state="down"} 0',
+      'provost_host_up{host="host1"} 1',
+      'provost_host_promised_memory_bytes{host="host1"} 67108864',
+      'provost_host_drifted_jails{host="host1"} 0',
+      'provost_jails{state="stopped"} 1',
+      'provost_jails{state="running"} 0',
+      'provost_operations_open{status="running"} 0',
+      'provost_operations_ended_total{kind="provision",status="succeeded"} 1',
+      'provost_operations_ended_total{kind="stop",status="succeeded"} 1',
+      'provost_operation_duration_seconds_count{kind="stop"} 1',
+      'provost_leases 1',
+      'provost_stray_leases 0',
+    ]),
+  )
+  expect((await fetch(`${fleet.url}/metrics`)).status).toBe(401)
+})

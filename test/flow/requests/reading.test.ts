@@ -1,0 +1,145 @@
+import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import { describe, expect } from 'vitest'
+import { connectRedis } from '#shared/redis/connect-redis.ts'
+import { redisKeys } from '#shared/redis/keys.ts'
+import type { Fleet } from '../../support/fleets/fleet.ts'
+import { test } from '../../support/fleets/fleet-test.ts'
+import { until } from '../../support/until.ts'
+
+/** Follows a stream of events in the background. */
+async function follow(fleet: Fleet, path: string, headers: Record<string, string> = {}) {
+  const abort = new AbortController()
+  const response = await fetch(`${fleet.url}${path}`, {
+    headers: { authorization: `Bearer ${fleet.apiKey}`, ...headers },
+    signal: abort.signal,
+  })
+  const events: EventSourceMessage[] = []
+  const parser = createParser({ onEvent: (event) => events.push(event) })
+  const done = (async () => {
+    const decoder = new TextDecoder()
+    for await (const chunk of response.body ?? []) parser.feed(decoder.decode(chunk, { stream: true }))
+  })().catch(() => undefined)
+  return { status: response.status, events, done, close: () => abort.abort() }
+}
+
+describe('events of an operation', () => {
+  test('are the whole operation each, with rising ids, and end with the last one', async ({ fleet }) => {
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    fleet.host().before('ensureJail', () => held)
+    const asked = await fleet.ask('web1')
+    const path = `/v1/operations/${asked.body.operation.id}/events`
+    const stream = await follow(fleet, path)
+    await until('it to be starting', async () => stream.events.some(({ data }) => JSON.parse(data).step === 'start-jail'))
+    release()
+    await stream.done
+    const seen = stream.events.map(({ data }) => JSON.parse(data))
+    expect(new Set(stream.events.map(({ event }) => event))).toEqual(new Set(['operation']))
+    expect(seen.at(-1)).toEqual(await fleet.operation(asked.body.operation.id))
+    const ids = stream.events.map(({ id }) => Number(id))
+    expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b))
+    const percents = seen.map(({ percent }) => percent)
+    expect(percents).toEqual([...percents].sort((a, b) => a - b))
+    expect(percents.filter((percent) => percent === 100)).toHaveLength(1)
+
+    expect((await follow(fleet, path, { 'last-event-id': String(ids.at(-1)) })).status).toBe(204)
+    const resumed = await follow(fleet, path, { 'last-event-id': String(ids[0]) })
+    await resumed.done
+    expect(resumed.events.map(({ id }) => Number(id))).toEqual([ids.at(-1)])
+  })
+
+  test('of one that is not there are 404', async ({ fleet }) => {
+    expect((await follow(fleet, '/v1/operations/nothing/events')).status).toBe(404)
+  })
+})
+
+describe('events of the fleet', () => {
+  test('tell of operations, jails and hosts, and go on where a reader stopped', async ({ fleet }) => {
+    const stream = await follow(fleet, '/v1/events')
+    await fleet.ended(await fleet.ask('web1'))
+    await until('both kinds', async () => new Set(stream.events.map(({ event }) => event)).size >= 2)
+    const running = await until('the running jail', async () =>
+      stream.events.find(({ event, data }) => event === 'jail' && JSON.parse(data).state === 'running'),
+    )
+    stream.close()
+    await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
+    const resumed = await follow(fleet, '/v1/events', { 'last-event-id': running.id ?? '' })
+    await until('the end of the jail', async () =>
+      resumed.events.some(({ event, data }) => event === 'jail' && JSON.parse(data).removed && JSON.parse(data).name === 'web1'),
+    )
+    const ids = resumed.events.map(({ id }) => Number(id))
+    expect(Math.min(...ids)).toBeGreaterThan(Number(running.id))
+    expect(ids).toEqual([...ids].sort((a, b) => a - b))
+    resumed.close()
+  })
+
+  test('that a reader has missed come before what happens now, all of them, with rising ids', async ({ fleet, redis }) => {
+    await fleet.ended(await fleet.ask('web1'))
+    const connection = connectRedis(redis.url)
+    const keys = redisKeys(redis.prefix)
+    // More than are read from Redis at once.
+    const pipeline = connection.pipeline()
+    const first = Number(await connection.get(keys.eventSequence))
+    for (let i = 1; i <= 12_000; i += 1) pipeline.xadd(keys.events, `${first + i}-0`, 'kind', 'jail', 'id', `gone${i}`)
+    await pipeline.set(keys.eventSequence, first + 12_000).exec()
+    connection.disconnect()
+    const stream = await follow(fleet, '/v1/events', { 'last-event-id': String(first) })
+    const stopped = await fleet.call('POST', '/v1/jails/web1/stop')
+    await until('the stop to be told', async () =>
+      stream.events.some(({ event, data }) => event === 'operation' && JSON.parse(data).id === stopped.body.operation.id),
+    )
+    const ids = stream.events.map(({ id }) => Number(id))
+    expect(ids).toEqual([...ids].sort((a, b) => a - b))
+    expect(stream.events.filter(({ data }) => JSON.parse(data).removed)).toHaveLength(12_000)
+    stream.close()
+  })
+})
+
+describe('lists', () => {
+  test('come in pages, complete and in order, by each filter', async ({ fleet }) => {
+    const names = Array.from({ length: 7 }, (_, i) => `web${i}`)
+    for (const [i, name] of names.entries()) await fleet.ended(await fleet.ask(name, { client: i % 2 === 0 ? 'even' : 'odd' }))
+    await fleet.ended(await fleet.call('POST', '/v1/jails/web2/stop'))
+
+    const all = async (path: string, field: string) => {
+      const found: string[] = []
+      const sizes: number[] = []
+      for (let cursor: string | null = ''; cursor !== null; ) {
+        const separator = path.includes('?') ? '&' : '?'
+        const { body } = await fleet.call('GET', `${path}${separator}limit=2${cursor ? `&cursor=${cursor}` : ''}`)
+        found.push(...body.items.map((item: Record<string, string>) => item[field]))
+        sizes.push(body.items.length)
+        cursor = body.nextCursor
+      }
+      expect(sizes.slice(0, -1).every((size) => size === 2)).toBe(true)
+      return found
+    }
+    expect(await all('/v1/jails', 'name')).toEqual(names)
+    expect(await all('/v1/jails?client=even', 'name')).toEqual(['web0', 'web2', 'web4', 'web6'])
+    expect(await all('/v1/jails?state=stopped', 'name')).toEqual(['web2'])
+    expect(await all('/v1/jails?client=even&state=running&host=host1', 'name')).toEqual(['web0', 'web4', 'web6'])
+    expect(await all('/v1/jails?host=nowhere', 'name')).toEqual([])
+    expect(await all('/v1/operations', 'jail')).toEqual(['web2', ...names.toReversed()])
+    expect(await all('/v1/operations?jail=web2', 'kind')).toEqual(['stop', 'provision'])
+    expect(await all('/v1/operations?status=failed', 'jail')).toEqual([])
+    expect(await all('/v1/worlds', 'name')).toEqual(['tiny'])
+    for (const query of ['limit=0', 'limit=501', 'limit=x', 'cursor=!!', 'color=red', 'state=happy'])
+      expect([query, (await fleet.call('GET', `/v1/jails?${query}`)).status]).toEqual([query, 400])
+  })
+})
+
+describe('Prefer: wait', () => {
+  test('holds the answer until the operation has ended, whatever the verdict', async ({ fleet }) => {
+    const asked = await fleet.ask('web1', {}, { prefer: 'wait=20' })
+    expect([asked.status, asked.body.operation.status, asked.body.jail.state]).toEqual([200, 'succeeded', 'running'])
+    expect(asked.headers.get('preference-applied')).toBe('wait=20')
+  })
+
+  test('gives what there is when time is up', async ({ fleet }) => {
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    fleet.host().before('ensureJail', () => held)
+    const asked = await fleet.ask('web1', {}, { prefer: 'wait=1' })
+    expect([asked.status, asked.body.operation.status]).toEqual([202, 'running'])
+    release()
+    await fleet.ended(asked)
+  })
+})
