@@ -2,26 +2,19 @@ import type { Logger } from 'pino'
 import type { Service } from '#shared/process/run-service.ts'
 import { connectRedis, failFast, hasSentinel, unlessAway, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
-import { makeChangeBatch } from './batches/change-batch.ts'
-import { makeAcceptBatch } from './batches/intake/accept-batch.ts'
-import { makeClaims } from './batches/intake/claim-names.ts'
-import { isBounded, startBatches } from './batches/run-batches.ts'
+import { startBatches } from './batches/run-batches.ts'
 import type { ProducerConfig } from './config.ts'
-import { makeForgetHost } from './hosts/forget-host.ts'
+import { announceHost } from './hosts/announce-host.ts'
 import { openHostRegistry } from './hosts/host-registry.ts'
 import { startMoving } from './hosts/move-operations.ts'
-import { makeOrphans } from './hosts/orphans.ts'
 import { startReleasingStrayLeases } from './hosts/release-stray-leases.ts'
 import { buildApp } from './http/app.ts'
 import { makeAwaitReplica } from './http/await-replica.ts'
-import { makeAccept } from './operations/accept.ts'
-import { makeOperate } from './operations/operate.ts'
-import { makeEnqueue } from './queues/enqueue.ts'
+import { openQueues } from './queues/enqueue.ts'
 import { makeExplain } from './queues/explain-wait.ts'
-import { startSweeper } from './queues/replace-lost-jobs.ts'
+import { startSweeper } from './queues/sweep.ts'
 import { openEventFeed } from './records/event-feed.ts'
-import { makeRecords } from './records/records.ts'
-import { makeScripts } from './records/scripts.ts'
+import { openStore } from './records/store.ts'
 import { openRecovery } from './recovery/recovery.ts'
 import { followReports } from './reports/follow-reports.ts'
 import { makeMetrics } from './reports/metrics.ts'
@@ -44,59 +37,26 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   const reportReader = connect(waitForEver)
   const eventReader = connect(waitForEver)
 
-  const scripts = makeScripts(redis, keys)
-  const records = makeRecords(redis, keys, log)
-  const { enqueue, close: closeFlows } = makeEnqueue(redis, keys)
-  const announceHost = (id: string) =>
-    void scripts
-      .commit({ unchanged: [], commands: [], events: [['host', id, '']] })
-      .catch((error) => log.warn({ err: error.message }, 'host event'))
-  const hosts = await openHostRegistry({ redis, keys, log, members: config.hosts, timing: config.timing, onChange: announceHost })
+  const store = openStore(redis, keys, log)
+  const { enqueue, close: closeFlows } = openQueues(store)
+  const known = { ...store, log, members: config.hosts, timing: config.timing }
+  const hosts = await openHostRegistry({ ...known, onChange: (id) => void announceHost(known, id) })
   const feed = await openEventFeed({ reader: eventReader, redis, keys, log })
-  const metrics = makeMetrics({ redis, keys, hosts })
-  const common = { redis, keys, records, scripts, log, enqueue, timing: config.timing }
-  const recovery = await openRecovery({ ...common, hosts, members: config.hosts })
-  const placing = {
-    ...common,
-    hosts: hosts.all,
-    notePromise: hosts.notePromise,
-    placement: config.placement,
-    fleet: recovery.openFleet,
-  }
-  const { accept } = makeAccept(common)
-  const reports = followReports({ ...common, reader: reportReader, metrics })
-  const sweeper = startSweeper(common)
-  const stopMoving = startMoving({ ...placing, onMoved: metrics.moved })
-  const stopReleasing = startReleasingStrayLeases({ ...common, hosts })
-
-  const operate = makeOperate(placing)
-  const claims = makeClaims(common)
-  const stopBatches = startBatches({
-    ...common,
-    claims,
-    operate: makeOperate({ ...placing, hosts: () => hosts.all().filter((host) => !isBounded(host)) }),
-    hosts,
-    feed,
-  })
+  const metrics = makeMetrics({ ...store, hosts })
+  const recovery = await openRecovery({ ...known, hosts })
+  const deps = { ...known, enqueue, hosts, placement: config.placement, openFleet: recovery.openFleet, feed, metrics }
+  const reports = followReports({ ...deps, reader: reportReader })
+  const sweeper = startSweeper(deps)
+  const stopMoving = startMoving({ ...deps, onMoved: metrics.moved })
+  const stopReleasing = startReleasingStrayLeases(deps)
+  const stopBatches = startBatches(deps)
 
   const app = await buildApp({
-    redis,
-    keys,
-    records,
-    operate,
-    changeBatch: makeChangeBatch({ ...common, operate, claims }),
-    batches: makeAcceptBatch(placing),
-    orphans: makeOrphans({ ...common, accept }),
-    forgetHost: makeForgetHost({ ...common, hosts, recovery }),
-    explain: makeExplain({ redis, keys, hosts }),
-    metrics,
-    hosts,
+    ...deps,
+    explain: makeExplain(deps),
     recovery,
-    feed,
     apiKey: config.apiKey,
-    log,
     awaitReplica: hasSentinel(config.redisUrl) ? makeAwaitReplica(redis, keys) : undefined,
-    announceHost,
   })
   const url = await app.listen(config.listen)
 

@@ -79,6 +79,30 @@ export const Batch = z
   .meta({ id: 'Batch' })
 export type Batch = z.infer<typeof Batch>
 
+/** What is wrong with a row. `line`: of its file, from 1; `row`: among the rows, from 1, without a header. */
+export const RowFault = z.object({ line: z.int(), row: z.int().optional(), field: z.string(), message: z.string() })
+export type RowFault = z.infer<typeof RowFault>
+
+export const SkippedRows = z
+  .array(RowFault)
+  .optional()
+  .describe('What is wrong with the rows that were left out, the first 1,000.')
+
+/** Where the jails of a batch would go that is asked for now. */
+export const DryRunOfBatch = z
+  .object({
+    rows: z
+      .array(z.object({ line: z.int(), name: z.string(), host: z.string().optional(), reason: z.string().optional() }))
+      .describe('The first 1,000. Without a host it would wait, and `reason` says for what.'),
+    more: z.int(),
+    hosts: z.record(z.string(), z.int()).describe('How many would go to each host.'),
+    fits: z.boolean(),
+    eta: z.object({ p50: z.number(), p90: z.number() }).optional(),
+    skipped: SkippedRows,
+  })
+  .meta({ id: 'DryRunOfBatch' })
+export type DryRunOfBatch = z.infer<typeof DryRunOfBatch>
+
 export function hasBatchEnded(status: BatchStatus): boolean {
   return status === 'succeeded' || status === 'failed' || status === 'cancelled'
 }

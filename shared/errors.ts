@@ -77,7 +77,7 @@ export type ErrorFacts = {
   logTail?: string
   step?: string
   /** `line` and `row`: of a file, from 1. */
-  errors?: { line?: number; row?: number; field: string; message: string }[]
+  errors?: { line?: number | undefined; row?: number | undefined; field: string; message: string }[]
   /** How many more there are than `errors` names. */
   more?: number
   /** Seconds, for `Retry-After`. */

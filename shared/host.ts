@@ -1,22 +1,11 @@
 import { z } from 'zod'
-import { familyOf, isExclusion } from './addresses.ts'
 import { JailName, Limits, PlainName } from './jail.ts'
 import { JailSpec } from './job.ts'
+import { Pool } from './network/pool.ts'
 
-/** A pool of addresses that a host gives to jails: one CIDR, with its gateway and what is not to be given out. */
-export const Pool = z
-  .object({
-    name: PlainName,
-    cidr: z.union([z.cidrv4(), z.cidrv6()]),
-    gateway: z.union([z.ipv4(), z.ipv6()]).optional(),
-    exclude: z.array(z.string()).default([]),
-  })
-  .superRefine(({ cidr, exclude }, context) => {
-    const message = 'must be an address, a CIDR or FIRST-LAST of the family of the pool'
-    for (const [i, text] of exclude.entries())
-      if (!isExclusion(text, familyOf(cidr))) context.addIssue({ code: 'custom', path: ['exclude', i], message })
-  })
-export type Pool = z.infer<typeof Pool>
+/** What a host has a capacity of and promises to jails, in the order in which a lack of it is told. */
+export const resources = ['jails', 'memory', 'cpu', 'disk'] as const
+export type Resource = (typeof resources)[number]
 
 /** What a host promises at most, by declaration. Bytes, cores, counts. `disk` declared enables `limits.disk`. */
 export const Capacity = z.object({

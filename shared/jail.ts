@@ -119,3 +119,16 @@ export const Jail = z
   })
   .meta({ id: 'Jail' })
 export type Jail = z.infer<typeof Jail>
+
+/** Where a jail would go that is asked for now, or why nowhere. */
+export const DryRun = z
+  .object({
+    fits: z.boolean(),
+    host: z.string().nullable(),
+    addresses: z.array(z.string()),
+    limits: Limits.nullable(),
+    reason: z.object({ code: z.string(), detail: z.string() }).optional(),
+    hosts: z.array(z.object({ host: z.string(), fits: z.boolean(), code: z.string().optional(), detail: z.string().optional() })),
+  })
+  .meta({ id: 'DryRun' })
+export type DryRun = z.infer<typeof DryRun>

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Command, Hostname, JailName, Labels, Limits, PlainName } from './jail.ts'
-import { JailOperationKind } from './operation.ts'
+import { JailOperationKind, type OperationKind } from './operation.ts'
 
 /** The plan that a kind of operation follows. Raised when its steps change; a worker leaves one it does not know waiting. */
 export const planVersion = 1
@@ -27,6 +27,22 @@ export type JailSpec = z.infer<typeof JailSpec>
 
 export const JobName = z.enum(['fill', 'build', 'start', 'stop', 'restart', 'destroy'])
 export type JobName = z.infer<typeof JobName>
+
+/** The jobs of each kind of operation, in the order they run: each waits for the one before it. */
+export const jobsOf = {
+  provision: ['build', 'start'],
+  start: ['start'],
+  stop: ['stop'],
+  restart: ['restart'],
+  destroy: ['destroy'],
+  fill: ['fill'],
+} as const satisfies Record<OperationKind, readonly [JobName, ...JobName[]]>
+
+/** The jobs that an operation of a kind may have. */
+export type JobOf<K extends OperationKind> = (typeof jobsOf)[K][number]
+
+export const firstJobOf = (kind: OperationKind): JobName => jobsOf[kind][0]
+export const lastJobOf = (kind: OperationKind): JobName => jobsOf[kind].at(-1) ?? firstJobOf(kind)
 
 /** A world on a host: its name and the sha256 of its definition. Jails made from it keep both. */
 export const WorldId = z.object({ name: PlainName, digest: JailSpec.shape.worldDigest })

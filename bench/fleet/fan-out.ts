@@ -2,9 +2,9 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Jail } from '#shared/jail.ts'
-import { makeEnqueue } from '../../producer/queues/enqueue.ts'
-import { newOperation } from '../../producer/records/operation-changes.ts'
-import type { JailRecord } from '../../producer/records/records.ts'
+import { openQueues } from '../../producer/queues/enqueue.ts'
+import type { JailRecord } from '../../producer/records/jails/jail-record.ts'
+import { newOperation } from '../../producer/records/operations/operation-changes.ts'
 import { timed } from '../figures.ts'
 import type { BenchFleet } from './open-fleet.ts'
 
@@ -15,7 +15,7 @@ export async function fanOut({ redis, redisUrl, keys, ids }: BenchFleet, jail: J
   const child = fork(new URL('./take-jobs.ts', import.meta.url), [redisUrl, keys.prefix, ...ids])
   await once(child, 'message')
   await pause(settleMs)
-  const { enqueue, close } = makeEnqueue(redis, keys)
+  const { enqueue, close } = openQueues({ redis, keys })
   const times: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     const all = once(child, 'message')

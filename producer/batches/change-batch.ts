@@ -1,114 +1,93 @@
-import type { Redis } from 'ioredis'
 import pLimit from 'p-limit'
 import { ProvostError } from '#shared/errors.ts'
 import { hasEnded } from '#shared/operation.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { Operate } from '../operations/operate.ts'
-import { countInBatch } from '../records/operation-lists.ts'
-import { type Records, toFields } from '../records/records.ts'
-import type { Scripts } from '../records/scripts.ts'
-import { type BatchRecord, countWaiting, readBatch } from './batch-record.ts'
+import type { AcceptDeps } from '../operations/decision.ts'
+import { cancelOperation } from '../operations/operate.ts'
+import { changeBatch } from '../records/batches/batch-changes.ts'
+import { countInBatch, openBatch } from '../records/batches/batch-lists.ts'
+import { type BatchRecord, countWaiting, findBatch } from '../records/batches/batch-record.ts'
+import type { Facts } from '../records/fields.ts'
+import { pagesOf } from '../records/lists.ts'
+import { operationList } from '../records/operations/operation-lists.ts'
+import type { Store } from '../records/store.ts'
+import { assertLocked, awaitBatchLock } from './batch-lock.ts'
+import { returnAllNames } from './claim-names.ts'
 import { findCauses } from './find-causes.ts'
-import { assertHeld, awaitBatch } from './hold-batch.ts'
-import type { Claims } from './intake/claim-names.ts'
 
-type Deps = {
-  redis: Redis
-  keys: RedisKeys
-  records: Records
-  scripts: Scripts
-  claims: Pick<Claims, 'giveBackAll'>
-  operate: Pick<Operate, 'cancel'>
-}
-
-export type ChangeBatch = ReturnType<typeof makeChangeBatch>
+/** What a person may ask of a batch that was accepted. All of it may be asked again. */
 
 const pageSize = 1_000
 const cancelsAtOnce = 8
 
-/** What a person may ask of a batch that was accepted. All of it may be asked again. */
-export function makeChangeBatch(deps: Deps) {
-  const { redis, keys, records, scripts, claims, operate } = deps
+type Wanted = { facts: Facts<BatchRecord>; more?: string[][] }
 
-  async function batchOf(id: string): Promise<BatchRecord> {
-    const batch = await readBatch(redis, keys, id)
-    if (!batch) throw new ProvostError('not_found', `There is no batch ${id}.`)
-    return batch
-  }
+/** Releases no further rows; what runs goes on. @throws ProvostError `not_found`. */
+export function pauseBatch(store: Store, id: string): Promise<BatchRecord> {
+  return change(store, id, async ({ status }) =>
+    status === 'running' ? { facts: { status: 'paused', reason: 'somebody paused it' } } : undefined,
+  )
+}
 
-  /** Decides on the batch as it is. Not while its rows are being released or its end is decided: one would undo the other. */
-  async function change(id: string, decide: (batch: BatchRecord) => Promise<string[][] | undefined>): Promise<BatchRecord> {
-    const key = keys.batch(id)
-    await batchOf(id)
-    return awaitBatch(id, redis, keys, async (held) => {
-      const batch = await batchOf(id)
-      const commands = await decide(batch)
-      if (!commands) return batch
-      assertHeld(await scripts.commit({ unchanged: [held], commands, events: [['batch', id, key]] }), id)
-      return batchOf(id)
-    })
-  }
+/** Goes on, also after it has paused by itself: then it is to go on all the same. @throws ProvostError `not_found`. */
+export function resumeBatch(store: Store, id: string): Promise<BatchRecord> {
+  return change(store, id, async ({ status, succeeded, failed }) => {
+    if (status !== 'paused') return undefined
+    const from = { endedBefore: succeeded + failed, failedBefore: failed }
+    return { facts: { status: 'running', canaryPassed: '1', ...from, reason: undefined } }
+  })
+}
 
-  const set = (id: string, fields: Partial<BatchRecord>) => ['HSET', keys.batch(id), ...toFields(fields)]
+/** No further row is released; what runs is finished, or cancelled as well. @throws ProvostError `not_found`. */
+export async function cancelBatch(deps: AcceptDeps, id: string, running: 'finish' | 'cancel'): Promise<BatchRecord> {
+  const { keys } = deps
+  const cancelled = await change(deps, id, async (batch) => {
+    if (batch.finishedAt !== null) return undefined
+    const waiting = await countWaiting(deps, batch)
+    const nothing = { reason: undefined, retryCause: undefined, retryBefore: undefined }
+    const more = [['DEL', keys.batchDeferred(id)], ...countInBatch(id, 'queued', 'cancelled', keys, waiting)]
+    return { facts: { status: 'cancelled', cursor: batch.rows, ...nothing }, more }
+  })
+  if (cancelled.status !== 'cancelled') return cancelled
+  await returnAllNames(deps, cancelled)
+  if (running === 'cancel') await cancelOperations(deps, id)
+  return findBatch(deps, id)
+}
 
-  async function cancelOperations(id: string): Promise<void> {
-    const slots = pLimit(cancelsAtOnce)
-    const ids = await redis.zrange(keys.operations('batch', id), '0', '-1')
-    for (let from = 0; from < ids.length; from += pageSize) {
-      const open = (await records.operations(ids.slice(from, from + pageSize))).filter(({ status }) => !hasEnded(status))
-      await Promise.all(open.map((each) => slots(() => operate.cancel(each.id).catch(endsByItself))))
-    }
-  }
+/** Tries again what has failed by now, all of it or that of one cause. @throws ProvostError `not_found`, also for an unknown cause. */
+export async function retryBatch(store: Store, id: string, cause?: string): Promise<BatchRecord> {
+  const { redis, keys } = store
+  await findBatch(store, id)
+  if (cause !== undefined && !(await findCauses(store, id)).some((known) => known.id === cause))
+    throw new ProvostError('not_found', `Batch ${id} has no failures of cause ${cause}.`)
+  return change(store, id, async ({ status, finishedAt, failed }) => {
+    if (failed === 0) return undefined
+    const wanted = { retryCause: cause ?? '*', retryBefore: Number(await redis.get(keys.epoch)) }
+    const again = { finishedAt: null, status: status === 'cancelled' ? status : ('running' as const) }
+    return { facts: { ...wanted, ...(finishedAt === null ? {} : again) }, more: openBatch(id, keys) }
+  })
+}
 
-  return {
-    batchOf,
+/** Decides on the batch as it is. Not while its rows are being released or its end is decided: one would undo the other. */
+async function change(
+  store: Store,
+  id: string,
+  decide: (batch: BatchRecord) => Promise<Wanted | undefined>,
+): Promise<BatchRecord> {
+  await findBatch(store, id)
+  return awaitBatchLock(store, id, async (lock) => {
+    const batch = await findBatch(store, id)
+    const wanted = await decide(batch)
+    if (!wanted) return batch
+    assertLocked(await store.scripts.commit(changeBatch(id, lock, wanted.facts, store.keys, wanted.more)), id)
+    return findBatch(store, id)
+  })
+}
 
-    pause: (id: string) =>
-      change(id, async ({ status }) =>
-        status === 'running' ? [set(id, { status: 'paused', reason: 'somebody paused it' })] : undefined,
-      ),
-
-    /** Also after it has paused by itself: then it is to go on all the same. */
-    resume: (id: string) =>
-      change(id, async ({ status, succeeded, failed }) =>
-        status === 'paused'
-          ? [
-              set(id, { status: 'running', canaryPassed: '1', endedBefore: succeeded + failed, failedBefore: failed }),
-              ['HDEL', keys.batch(id), 'reason'],
-            ]
-          : undefined,
-      ),
-
-    /** No further row is released; what runs is finished, or cancelled as well. */
-    async cancel(id: string, running: 'finish' | 'cancel'): Promise<BatchRecord> {
-      const cancelled = await change(id, async (batch) => {
-        if (batch.finishedAt !== null) return undefined
-        const waiting = await countWaiting(batch, redis, keys)
-        return [
-          set(id, { status: 'cancelled', cursor: batch.rows }),
-          ['HDEL', keys.batch(id), 'reason', 'retryCause', 'retryBefore'],
-          ['DEL', keys.batchDeferred(id)],
-          ...countInBatch(id, 'queued', 'cancelled', keys, waiting),
-        ]
-      })
-      if (cancelled.status !== 'cancelled') return cancelled
-      await claims.giveBackAll(cancelled)
-      if (running === 'cancel') await cancelOperations(id)
-      return batchOf(id)
-    },
-
-    /** Tries again what has failed by now, all of it or that of one cause. @throws ProvostError `not_found` for an unknown cause. */
-    async retry(id: string, cause?: string): Promise<BatchRecord> {
-      await batchOf(id)
-      if (cause !== undefined && !(await findCauses(id, deps)).some((known) => known.id === cause))
-        throw new ProvostError('not_found', `Batch ${id} has no failures of cause ${cause}.`)
-      return change(id, async ({ status, finishedAt, failed }) => {
-        if (failed === 0) return undefined
-        const wanted = { retryCause: cause ?? '*', retryBefore: Number(await redis.get(keys.epoch)) }
-        const again = finishedAt === null ? {} : { finishedAt: null, status: status === 'cancelled' ? status : 'running' }
-        return [set(id, { ...wanted, ...again } as Partial<BatchRecord>), ['ZADD', keys.batches('open'), '0', id]]
-      })
-    },
+async function cancelOperations(deps: AcceptDeps, id: string): Promise<void> {
+  const slots = pLimit(cancelsAtOnce)
+  for await (const ids of pagesOf(deps.redis, operationList({ batch: id }, deps.keys), pageSize)) {
+    const open = (await deps.records.operations(ids)).filter(({ status }) => !hasEnded(status))
+    await Promise.all(open.map((each) => slots(() => cancelOperation(deps, each.id).catch(endsByItself))))
   }
 }
 

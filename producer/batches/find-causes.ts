@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Redis } from 'ioredis'
 import type { Cause } from '#shared/batch.ts'
 import { defaultHostname } from '#shared/jail.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { OperationRecord, Records } from '../records/records.ts'
-import { BatchRow } from './files/batch-row.ts'
-
-type Deps = { redis: Redis; keys: RedisKeys; records: Records }
+import { BatchRow } from '../records/batches/batch-row.ts'
+import { operationList } from '../records/operations/operation-lists.ts'
+import type { OperationRecord } from '../records/operations/operation-record.ts'
+import type { Store } from '../records/store.ts'
 
 /** A row that failed: by its operation, or refused before it had one. */
 export type Failure = {
@@ -23,9 +21,9 @@ export type Failure = {
 
 const pageSize = 500
 
-/** The failed rows of a batch, page by page. */
-export async function* failuresOf(batch: string, { redis, keys, records }: Deps): AsyncGenerator<Failure[]> {
-  const failed = await redis.zinter(2, keys.operations('batch', batch), keys.operations('status', 'failed'))
+/** Yields the failed rows of a batch, page by page. */
+export async function* failuresOf({ redis, keys, records }: Store, batch: string): AsyncGenerator<Failure[]> {
+  const failed = await redis.zinter(2, operationList({ batch }, keys), operationList({ status: 'failed' }, keys))
   for (let from = 0; from < failed.length; from += pageSize) {
     const operations = await records.operations(failed.slice(from, from + pageSize))
     yield operations.map(failureOf)
@@ -40,10 +38,10 @@ export async function* failuresOf(batch: string, { redis, keys, records }: Deps)
   }
 }
 
-/** Failures grouped by what caused them, the most frequent first. */
-export async function findCauses(batch: string, deps: Deps): Promise<Cause[]> {
+/** Returns failures grouped by what caused them, the most frequent first. */
+export async function findCauses(store: Store, batch: string): Promise<Cause[]> {
   const causes = new Map<string, Cause>()
-  for await (const page of failuresOf(batch, deps))
+  for await (const page of failuresOf(store, batch))
     for (const failure of page) {
       const { cause: id, code, step, world, message, hint, host, operation } = failure
       const cause = causes.get(id) ?? {

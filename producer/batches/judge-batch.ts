@@ -1,5 +1,5 @@
 import type { BatchStatus } from '#shared/batch.ts'
-import type { BatchRecord } from './batch-record.ts'
+import type { BatchRecord } from '../records/batches/batch-record.ts'
 
 /** Before so many rows have ended a failure rate says nothing. */
 const fewestForRate = 10

@@ -1,11 +1,10 @@
-import type { Redis } from 'ioredis'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import { addressesOf, type JailRecord, type OperationRecord, type Records } from '../records/records.ts'
-import type { BatchRecord } from './batch-record.ts'
-import { BatchRow } from './files/batch-row.ts'
+import type { BatchRecord } from '../records/batches/batch-record.ts'
+import { BatchRow } from '../records/batches/batch-row.ts'
+import type { JailRecord } from '../records/jails/jail-record.ts'
+import { addressesOf } from '../records/jails/leases.ts'
+import type { OperationRecord } from '../records/operations/operation-record.ts'
+import type { Store } from '../records/store.ts'
 import { isLost } from './same-spec.ts'
-
-type Deps = { redis: Redis; keys: RedisKeys; records: Records }
 
 /** What became of one row; `expired` if nobody knows any more. `seconds`: from its acceptance to its end. */
 export type ReportedRow = {
@@ -40,8 +39,8 @@ export const reportColumns: (keyof ReportedRow)[] = [
 
 const pageSize = 500
 
-/** The rows of a batch in their order, page by page, each as it is now. */
-export async function* reportRows(batch: BatchRecord, { redis, keys, records }: Deps): AsyncGenerator<ReportedRow[]> {
+/** Yields the rows of a batch in their order, page by page, each as it is now. */
+export async function* reportRows({ redis, keys, records }: Store, batch: BatchRecord): AsyncGenerator<ReportedRow[]> {
   const { id, rows: count, status } = batch
   for (let from = 0; from < count; from += pageSize) {
     const texts = await redis.lrange(keys.batchRows(id), from, from + pageSize - 1)

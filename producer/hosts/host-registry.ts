@@ -1,16 +1,16 @@
-import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { Host, HostReport, HostState, Pool } from '#shared/host.ts'
+import { type Host, type HostReport, type HostState, resources } from '#shared/host.ts'
 import type { Limits } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
+import type { Pool } from '#shared/network/pool.ts'
 import type { Timing } from '#shared/process/timing.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { PlacementHost } from '../placement/choose-host.ts'
+import type { PlacementHost } from '../placement/placement-host.ts'
+import type { Store } from '../records/store.ts'
 import { makePoolConflicts } from './pool-conflicts.ts'
 import { type HostReading, makeReadHosts } from './read-hosts.ts'
 import { makeSharedPools } from './shared-pools.ts'
 
-type Deps = { redis: Redis; keys: RedisKeys; log: Logger; members: string[]; timing: Timing; onChange(host: string): void }
+type Deps = Store & { log: Logger; members: string[]; timing: Timing; onChange(host: string): void }
 
 export type HostRegistry = Awaited<ReturnType<typeof openHostRegistry>>
 
@@ -18,8 +18,9 @@ export type HostRegistry = Awaited<ReturnType<typeof openHostRegistry>>
 type Known = { reading: HostReading; host: PlacementHost }
 
 /** The hosts of the fleet as their workers last reported them, read anew every second. */
-export async function openHostRegistry({ redis, keys, log, members, timing, onChange }: Deps) {
-  const readHosts = makeReadHosts({ redis, keys, log })
+export async function openHostRegistry(deps: Deps) {
+  const { redis, keys, log, members, timing, onChange } = deps
+  const readHosts = makeReadHosts(deps)
   const poolConflicts = makePoolConflicts()
   const poolsOf = makeSharedPools()
   const named = new Set(members)
@@ -156,9 +157,7 @@ function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, ti
 function isNews(before: Known | undefined, now: Known): boolean {
   if (before?.host !== now.host) return true
   const [was, is] = [before.reading, now.reading]
-  const isPromiseSame = (['jails', 'memory', 'cpu', 'disk'] as const).every(
-    (resource) => was.promised[resource] === is.promised[resource],
-  )
+  const isPromiseSame = resources.every((resource) => was.promised[resource] === is.promised[resource])
   return (
     !isPromiseSame ||
     was.operations !== is.operations ||

@@ -1,8 +1,13 @@
-import { type PlaceDeps, type PlaceInput, placeJail, unpromise } from '../placement/place-jail.ts'
-import { changeStatus } from '../records/operation-lists.ts'
-import { type JailRecord, type OperationRecord, toFields } from '../records/records.ts'
+import { type Hosts, placeJail } from '../placement/place-jail.ts'
+import { merge } from '../records/change.ts'
+import { leaveHost as leaveHostWithJail } from '../records/jails/jail-changes.ts'
+import type { JailRecord } from '../records/jails/jail-record.ts'
+import { leaveHost } from '../records/operations/operation-changes.ts'
+import type { OperationRecord } from '../records/operations/operation-record.ts'
+import type { Store } from '../records/store.ts'
 
-export type Moved = { operation: OperationRecord; jail: JailRecord }
+/** A provision with its jail. */
+export type Movable = { operation: OperationRecord; jail: JailRecord }
 
 /**
  * Gives a provision that is not bound to its host to another one, with a new epoch and new leases: the opposite of the
@@ -11,73 +16,27 @@ export type Moved = { operation: OperationRecord; jail: JailRecord }
  *
  * @throws ProvostError why no other host takes it.
  */
-export async function moveOperation(from: Moved, reason: string, deps: PlaceDeps): Promise<Moved | undefined> {
-  const { operation, jail } = from
-  const { request } = operation
+export async function moveOperation(deps: Store & Hosts, { operation, jail }: Movable, reason: string) {
+  const { keys } = deps
+  const { id, host, epoch, request, moves = [] } = operation
   if (!request) return undefined
-  const at = new Date().toISOString()
-  const next: Moved = {
-    jail: { ...jail, state: 'queued', updatedAt: at },
-    operation: {
-      ...operation,
-      status: 'queued',
-      step: null,
-      steps: [],
-      sequence: 0,
-      wakeup: operation.wakeup + 1,
-      failedJobs: 0,
-    },
-  }
-  delete next.operation.waiting
-  const others = { ...deps, hosts: () => deps.hosts().filter(({ id }) => id !== operation.host) }
-  const answer = await placeJail(request, inputOf(from, next, reason, deps), others)
-  if (answer.type !== 'placed') return undefined
-  const { host, leases, limits, worldDigest, epoch, revisions } = answer.placed
-  const moves = [...(operation.moves ?? []), { at, from: operation.host, to: host, epoch, reason }]
-  return {
-    jail: { ...next.jail, host, leases, limits, worldDigest, epoch, revision: revisions[0] },
-    operation: { ...next.operation, host, epoch, moves, revision: revisions[1] },
-  }
-}
-
-function inputOf({ operation, jail }: Moved, next: Moved, reason: string, { keys }: PlaceDeps): PlaceInput {
-  const { id, host, epoch } = operation
-  const [jailKey, operationKey] = [keys.jail(jail.name), keys.operation(id)]
-  const { status: nextStatus, step, steps, sequence, wakeup, failedJobs } = next.operation
-  const { state, updatedAt } = next.jail
-  return {
+  const now = new Date()
+  const at = now.toISOString()
+  const facts = { state: 'queued' as const, updatedAt: at }
+  const next = leaveHost(operation, now, keys)
+  const others = { ...deps, hosts: { all: () => deps.hosts.all().filter((other) => other.id !== host) } }
+  const answer = await placeJail(others, request, {
+    ...merge(leaveHostWithJail(jail, facts, keys), next.change),
     name: jail.name,
-    now: Date.parse(updatedAt),
-    newName: false,
-    unchanged: [
-      [jailKey, jail.revision],
-      [operationKey, operation.revision],
-    ],
+    operation: id,
     binding: keys.binding(host, id, epoch),
-    release: jail.leases.map(([address, , cidr]) => [address, keys.returned(cidr)]),
-    move: { at: updatedAt, from: host, reason },
-    moves: operation.moves ?? [],
-    commands: [
-      ...unpromise(host, jail.limits, keys),
-      ['ZREM', keys.jails('host', host), jail.name],
-      ['ZREM', keys.jails('state', jail.state), jail.name],
-      ['ZREM', keys.operations('host', host), id],
-      ...changeStatus(operation, nextStatus, keys),
-      ['HDEL', operationKey, 'waiting'],
-    ],
-    jail: {
-      kind: 'jail',
-      key: jailKey,
-      member: jail.name,
-      fields: toFields({ state, updatedAt }),
-      indexes: [keys.jails('state', state)],
-    },
-    operation: {
-      kind: 'operation',
-      key: operationKey,
-      member: id,
-      fields: toFields({ status: nextStatus, step, steps, sequence, wakeup, failedJobs }),
-      indexes: [],
-    },
+    move: { at, from: host, reason },
+    moves,
+  })
+  if (answer.type !== 'done') return undefined
+  const { host: to, epoch: taken } = answer.place
+  return {
+    jail: { ...jail, ...facts, ...answer.place },
+    operation: { ...next.operation, host: to, epoch: taken, moves: [...moves, { at, from: host, to, epoch: taken, reason }] },
   }
 }

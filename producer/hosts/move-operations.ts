@@ -1,24 +1,16 @@
-import type { Redis } from 'ioredis'
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { Timing } from '#shared/process/timing.ts'
-import type { PlacementHost } from '../placement/choose-host.ts'
-import type { PlaceDeps } from '../placement/place-jail.ts'
-import type { Enqueued } from '../queues/enqueue.ts'
-import type { JailRecord, OperationRecord, Records } from '../records/records.ts'
+import type { AcceptDeps } from '../operations/decision.ts'
+import type { PlacementHost } from '../placement/placement-host.ts'
+import { pagesOf } from '../records/lists.ts'
+import { operationList } from '../records/operations/operation-lists.ts'
+import type { OperationRecord } from '../records/operations/operation-record.ts'
 import { moveOperation } from './move-operation.ts'
 
-type Deps = PlaceDeps & {
-  redis: Redis
-  records: Records
-  log: Logger
-  timing: Timing
-  enqueue(enqueued: Enqueued): Promise<void>
-  onMoved(): void
-  notePromise(host: string, limits: JailRecord['limits']): void
-}
+type Deps = AcceptDeps & { log: Logger; timing: Timing; onMoved(): void }
 
 const pageSize = 100
 const atOnce = 8
@@ -38,9 +30,9 @@ export function startMoving(deps: Deps): () => void {
     // After an outage of Redis every host seems silent until its next heartbeat.
     if (moving || Date.now() - steadySinceMs < timing.silence) return
     moving = true
-    for (const host of hosts())
+    for (const host of hosts.all())
       if (host.operations > 0 && (host.state === 'down' || host.state === 'draining'))
-        await moveFrom(host, deps).catch((error) =>
+        await moveFrom(deps, host).catch((error) =>
           log.warn({ err: error.message, host: host.id }, 'operations could not be moved'),
         )
     moving = false
@@ -48,18 +40,14 @@ export function startMoving(deps: Deps): () => void {
   return () => clearInterval(timer)
 }
 
-async function moveFrom(host: PlacementHost, deps: Deps): Promise<void> {
+async function moveFrom(deps: Deps, host: PlacementHost): Promise<void> {
   const { redis, keys, records } = deps
   const slots = pLimit(atOnce)
-  let from = '-'
-  for (;;) {
-    const ids = await redis.zrangebylex(keys.operations('host', host.id), from, '+', 'LIMIT', 0, pageSize)
+  for await (const ids of pagesOf(redis, operationList({ host: host.id }, keys), pageSize)) {
     const movable = (await records.operations(ids)).filter((operation) => isMovable(operation, host))
-    const answers = await Promise.all(movable.map((operation) => slots(() => tryMove(operation, host, deps))))
+    const answers = await Promise.all(movable.map((operation) => slots(() => tryMove(deps, operation, host))))
     // Where all of a page are refused the others mostly would be, too; the next round asks again.
-    const isFull = answers.length > 0 && answers.every((answer) => answer === 'refused')
-    if (ids.length < pageSize || isFull) return
-    from = `(${ids.at(-1)}`
+    if (answers.length > 0 && answers.every((answer) => answer === 'refused')) return
   }
 }
 
@@ -73,19 +61,19 @@ function isMovable(operation: OperationRecord, host: PlacementHost): boolean {
   return host.state === 'down' || operation.status === 'queued' || operation.waiting !== undefined
 }
 
-async function tryMove(operation: OperationRecord, host: PlacementHost, deps: Deps): Promise<'moved' | 'left' | 'refused'> {
-  const { redis, keys, records, log, enqueue, notePromise } = deps
+async function tryMove(deps: Deps, operation: OperationRecord, host: PlacementHost): Promise<'moved' | 'left' | 'refused'> {
+  const { redis, keys, records, log, enqueue, hosts } = deps
   const jail = await records.jail(operation.jail ?? '')
   if (!jail || jail.provision !== operation.id) return 'left'
   // An earlier attempt could not be undone: until it is, the jail may live there.
   if (await redis.hexists(keys.hostLeftovers(host.id), jail.name)) return 'left'
   try {
     const reason = host.state === 'down' ? `host ${host.id} is down` : `host ${host.id} is draining`
-    const moved = await moveOperation({ operation, jail }, reason, deps)
+    const moved = await moveOperation(deps, { operation, jail }, reason)
     if (!moved) return 'left'
     log.warn({ operation: operation.id, from: host.id, to: moved.operation.host }, 'moved an operation')
     deps.onMoved()
-    notePromise(moved.jail.host, moved.jail.limits)
+    hosts.notePromise(moved.jail.host, moved.jail.limits)
     await enqueue(moved)
     return 'moved'
   } catch (error) {

@@ -1,5 +1,6 @@
-import { networkOf, overlaps } from '#shared/addresses.ts'
-import type { HostReport, Pool } from '#shared/host.ts'
+import type { HostReport } from '#shared/host.ts'
+import { networkOf, overlaps } from '#shared/network/addresses.ts'
+import type { Pool } from '#shared/network/pool.ts'
 import { blockOf, cidrOf } from '../placement/pool-facts.ts'
 
 type Owned = Pick<HostReport, 'id' | 'pools'>

@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
-import { type Host, HostBeat, HostReport } from '#shared/host.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
+import { type Host, HostBeat, HostReport, resources } from '#shared/host.ts'
+import { fromLedger } from '../records/jails/promises.ts'
+import { operationList } from '../records/operations/operation-lists.ts'
+import type { HostAnswer } from '../records/scripts.ts'
+import type { Store } from '../records/store.ts'
 
 /** What Redis has of one host: what its worker says, and what producers count. */
 export type HostReading = {
@@ -21,38 +23,22 @@ export type HostReading = {
 /** What a worker said last. `digest`: of the report that was read, if any was. */
 type Said = { beatText: string | null; beat: HostBeat | undefined; digest?: string; report?: HostReport | undefined }
 
-/** Of one host: its beat, how long it is still alive, its ledger, and how many operations on it are open. */
-type Answer = [beat: string | null, ttlMs: number, promised: (string | null)[], operations: number]
-
-// One command for many hosts: thousands of them every second would cost this process several times more.
-const readScript = `
-  local answers = {}
-  for i = 1, #KEYS, 4 do
-    table.insert(answers, {
-      redis.call('GET', KEYS[i]),
-      redis.call('PTTL', KEYS[i + 1]),
-      redis.call('HMGET', KEYS[i + 2], 'jails', 'memory', 'cpu', 'disk'),
-      redis.call('ZCARD', KEYS[i + 3]),
-    })
-  end
-  return answers`
-
 // Between two pages other work gets its turn, here and in Redis.
 const pageSize = 100
 
-/** Gives a function that reads hosts in the order of `ids`; the report of one only when its beat says that it changed. */
-export function makeReadHosts({ redis, keys, log }: { redis: Redis; keys: RedisKeys; log: Logger }) {
+/** Returns a function that reads hosts in the order of `ids`; the report of one only when its beat says that it changed. */
+export function makeReadHosts({ redis, keys, scripts, log }: Store & { log: Logger }) {
   const saidBy = new Map<string, Said>()
 
   async function readPage(ids: string[]): Promise<HostReading[]> {
-    const named = ids.flatMap((id) => [keys.hostBeat(id), keys.hostAlive(id), keys.promised(id), keys.operations('host', id)])
-    const answers = (await redis.eval(readScript, named.length, ...named)) as Answer[]
+    const keysOf = (id: string) => [keys.hostBeat(id), keys.hostAlive(id), keys.promised(id), operationList({ host: id }, keys)]
+    const answers = await scripts.readHosts(ids.flatMap(keysOf), ...resources)
     for (const [i, id] of ids.entries()) noteBeat(id, answers[i]?.[0] ?? null)
     await readReports(ids.filter((id) => saidBy.get(id)?.digest !== digestOf(saidBy.get(id)?.beat)))
     return ids.flatMap((id, i) => {
       const { report, beat } = saidBy.get(id) ?? {}
-      const [, ttlMs, promised, operations] = answers[i] as Answer
-      return report ? [{ id, report, beat, ttlMs, promised: promisedFrom(promised), operations }] : []
+      const [, ttlMs, promised, operations] = answers[i] as HostAnswer
+      return report ? [{ id, report, beat, ttlMs, promised: fromLedger(promised), operations }] : []
     })
   }
 
@@ -99,8 +85,3 @@ export function makeReadHosts({ redis, keys, log }: { redis: Redis; keys: RedisK
 }
 
 const digestOf = (beat: HostBeat | undefined) => beat?.report ?? ''
-
-function promisedFrom(ledger: Answer[2]): Host['promised'] {
-  const [jails = 0, memory = 0, cpu = 0, disk = 0] = ledger.map(Number)
-  return { jails, memory, cpu: cpu / 1000, disk }
-}

@@ -1,14 +1,12 @@
-import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { PlacementHost } from '../placement/choose-host.ts'
-import { leaseOf } from '../records/leases.ts'
-import { Lease } from '../records/records.ts'
-import type { Change, Scripts } from '../records/scripts.ts'
+import type { PlacementHost } from '../placement/placement-host.ts'
+import type { Change } from '../records/change.ts'
+import { Lease, leaseFor } from '../records/jails/leases.ts'
+import type { Store } from '../records/store.ts'
 import { readDrift } from './orphans.ts'
 
-type Deps = { redis: Redis; keys: RedisKeys; scripts: Scripts; hosts: { all(): PlacementHost[] }; log: Logger }
-type Held = { address: string; holder: string }
+type Deps = Store & { hosts: { all(): PlacementHost[] }; log: Logger }
+type Leased = { address: string; holder: string }
 
 const everyMs = 60_000
 /** How long a lease must be seen without its jail before it is given back. */
@@ -32,12 +30,13 @@ export function startReleasingStrayLeases(deps: Deps): () => void {
 }
 
 /** One look at all leases. */
-export async function releaseStrayLeases({ redis, keys, scripts, hosts, log }: Deps, nowMs: number): Promise<void> {
+export async function releaseStrayLeases(deps: Deps, nowMs: number): Promise<void> {
+  const { redis, keys, scripts, hosts, log } = deps
   const pools = hosts.all().flatMap((host) => host.pools)
-  const stray: Held[] = []
+  const stray: Leased[] = []
   const returned = await holdersOfReturnedHosts()
   for await (const page of redis.hscanStream(keys.leases, { count: pageSize }))
-    stray.push(...(await strayAmong(toHeld(page as string[]))))
+    stray.push(...(await strayAmong(toLeased(page as string[]))))
 
   const known = new Set(stray.map(({ address }) => address))
   const before = await redis.zrange(keys.strayLeases, '0', '-1')
@@ -49,7 +48,7 @@ export async function releaseStrayLeases({ redis, keys, scripts, hosts, log }: D
     if (nowMs - sinceMs < quarantineMs) continue
     const commands = [['ZREM', keys.strayLeases, address]]
     const host = hosts.all().find(({ id }) => keys.forgottenHolder(id) === holder)
-    const [, , cidr] = leaseOf(address, pools)
+    const [, , cidr] = leaseFor(address, pools)
     const givesBack: Partial<Change> = host
       ? { unhold: { held: keys.heldLeases(host.id), holder, addresses: [address] } }
       : { release: [[address, keys.returned(cidr), holder]] }
@@ -57,7 +56,7 @@ export async function releaseStrayLeases({ redis, keys, scripts, hosts, log }: D
     log.warn({ address, holder }, 'gave back a lease without a jail')
   }
 
-  async function strayAmong(page: Held[]): Promise<Held[]> {
+  async function strayAmong(page: Leased[]): Promise<Leased[]> {
     const pipeline = redis.pipeline()
     for (const { holder } of page) pipeline.hget(keys.jail(holder), 'leases')
     const answers = (await pipeline.exec()) ?? []
@@ -74,7 +73,7 @@ export async function releaseStrayLeases({ redis, keys, scripts, hosts, log }: D
     const holders = new Map<string, Set<string>>()
     for (const { id, state } of hosts.all()) {
       if (state !== 'up' && state !== 'draining') continue
-      const drift = await readDrift(redis, keys, id)
+      const drift = await readDrift(deps, id)
       const addresses = drift.flatMap((entry) => (entry.found === 'orphan' ? entry.spec.addresses : []))
       holders.set(keys.forgottenHolder(id), new Set(addresses.map((address) => address.split('/')[0] ?? '')))
     }
@@ -82,6 +81,6 @@ export async function releaseStrayLeases({ redis, keys, scripts, hosts, log }: D
   }
 }
 
-function toHeld(pairs: string[]): Held[] {
+function toLeased(pairs: string[]): Leased[] {
   return Array.from({ length: pairs.length / 2 }, (_, i) => ({ address: pairs[2 * i] ?? '', holder: pairs[2 * i + 1] ?? '' }))
 }

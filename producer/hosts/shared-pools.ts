@@ -1,4 +1,5 @@
-import type { HostReport, Pool } from '#shared/host.ts'
+import type { HostReport } from '#shared/host.ts'
+import type { Pool } from '#shared/network/pool.ts'
 import { cidrOf } from '../placement/pool-facts.ts'
 
 type Owned = Pick<HostReport, 'id' | 'pools'>

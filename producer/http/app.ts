@@ -9,58 +9,24 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
-import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { ChangeBatch } from '../batches/change-batch.ts'
-import type { AcceptBatch } from '../batches/intake/accept-batch.ts'
-import type { Forgotten } from '../hosts/forget-host.ts'
-import type { HostRegistry } from '../hosts/host-registry.ts'
-import type { Orphans } from '../hosts/orphans.ts'
-import type { Operate } from '../operations/operate.ts'
-import type { Explain } from '../queues/explain-wait.ts'
-import type { EventFeed } from '../records/event-feed.ts'
-import type { Records } from '../records/records.ts'
-import type { Recovery } from '../recovery/recovery.ts'
-import type { Metrics } from '../reports/metrics.ts'
 import { type Caller, isRead, makeAccess } from './access/access.ts'
+import { loginRoutes } from './access/login.ts'
 import { makeSessions, sessionCookie } from './access/session.ts'
-import type { AwaitReplica } from './await-replica.ts'
+import type { AppDeps } from './app-deps.ts'
 import { answerBrokenRequest, answerError, answerNotFound } from './http-errors.ts'
 import { NoBody, NoQuery, readBodies } from './read-body.ts'
-import { batchRoutes } from './routes/batches.ts'
+import { batchChangeRoutes, batchRoutes } from './routes/batches.ts'
 import { createBatchRoute } from './routes/create-batch.ts'
 import { eventRoutes } from './routes/events.ts'
+import { fleetRoutes } from './routes/fleet.ts'
 import { healthRoutes } from './routes/health.ts'
+import { hostUpkeepRoutes } from './routes/host-upkeep.ts'
 import { hostRoutes } from './routes/hosts.ts'
-import { jailRoutes } from './routes/jails.ts'
-import { loginRoutes } from './routes/login.ts'
-import { metricsRoutes } from './routes/metrics.ts'
-import { operationRoutes } from './routes/operations.ts'
+import { jailOperationRoutes, jailRoutes } from './routes/jails.ts'
+import { operationChangeRoutes, operationRoutes } from './routes/operations.ts'
 import { queueRoutes } from './routes/queues.ts'
-import { recoverRoutes } from './routes/recover.ts'
-
-export type AppDeps = {
-  redis: Redis
-  keys: RedisKeys
-  records: Records
-  operate: Operate
-  batches: AcceptBatch
-  changeBatch: ChangeBatch
-  orphans: Orphans
-  forgetHost(host: string, poweredOff: boolean): Promise<Forgotten>
-  explain: Explain
-  metrics: Metrics
-  hosts: HostRegistry
-  recovery: Recovery
-  feed: EventFeed
-  apiKey: string
-  log: Logger
-  /** Keeps a yes back until a replica has it; with Sentinel only. */
-  awaitReplica: AwaitReplica | undefined
-  /** Says that a host changed. */
-  announceHost(id: string): void
-}
+import { worldRoutes } from './routes/worlds.ts'
 
 export type App = ReturnType<typeof newApp>
 
@@ -74,6 +40,22 @@ const bodyLimitBytes = 1024 * 1024
 const heartbeatMs = 15_000
 /** What may be asked for while records are being rebuilt. */
 const inRecovery = new Set(['/v1/recover', '/v1/hosts/:id/forget', '/v1/hosts/:id/drain', '/v1/hosts/:id/undrain'])
+
+/** What needs a key. */
+const guardedRoutes = [
+  jailRoutes,
+  jailOperationRoutes,
+  operationRoutes,
+  operationChangeRoutes,
+  createBatchRoute,
+  eventRoutes,
+  hostRoutes,
+  hostUpkeepRoutes,
+  worldRoutes,
+  batchRoutes,
+  batchChangeRoutes,
+  fleetRoutes,
+]
 
 /** The HTTP service, with everything it needs given; opens nothing itself. */
 export async function buildApp(deps: AppDeps): Promise<App> {
@@ -134,14 +116,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       const hasBody = route.method === 'POST' || route.method === 'DELETE'
       route.schema = { querystring: NoQuery, ...(hasBody ? { body: NoBody } : {}), ...route.schema }
     })
-    await guarded.register(jailRoutes(deps))
-    await guarded.register(operationRoutes(deps))
-    await guarded.register(createBatchRoute(deps))
-    await guarded.register(eventRoutes(deps))
-    await guarded.register(hostRoutes(deps))
-    await guarded.register(batchRoutes(deps))
-    await guarded.register(recoverRoutes(deps))
-    await guarded.register(metricsRoutes(deps))
+    for (const routes of guardedRoutes) await guarded.register(routes(deps))
   })
   return app
 }

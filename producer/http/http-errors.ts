@@ -4,7 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
-import { isRedisAway } from '../../shared/redis/redis-away.ts'
+import { isRedisAway } from '#shared/redis/redis-away.ts'
 
 /** RFC 9457. `code` is what programs read; `hint` says what to do. */
 export const Problem = z

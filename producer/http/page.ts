@@ -7,9 +7,9 @@ export const PageQuery = {
   cursor: z.string().min(1).max(512).optional(),
 }
 
-export const pageOf = <S extends z.ZodType>(item: S) => z.object({ items: z.array(item), nextCursor: z.string().nullable() })
+export const pageSchema = <S extends z.ZodType>(item: S) => z.object({ items: z.array(item), nextCursor: z.string().nullable() })
 
-export type Page<T> = { items: T[]; nextCursor: string | null }
+type Page<T> = { items: T[]; nextCursor: string | null }
 
 export function encodeCursor(member: string): string {
   return Buffer.from(member).toString('base64url')
@@ -43,4 +43,14 @@ export async function collectPage<R>(
   const page = found.slice(0, limit)
   const last = page.at(-1)
   return { items: page.map(({ record }) => record), nextCursor: found.length > limit && last ? encodeCursor(last.name) : null }
+}
+
+/** One page of what is known here, by name. */
+export function pageOfNames<R>(query: { limit: number; cursor?: string | undefined }, all: Map<string, R>): Promise<Page<R>> {
+  const names = [...all.keys()].sort()
+  return collectPage(
+    query,
+    async (after, count) => names.filter((name) => after === undefined || name > after).slice(0, count),
+    async (page) => page.flatMap((name) => (all.has(name) ? [{ name, record: all.get(name) as R }] : [])),
+  )
 }

@@ -2,13 +2,14 @@ import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
 import { Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { RedisKeys } from '#shared/redis/keys.ts'
 import { queueKinds, queueName } from '#shared/redis/queues.ts'
-import type { HostRegistry } from '../hosts/host-registry.ts'
+import type { FleetHosts } from '../placement/placement-host.ts'
+import { newestOf } from '../records/lists.ts'
+import { operationList } from '../records/operations/operation-lists.ts'
+import type { Store } from '../records/store.ts'
 
-type Deps = { redis: Redis; keys: RedisKeys; hosts: Pick<HostRegistry, 'all' | 'get'>; log: Logger }
+type Deps = Store & { hosts: Pick<FleetHosts, 'all' | 'get'>; log: Logger }
 
 /** The board asks for some 16 things of every queue it has, every 5 seconds. */
 const shownHosts = 50
@@ -80,7 +81,7 @@ export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) 
   }
 
   async function countFailures(): Promise<Map<string, number>> {
-    const failed = await redis.zrevrange(keys.operations('status', 'failed'), 0, recentFailures - 1)
+    const failed = await newestOf(redis, operationList({ status: 'failed' }, keys), { count: recentFailures })
     const found = await Promise.all(failed.map((id) => redis.hget(keys.operation(id), 'host')))
     const failures = new Map<string, number>()
     for (const host of found) if (host) failures.set(host, (failures.get(host) ?? 0) + 1)

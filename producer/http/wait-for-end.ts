@@ -1,6 +1,7 @@
 import { hasEnded } from '#shared/operation.ts'
 import type { EventFeed } from '../records/event-feed.ts'
-import type { OperationRecord, Records } from '../records/records.ts'
+import type { NewOperation } from '../records/operations/operation-record.ts'
+import type { Records } from '../records/records.ts'
 import { invalid } from './http-errors.ts'
 
 /** The seconds of `Prefer: wait=SECONDS` (RFC 7240, 4.3), 1 to 60; undefined without it. */
@@ -21,12 +22,12 @@ export function waitSeconds(header: string | string[] | undefined): number | und
 
 /** The operation once it has ended, or as it is when time is up. */
 export async function waitForEnd(
-  operation: OperationRecord,
+  operation: NewOperation,
   seconds: number,
   feed: EventFeed,
   records: Records,
-): Promise<OperationRecord> {
-  const { promise: ended, resolve } = Promise.withResolvers<OperationRecord>()
+): Promise<NewOperation> {
+  const { promise: ended, resolve } = Promise.withResolvers<NewOperation>()
   let latest = operation
   const look = async () => {
     latest = (await records.operation(operation.id)) ?? latest

@@ -1,110 +1,96 @@
-import type { Redis } from 'ioredis'
-import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
-import type { HostNotice } from '#shared/job.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import { type Enqueued, firstJobOf, toJob } from '../queues/enqueue.ts'
-import { keptRequest } from '../records/idempotency.ts'
-import { type JailRecord, type OperationRecord, type Records, toFields } from '../records/records.ts'
-import type { Change, Idempotency, Scripts } from '../records/scripts.ts'
-
-export type AcceptDeps = {
-  redis: Redis
-  keys: RedisKeys
-  scripts: Scripts
-  records: Records
-  log: Logger
-  enqueue(enqueued: Enqueued): Promise<void>
-}
-
-/** What a caller gets: the operation as it is now, its jail if there still is one, and whether this is an old answer. */
-export type Answer = { operation: OperationRecord; jail: JailRecord | null; replayed: boolean }
-
-/**
- * What a request comes to: the change to commit, how the records are then, whether a worker has to do anything, and the
- * operation that is to end for it.
- */
-export type Decision = { change: Change; accepted: Enqueued; wakes: boolean; cancels?: Enqueued }
-
-export type Accept = ReturnType<typeof makeAccept>
+import { firstJobOf, type HostNotice } from '#shared/job.ts'
+import { type Enqueued, toJob } from '../queues/enqueue.ts'
+import { merge } from '../records/change.ts'
+import { toFields } from '../records/fields.ts'
+import { answeredBefore, type Idempotency, keptRequest, keyReused } from '../records/operations/idempotency.ts'
+import type { OperationRecord } from '../records/operations/operation-record.ts'
+import type { Store } from '../records/store.ts'
+import { admit } from './admit.ts'
+import type { AcceptDeps, Admit, Answer, Commit, Committed, Decision } from './decision.ts'
 
 // Each try lost means that somebody else's change was won.
 const decideTries = 20
 
-/** How every request but an admission is accepted: decided on the records as they are, and committed if they still are so. */
-export function makeAccept({ redis, keys, scripts, records, log, enqueue }: AcceptDeps) {
-  /** Decides and commits; decides again when the records changed meanwhile. */
-  async function accept(idempotency: Idempotency | undefined, decide: () => Promise<Decision | Answer>): Promise<Answer> {
-    for (let tries = 0; tries < decideTries; tries += 1) {
-      const decision = await decide().catch(async (error) => {
-        const known = idempotency && (await knownAnswer(idempotency))
-        if (known) return known
-        throw error
-      })
-      if ('replayed' in decision) return decision
-      if (idempotency) noteRequest(decision, idempotency)
-      const { jail, operation } = decision.accepted
-      const committed = await scripts.commit({
-        ...decision.change,
-        idempotency: idempotency && { ...idempotency, operation: operation.id },
-      })
-      if (committed.type === 'changed' || committed.type === 'leased') continue
-      if (committed.type === 'reused') throw reused()
-      if (committed.type === 'replayed') return replay(committed.operation)
-      if (decision.cancels) await notifyOfCancel(decision.cancels)
-      if (decision.wakes) await wake(decision.accepted)
-      const revised = <R extends { revision: string }>(record: R, key: string): R => {
-        const revision = committed.revisions[decision.change.events.findIndex(([, , changed]) => changed === key)]
-        return revision === undefined ? record : { ...record, revision: String(revision) }
-      }
-      return {
-        jail: jail && revised(jail, keys.jail(jail.name)),
-        operation: revised(operation, keys.operation(operation.id)),
-        replayed: false,
-      }
+/** Returns the answer to a request: decided on the records as they are, and committed if they still are so, or decided again. */
+export async function accept(
+  deps: AcceptDeps,
+  idempotency: Idempotency | undefined,
+  decide: () => Promise<Decision>,
+): Promise<Answer> {
+  for (let tries = 0; tries < decideTries; tries += 1) {
+    const decision = await decide().catch((error) => replayOrThrow(deps, idempotency, error))
+    if (decision.type === 'answer') return decision.answer
+    const committed = await commit(deps, withRequest(decision, idempotency, deps))
+    switch (committed.type) {
+      case 'changed':
+        continue
+      case 'reused':
+        throw keyReused()
+      case 'replayed':
+        return replay(deps, committed.operation)
+      case 'done':
+        await follow(deps, decision, committed.accepted)
+        return { ...committed.accepted, replayed: false }
     }
-    throw new ProvostError('queue_unavailable', 'The records changed faster than they could be read.', { retryAfter: 1 })
   }
-
-  /** Its host's journal keeps it with the operation, for a Redis that lost everything. */
-  function noteRequest({ accepted: { operation }, change }: Decision, idempotency: Idempotency): void {
-    operation.requests = [...(operation.requests ?? []), keptRequest(idempotency, keys)]
-    change.commands.push(['HSET', keys.operation(operation.id), ...toFields({ requests: operation.requests })])
-  }
-
-  /** Once the records are written the request is accepted: a queue that cannot be reached is the sweeper's to fill. */
-  async function wake(enqueued: Enqueued): Promise<void> {
-    await enqueue(enqueued).catch((error) => log.warn({ err: error, operation: enqueued.operation.id }, 'enqueued later'))
-  }
-
-  async function replay(id: string): Promise<Answer> {
-    const operation = await operationOf(id)
-    return { operation, jail: await records.jailOf(operation), replayed: true }
-  }
-
-  async function operationOf(id: string): Promise<OperationRecord> {
-    const operation = await records.operation(id)
-    if (!operation) throw new ProvostError('not_found', `There is no operation ${id}.`)
-    return operation
-  }
-
-  /** What a request that is refused now was answered before under the same key. */
-  async function knownAnswer(idempotency: Idempotency): Promise<Answer | undefined> {
-    const [fingerprint, operation] = await redis.hmget(idempotency.key, 'fingerprint', 'operation')
-    if (!operation) return undefined
-    if (fingerprint !== idempotency.fingerprint) throw reused()
-    return replay(operation)
-  }
-
-  async function notifyOfCancel(enqueued: Enqueued): Promise<void> {
-    const { host, kind } = enqueued.operation
-    const notice: HostNotice = { type: 'cancel', job: toJob(enqueued), name: firstJobOf(kind) }
-    await redis.publish(keys.notices(host), JSON.stringify(notice)).catch((error) => log.warn({ err: error }, 'cancel'))
-  }
-
-  return { accept, wake, replay, operationOf }
+  throw new ProvostError('queue_unavailable', 'The records changed faster than they could be read.', { retryAfter: 1 })
 }
 
-function reused(): ProvostError {
-  return new ProvostError('idempotency_key_reused', 'This Idempotency-Key stands for another request.')
+async function commit(deps: AcceptDeps, decision: Commit | Admit): Promise<Committed> {
+  if (decision.type === 'admit') return admit(deps, decision)
+  const answer = await deps.scripts.commit(decision.change)
+  if (answer.type === 'leased') return { type: 'changed' }
+  return answer.type === 'done' ? { type: 'done', accepted: decision.accepted } : answer
+}
+
+/** The request under its Idempotency-Key: its host's journal keeps it with the operation, for a Redis that lost everything. */
+function withRequest<D extends Commit | Admit>(decision: D, idempotency: Idempotency | undefined, { keys }: Store): D {
+  if (!idempotency) return decision
+  const { operation } = decision.accepted
+  operation.requests = [...(operation.requests ?? []), keptRequest(idempotency, keys)]
+  return {
+    ...decision,
+    change: merge(decision.change, {
+      idempotency: { ...idempotency, operation: operation.id },
+      commands: [['HSET', keys.operation(operation.id), ...toFields({ requests: operation.requests })]],
+    }),
+  }
+}
+
+/** What an accepted request sets going. */
+async function follow(deps: AcceptDeps, decision: Commit | Admit, accepted: Enqueued): Promise<void> {
+  if (decision.type === 'admit' && accepted.jail) deps.hosts.notePromise(accepted.jail.host, accepted.jail.limits)
+  if (decision.type === 'commit' && decision.cancels) await notifyOfCancel(deps, decision.cancels)
+  if (decision.type === 'admit' || decision.wakes) await wake(deps, accepted)
+}
+
+/** Once the records are written the request is accepted: a queue that cannot be reached is filled later. */
+async function wake({ enqueue, log }: AcceptDeps, enqueued: Enqueued): Promise<void> {
+  await enqueue(enqueued).catch((error) => log.warn({ err: error, operation: enqueued.operation.id }, 'enqueued later'))
+}
+
+async function notifyOfCancel({ redis, keys, log }: AcceptDeps, enqueued: Enqueued): Promise<void> {
+  const { host, kind } = enqueued.operation
+  const notice: HostNotice = { type: 'cancel', job: toJob(enqueued), name: firstJobOf(kind) }
+  await redis.publish(keys.notices(host), JSON.stringify(notice)).catch((error) => log.warn({ err: error }, 'cancel'))
+}
+
+/** What a request that is refused now was answered with before under the same key. */
+async function replayOrThrow(deps: Store, idempotency: Idempotency | undefined, error: unknown): Promise<Decision> {
+  const id = idempotency && (await answeredBefore(deps.redis, idempotency))
+  if (!id) throw error
+  return { type: 'answer', answer: await replay(deps, id) }
+}
+
+async function replay(store: Store, id: string): Promise<Answer> {
+  const operation = await findOperation(store, id)
+  return { operation, jail: await store.records.jailOf(operation), replayed: true }
+}
+
+/** @throws ProvostError `not_found`. */
+export async function findOperation({ records }: Store, id: string): Promise<OperationRecord> {
+  const operation = await records.operation(id)
+  if (!operation) throw new ProvostError('not_found', `There is no operation ${id}.`)
+  return operation
 }

@@ -1,103 +1,94 @@
-import type { Redis } from 'ioredis'
 import { v7 as uuid } from 'uuid'
 import { ProvostError } from '#shared/errors.ts'
-import { type CreateJail, defaultHostname, type Jail } from '#shared/jail.ts'
+import { type CreateJail, type DryRun, defaultHostname } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { Held } from '../batches/hold-batch.ts'
-import { claimerOf } from '../batches/intake/claim-names.ts'
 import { refusalError } from '../placement/choose-host.ts'
-import { type PlaceDeps, type PlaceInput, placeJail, type Trial, tryPlaces } from '../placement/place-jail.ts'
-import { keptRequest } from '../records/idempotency.ts'
-import { changeStatus } from '../records/operation-lists.ts'
-import { type JailRecord, type OperationRecord, type Records, toFields } from '../records/records.ts'
-import type { Idempotency } from '../records/scripts.ts'
+import { type Hosts, placeJail } from '../placement/place-jail.ts'
+import { tryPlaces } from '../placement/try-places.ts'
+import { claimerOf } from '../records/batches/name-claims.ts'
+import { merge, type Unchanged } from '../records/change.ts'
+import { admitJail, type UnplacedJail } from '../records/jails/jail-changes.ts'
+import { admitOperation, type UnplacedOperation } from '../records/operations/operation-changes.ts'
+import type { OperationRecord } from '../records/operations/operation-record.ts'
+import type { Store } from '../records/store.ts'
+import type { AcceptDeps, Admit, Committed } from './decision.ts'
 
-export type Accepted = { jail: JailRecord; operation: OperationRecord }
-export type AdmitAnswer = { type: 'admitted'; accepted: Accepted } | { type: 'replayed'; operation: string }
-
-type More = {
+/** What a jail is admitted with. */
+export type Terms = {
   /** A cancelled provision that is admitted once more under its own id. */
   again?: OperationRecord
-  batch?: string
-  /** Which row of the batch it is made for. */
-  row?: number
-  /** Who must hold the batch. */
-  held?: Held
+  /** The batch that asks for it, the number of its row, and the batch's lock, which must still be the asker's. */
+  batch?: { id: string; row?: number; lock?: Unchanged }
 }
 
-/**
- * Admits a jail: claims its name, leases its addresses, promises its limits and writes its records, in one atomic script;
- * or does none of it.
- *
- * @throws ProvostError why not: `name_taken`, `no_capacity`, `no_free_address`, …, `idempotency_key_reused`.
- */
-export async function admitJail(
-  ask: CreateJail,
-  idempotency: Idempotency | undefined,
-  deps: PlaceDeps,
-  more: More = {},
-): Promise<AdmitAnswer> {
-  const { jail, operation } = newRecords(ask, more)
-  if (idempotency) operation.requests = [...(more.again?.requests ?? []), keptRequest(idempotency, deps.keys)]
-  const input = inputOf(jail, operation, deps.keys, more)
-  if (deps.fleet) input.unchanged.push([deps.keys.fleet, deps.fleet()])
-  const answer = await placeJail(ask, { ...input, idempotency }, deps)
+/** Decides an admission. @throws ProvostError `queue_unavailable` while records are missing. */
+export function decideAdmission({ keys, openFleet }: AcceptDeps, ask: CreateJail, { again, batch }: Terms): Admit {
+  const now = new Date()
+  const { jail, operation } = newRecords(ask, again, batch?.id, now)
+  const unchanged: Unchanged[] = [
+    ...(batch?.lock ? [batch.lock] : []),
+    ...(openFleet ? [[keys.fleet, 'id', openFleet()] satisfies Unchanged] : []),
+  ]
+  const row = batch?.row
+  // With it, so that whoever counts the rows that wait never counts one that has begun.
+  const commands = batch && row !== undefined ? [['HSET', keys.batchOutcomes(batch.id), String(row), operation.id]] : []
+  return {
+    type: 'admit',
+    ask,
+    accepted: { jail, operation },
+    isAgain: again !== undefined,
+    change: {
+      ...merge(admitJail(jail, keys), admitOperation(operation, again, now, keys), { unchanged, commands }),
+      name: ask.name,
+      operation: operation.id,
+      newName: { claims: keys.claims, batches: keys.batch(''), ...(batch ? { batch: batch.id } : {}) },
+    },
+  }
+}
+
+/** @throws ProvostError why not: `name_taken`, `no_capacity`, `no_free_address`, … */
+export async function admit(deps: AcceptDeps, { ask, change, accepted, isAgain }: Admit): Promise<Committed> {
+  const answer = await placeJail(deps, ask, change)
   switch (answer.type) {
-    case 'placed': {
-      const { host, leases, limits, worldDigest, epoch, revisions } = answer.placed
-      const [jailRevision, operationRevision] = revisions
-      return {
-        type: 'admitted',
-        accepted: {
-          jail: { ...jail, host, leases, limits, worldDigest, epoch, revision: jailRevision },
-          operation: { ...operation, host, epoch, revision: operationRevision },
-        },
-      }
+    case 'done': {
+      const { host, epoch } = answer.place
+      const { jail, operation } = accepted
+      return { type: 'done', accepted: { jail: { ...jail, ...answer.place }, operation: { ...operation, host, epoch } } }
     }
-    case 'replayed':
-      return answer
-    case 'reused':
-      throw new ProvostError('idempotency_key_reused', 'This Idempotency-Key stands for another request.')
     case 'taken':
       throw nameTaken(ask.name, answer.operation)
     case 'claimed':
       throw nameClaimed(ask.name, answer.batch)
+    case 'replayed':
+      return answer
+    case 'reused':
+      return { type: 'reused' }
     default:
-      if (answer.type === 'changed' && !more.again)
-        throw new ProvostError('queue_unavailable', 'Redis has just lost its records.', { retryAfter: 2 })
-      throw new ProvostError('not_retryable', 'The operation has just been changed by somebody else.')
+      // A provision that is admitted again is decided anew; for a new one there is nothing that could be decided otherwise.
+      if (isAgain) return { type: 'changed' }
+      throw new ProvostError('queue_unavailable', 'Redis has just lost its records.', { retryAfter: 2 })
   }
-}
-
-/** What a dry run answers: where the jail would go, or why nowhere, and how each host stands to it. */
-export type DryRun = {
-  fits: boolean
-  host: string | null
-  addresses: string[]
-  limits: Jail['limits'] | null
-  reason?: { code: string; detail: string }
-  hosts: Omit<Trial, 'addresses' | 'limits'>[]
 }
 
 /** Says what would become of a request for a jail, and why, for each host. @throws ProvostError `unknown_host`. */
-export async function tryAdmission(ask: CreateJail, deps: PlaceDeps & { records: Records; redis: Redis }): Promise<DryRun> {
-  const { jail, operation } = newRecords(ask)
-  const trials = await tryPlaces(ask, { ...inputOf(jail, operation, deps.keys, {}), newName: false }, deps)
-  const hosts = trials.map(({ addresses: _a, limits: _l, ...shown }) => shown)
-  const first = trials.find(({ fits }) => fits)
-  const known = await deps.records.jail(ask.name)
-  const nowhere = { fits: false, host: null, addresses: [], limits: null, hosts }
-  const claimer = await claimerOf(ask.name, deps)
-  if (known || claimer !== undefined) {
-    const { code, message } = known ? nameTaken(ask.name, known.lastOperation) : nameClaimed(ask.name, claimer ?? '')
-    return { ...nowhere, reason: { code, detail: message } }
-  }
-  if (first) return { fits: true, host: first.host, addresses: first.addresses, limits: first.limits, hosts }
-  const { code, message } = refusalError(
-    hosts.map(({ host, code = 'no_suitable_host', detail = '' }) => ({ host, code, detail })),
+export async function tryAdmission(deps: Store & Hosts, ask: CreateJail): Promise<DryRun> {
+  const trials = await tryPlaces(deps, ask)
+  const hosts = trials.map((trial) =>
+    trial.fits ? { host: trial.host, fits: true } : { host: trial.host, fits: false, code: trial.code, detail: trial.detail },
   )
-  return { ...nowhere, reason: { code, detail: message } }
+  const taken = await nameRefusal(deps, ask.name)
+  const first = trials.find((trial) => trial.fits)
+  if (first && !taken) return { fits: true, host: first.host, addresses: first.addresses, limits: first.limits, hosts }
+  const { code, message } = taken ?? refusalError(trials.filter((trial) => !trial.fits))
+  return { fits: false, host: null, addresses: [], limits: null, hosts, reason: { code, detail: message } }
+}
+
+/** Why a name cannot be had, if so. */
+async function nameRefusal(store: Store, name: string): Promise<ProvostError | undefined> {
+  const known = await store.records.jail(name)
+  if (known) return nameTaken(name, known.lastOperation)
+  const claimer = await claimerOf(store, name)
+  return claimer === undefined ? undefined : nameClaimed(name, claimer)
 }
 
 function nameTaken(name: string, lastOperation: string): ProvostError {
@@ -110,13 +101,13 @@ function nameClaimed(name: string, batch: string): ProvostError {
   })
 }
 
-type Unplaced<R> = Omit<R, 'host' | 'leases' | 'limits' | 'worldDigest' | 'epoch' | 'revision'>
-
 function newRecords(
   ask: CreateJail,
-  { again, batch }: More = {},
-): { jail: Unplaced<JailRecord>; operation: Unplaced<OperationRecord> } {
-  const at = new Date().toISOString()
+  again: OperationRecord | undefined,
+  batch: string | undefined,
+  now: Date,
+): { jail: UnplacedJail; operation: UnplacedOperation } {
+  const at = now.toISOString()
   const id = again?.id ?? uuid()
   return {
     jail: {
@@ -150,48 +141,7 @@ function newRecords(
       sequence: 0,
       wakeup: (again?.wakeup ?? 0) + 1,
       request: ask,
-    },
-  }
-}
-
-function inputOf(
-  jail: Unplaced<JailRecord>,
-  operation: Unplaced<OperationRecord>,
-  keys: RedisKeys,
-  { again, row, held }: More,
-): PlaceInput {
-  const { id, batch } = operation
-  const key = keys.operation(id)
-  return {
-    name: jail.name,
-    now: Date.parse(jail.createdAt),
-    newName: true,
-    claim: { claims: keys.claims, batches: keys.batch(''), ...(batch === undefined ? {} : { batch }) },
-    unchanged: [...(again ? [[key, again.revision] as Held] : []), ...(held ? [held] : [])],
-    release: [],
-    commands: [
-      ...(again ? [['DEL', key], ...changeStatus(again, 'queued', keys)] : []),
-      // With it, so that whoever counts the rows that wait never counts one that has begun.
-      ...(batch !== undefined && row !== undefined ? [['HSET', keys.batchOutcomes(batch), String(row), id]] : []),
-    ],
-    jail: {
-      kind: 'jail',
-      key: keys.jail(jail.name),
-      member: jail.name,
-      fields: toFields(jail),
-      indexes: [keys.jails(), keys.jails('client', jail.client), keys.jails('state', 'queued')],
-    },
-    operation: {
-      kind: 'operation',
-      key,
-      member: id,
-      fields: toFields(operation),
-      indexes: [
-        keys.operations(),
-        keys.operations('jail', jail.name),
-        keys.operations('status', 'queued'),
-        ...(batch === undefined ? [] : [keys.operations('batch', batch)]),
-      ],
+      ...(again?.requests ? { requests: again.requests } : {}),
     },
   }
 }

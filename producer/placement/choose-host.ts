@@ -1,18 +1,17 @@
-import { parseBlock } from '#shared/addresses.ts'
-import { type ErrorCode, ProvostError } from '#shared/errors.ts'
-import type { Host, HostReport, Pool } from '#shared/host.ts'
+import { ProvostError } from '#shared/errors.ts'
+import { type Resource, resources } from '#shared/host.ts'
 import type { CreateJail, Limits } from '#shared/jail.ts'
+import { parseBlock } from '#shared/network/addresses.ts'
+import type { Pool } from '#shared/network/pool.ts'
+import type { Refusal } from './lacks.ts'
+import type { PlacementHost } from './placement-host.ts'
 import { poolOf, poolsByFamily } from './pool-facts.ts'
-import { neededOf, type Requirement, requirementsOf, resources, worldOn } from './requirements.ts'
-
-/** A host as placement sees it: what HTTP shows, and what the worker's report says beyond that. */
-export type PlacementHost = Host & Pick<HostReport, 'defaults' | 'supports'>
+import { neededOf, type Requirement, requirementsOf, worldOn } from './requirements.ts'
 
 /** What a host may be asked to lease: of each list one address. */
 export type Wanted = ({ pool: Pool } | { pool: Pool; address: string })[]
 
 export type Candidate = { host: PlacementHost; limits: Limits; worldDigest: string; wanted: Wanted[] }
-export type Refusal = { host: string; code: ErrorCode; detail: string }
 
 /**
  * The hosts that could take a jail, the best first; `slice` gives none past the end. They are looked for only as far as they
@@ -83,12 +82,12 @@ function rank(host: PlacementHost, ask: CreateJail, policy: Policy): Ranked {
   }
 }
 
-/** By what is known here, which is a second old: such a host is asked last, not refused. */
-function hasRoom(host: PlacementHost, ask: CreateJail): boolean {
+/** Whether a host has room by what is known here, which is a second old: one without is asked last, not refused. */
+export function hasRoom(host: PlacementHost, ask: CreateJail): boolean {
   const { promised, capacity } = host
-  const holds = (resource: (typeof resources)[number]) =>
+  const holds = (resource: Resource) =>
     promised[resource] + neededOf(resource, ask, host) <= (capacity[resource] ?? Number.POSITIVE_INFINITY)
-  return promised.jails < capacity.jails && resources.every(holds)
+  return resources.every(holds)
 }
 
 /** Room, world ready, fewest open operations, lowest promised share (or highest, to pack), name. */

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
-import { excludedOffsets, formatAddress, networkOf, parseBlock, sizeOf } from '#shared/addresses.ts'
-import type { Pool } from '#shared/host.ts'
+import { formatAddress, networkOf, parseBlock, sizeOf } from '#shared/network/addresses.ts'
+import type { Pool } from '#shared/network/pool.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { Wanted } from './choose-host.ts'
 import { oncePer } from './once-per.ts'
-import { blockOf, cidrOf } from './pool-facts.ts'
+import { blockOf, cidrOf, excludedOf } from './pool-facts.ts'
 
 // Lua counts in doubles; and nobody leases more of one IPv6 pool than its last 32 bits.
 const largestPool = 2n ** 32n
 
 /** One wanted address as the admission script reads it: each pool that may give it, with what is never given out. */
-export function leaseChoices(wanted: Wanted, keys: RedisKeys): object[] {
+export function leaseChoices(wanted: Wanted, keys: RedisKeys) {
   return wanted.map((choice) => {
     const { pool } = choice
     const cidr = cidrOf(pool)
@@ -22,16 +22,16 @@ export function leaseChoices(wanted: Wanted, keys: RedisKeys): object[] {
 }
 
 /** What of a pool may be given out, as offsets into it; `digest`: of its definition. */
-export type FreeRange = { first: number; size: number; excluded: [from: number, to: number][]; digest: string } & (
+type FreeRange = { first: number; size: number; excluded: [from: number, to: number][]; digest: string } & (
   | { base: number }
   | { heads: string[] }
 )
 
-export const freeRange = oncePer((pool: Pool): FreeRange => {
+const freeRange = oncePer((pool: Pool): FreeRange => {
   const block = blockOf(pool)
   const network = networkOf(block)
   const size = sizeOf(block) > largestPool ? largestPool : sizeOf(block)
-  const excluded = excludedOffsets(pool)
+  const excluded = excludedOf(pool)
     .filter(([from]) => from < size)
     .map(([from, to]): [number, number] => [Number(from), Number(to)])
   const range = { first: 0, size: Number(size), excluded, digest: digestOf(pool) }

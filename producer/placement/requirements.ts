@@ -1,16 +1,15 @@
-import { excludedOffsets, networkOf, parseBlock } from '#shared/addresses.ts'
 import type { ErrorCode } from '#shared/errors.ts'
-import type { WorldState } from '#shared/host.ts'
+import { type Resource, resources, type WorldState } from '#shared/host.ts'
 import type { CreateJail } from '#shared/jail.ts'
-import type { PlacementHost } from './choose-host.ts'
+import { parseBlock } from '#shared/network/addresses.ts'
+import { lackOf } from './lacks.ts'
 import { oncePer } from './once-per.ts'
-import { blockOf, poolOf } from './pool-facts.ts'
+import type { PlacementHost } from './placement-host.ts'
+import { blockOf, givesOut, poolOf } from './pool-facts.ts'
 import { type WorldConflicts, worldConflicts } from './world-conflicts.ts'
 
 /** What a host must have to take a jail. `lack` says, of a host for which it is not met, what is wrong. */
 export type Requirement = { code: ErrorCode; met(host: PlacementHost): boolean; lack(host: PlacementHost): string }
-
-export const resources = ['memory', 'cpu', 'disk'] as const
 
 const worldsByName = oncePer((worlds: WorldState[]) => new Map(worlds.map((world) => [world.name, world])))
 export const worldOn = (host: PlacementHost, name: string) => worldsByName(host.worlds).get(name)
@@ -29,12 +28,13 @@ export function requirementsOf(ask: CreateJail, fleet: PlacementHost[]): Require
     ...wishes.map(hasLabel),
     ...(ask.limits?.disk === undefined ? [] : [holdsDiskLimit]),
     ...resources.map((resource) => isLargeEnough(resource, ask)),
-    ...(ask.addresses ?? []).flatMap((address) => [hasPoolOf(address), givesOut(address)]),
+    ...(ask.addresses ?? []).flatMap((address) => [hasPoolOf(address), isGivenOut(address)]),
   ]
 }
 
 /** What a jail would count for on a host: what it asks, or else the host's default. */
-export function neededOf(resource: (typeof resources)[number], ask: CreateJail, { defaults }: PlacementHost): number {
+export function neededOf(resource: Resource, ask: CreateJail, { defaults }: PlacementHost): number {
+  if (resource === 'jails') return 1
   return ask.limits?.[resource] ?? (resource === 'disk' ? 0 : defaults[resource])
 }
 
@@ -79,10 +79,10 @@ const holdsDiskLimit: Requirement = {
 }
 
 /** Whether it would fit on the host if that were empty. What is left is for the ledger to say, when the jail is admitted. */
-const isLargeEnough = (resource: (typeof resources)[number], ask: CreateJail): Requirement => ({
+const isLargeEnough = (resource: Resource, ask: CreateJail): Requirement => ({
   code: 'no_capacity',
   met: (host) => neededOf(resource, ask, host) <= (host.capacity[resource] ?? Number.POSITIVE_INFINITY),
-  lack: () => `has not enough ${resource} left to promise`,
+  lack: () => lackOf(resource),
 })
 
 function hasPoolOf(address: string): Requirement {
@@ -102,15 +102,13 @@ function hasPoolOf(address: string): Requirement {
   }
 }
 
-function givesOut(address: string): Requirement {
+function isGivenOut(address: string): Requirement {
   const asked = parseBlock(address)
   return {
     code: 'address_not_in_pool',
     met({ pools }) {
       const pool = poolOf(pools, asked)
-      if (!pool) return false
-      const offset = asked.value - networkOf(blockOf(pool))
-      return !excludedOffsets(pool).some(([from, to]) => offset >= from && offset <= to)
+      return pool !== undefined && givesOut(pool, asked)
     },
     lack: ({ pools }) =>
       `never gives out ${address} of pool ${poolOf(pools, asked)?.name}: it is its gateway, excluded, or the network's own`,

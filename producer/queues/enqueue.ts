@@ -1,31 +1,15 @@
 import { type FlowJob, FlowProducer } from 'bullmq'
-import type { Redis } from 'ioredis'
-import type { Job, JobName } from '#shared/job.ts'
-import type { OperationKind } from '#shared/operation.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
+import { type Job, type JobName, jobsOf } from '#shared/job.ts'
 import { jobId, queueName, queueOf } from '#shared/redis/queues.ts'
-import { type JailRecord, type OperationRecord, toSpec } from '../records/records.ts'
-
-/** The jobs of each kind of operation, in the order they run. */
-const jobsOf: Record<OperationKind, readonly [JobName, ...JobName[]]> = {
-  provision: ['build', 'start'],
-  start: ['start'],
-  stop: ['stop'],
-  restart: ['restart'],
-  destroy: ['destroy'],
-  fill: ['fill'],
-}
-
-export const firstJobOf = (kind: OperationKind): JobName => jobsOf[kind][0]
-export const lastJobOf = (kind: OperationKind): JobName => jobsOf[kind].at(-1) ?? firstJobOf(kind)
-
-export type Enqueue = ReturnType<typeof makeEnqueue>['enqueue']
+import { type NewJail, toSpec } from '../records/jails/jail-record.ts'
+import type { NewOperation } from '../records/operations/operation-record.ts'
+import type { Store } from '../records/store.ts'
 
 // Our record is the truth of an operation; what ended jobs tell is for people at a queue board.
 const keepJobs = { removeOnComplete: { count: 100 }, removeOnFail: { age: 30 * 24 * 3_600, count: 1_000 } }
 
 /** An operation with the jail that it is about, if the fleet has a record of it. */
-export type Enqueued = { operation: OperationRecord; jail: JailRecord | null }
+export type Enqueued = { operation: NewOperation; jail: NewJail | null }
 
 /** Whether its jobs can be made: an operation is about a world, an orphan of its host, or a jail of the fleet. */
 export function hasSubject({ operation, jail }: Enqueued): boolean {
@@ -43,7 +27,8 @@ export function toJob({ jail, operation }: Enqueued): Job {
   return { ...envelope, kind, jail: spec, origin }
 }
 
-export function makeEnqueue(redis: Redis, keys: RedisKeys) {
+/** Puts jobs into the queues of hosts, over a connection to BullMQ that is made anew after each fault. */
+export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
   let flows: FlowProducer | undefined
 
   function openFlows(): FlowProducer {

@@ -1,5 +1,5 @@
 import type { Timings } from '#shared/host.ts'
-import type { OperationRecord } from '../records/records.ts'
+import type { NewOperation } from '../records/operations/operation-record.ts'
 
 type Estimate = { p50: number; p90: number }
 
@@ -18,7 +18,7 @@ export type Circumstances = {
  * Seconds until an operation ends, from how long its host took for the same before: what goes before it, the fill it waits
  * for, and its own steps. Undefined without such a history. Pure.
  */
-export function estimateEnd(operation: OperationRecord, circumstances: Circumstances): Estimate | undefined {
+export function estimateEnd(operation: NewOperation, circumstances: Circumstances): Estimate | undefined {
   const { world, timings, jobsAhead, fillLeft, nowMs } = circumstances
   const known = world === undefined ? undefined : timings[world]
   if (!known) return undefined
@@ -34,7 +34,7 @@ export function estimateEnd(operation: OperationRecord, circumstances: Circumsta
   return toSeconds(parts)
 }
 
-function stepsLeft({ steps }: OperationRecord, known: Timings[string], nowMs: number): Estimate {
+function stepsLeft({ steps }: NewOperation, known: Timings[string], nowMs: number): Estimate {
   const left = { p50: 0, p90: 0 }
   for (const { name, status, startedAt } of steps) {
     const step = known[name]

@@ -1,15 +1,13 @@
-import type { Redis } from 'ioredis'
 import { Timings } from '#shared/host.ts'
-import type { JobName } from '#shared/job.ts'
+import { firstJobOf, type JobName, lastJobOf } from '#shared/job.ts'
 import { hasEnded, type Operation, type Waiting } from '#shared/operation.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
 import { jobId, type QueueKind, queueName, queueOf } from '#shared/redis/queues.ts'
-import type { PlacementHost } from '../placement/choose-host.ts'
-import { type OperationRecord, toOperation } from '../records/records.ts'
-import { firstJobOf, lastJobOf } from './enqueue.ts'
+import type { FleetHosts, PlacementHost } from '../placement/placement-host.ts'
+import { type NewOperation, toOperation } from '../records/operations/operation-record.ts'
+import type { Store } from '../records/store.ts'
 import { estimateEnd } from './estimate-end.ts'
 
-type Deps = { redis: Redis; keys: RedisKeys; hosts: { get(id: string): PlacementHost | undefined } }
+type Deps = Store & { hosts: Pick<FleetHosts, 'get'> }
 
 export type Explain = ReturnType<typeof makeExplain>
 
@@ -48,7 +46,7 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
     return typeof rank === 'number' ? (length ?? 0) + rank + 1 : undefined
   }
 
-  async function waitOf(operation: OperationRecord, host: PlacementHost | undefined): Promise<Waiting | undefined> {
+  async function waitOf(operation: NewOperation, host: PlacementHost | undefined): Promise<Waiting | undefined> {
     if (!host) return { reason: `host ${operation.host} has not reported` }
     if (host.state === 'down') return { reason: `host ${host.id} is down` }
     if (!host.versions.plans.includes(operation.plan))
@@ -61,7 +59,7 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
     return { reason: `${job} slot on host ${host.id}`, ...(position === undefined ? {} : { position }) }
   }
 
-  async function explainOne(operation: OperationRecord): Promise<Operation> {
+  async function explainOne(operation: NewOperation): Promise<Operation> {
     const { waiting: _, ...shown } = toOperation(operation)
     if (hasEnded(operation.status)) return shown
     const host = hosts.get(operation.host)
@@ -71,7 +69,7 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
     return { ...shown, ...(waiting ? { waiting } : {}), ...(eta ? { eta } : {}) }
   }
 
-  async function etaOf(operation: OperationRecord, host: PlacementHost, position = 0) {
+  async function etaOf(operation: NewOperation, host: PlacementHost, position = 0) {
     const world = operation.world ?? operation.request?.world ?? (await worldOf(operation))
     const offered = host.worlds.find(({ name }) => name === world)
     const fills = operation.kind === 'fill' || operation.kind === 'provision'
@@ -84,14 +82,14 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
     })
   }
 
-  const worldOf = async ({ jail }: OperationRecord) =>
+  const worldOf = async ({ jail }: NewOperation) =>
     jail === null ? undefined : ((await redis.hget(keys.jail(jail), 'world')) ?? undefined)
 
-  return (operations: OperationRecord[]): Promise<Operation[]> => Promise.all(operations.map(explainOne))
+  return (operations: NewOperation[]): Promise<Operation[]> => Promise.all(operations.map(explainOne))
 }
 
 /** The job whose turn an operation waits for; undefined while one of them runs. */
-function nextJob({ kind, status, step }: OperationRecord): JobName | undefined {
+function nextJob({ kind, status, step }: NewOperation): JobName | undefined {
   if (status === 'queued') return firstJobOf(kind)
   // Built, and its start has not begun.
   return kind === 'provision' && step === null ? lastJobOf(kind) : undefined

@@ -1,22 +1,7 @@
-import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import type { RedisKeys } from '#shared/redis/keys.ts'
-
-/** A request's idempotency: where its answer is kept, and what it must equal to be the same request. */
-export type Idempotency = { key: string; fingerprint: string; ttl: number }
-
-export type Change = {
-  idempotency?: (Idempotency & { operation: string }) | undefined
-  unchanged: [key: string, revision: string][]
-  alive?: string
-  member?: [set: string, member: string]
-  claim?: [address: string, jail: string, holder: string][]
-  hold?: [address: string, jail: string, holder: string][]
-  unhold?: { held: string; holder: string; addresses: string[] }
-  release?: [address: string, returnedList: string, holder: string][]
-  commands: string[][]
-  events: (readonly [kind: 'jail' | 'operation' | 'host' | 'batch', id: string, key: string])[]
-}
+import { loadScript, type Script } from '#shared/redis/load-script.ts'
+import type { Change } from './change.ts'
 
 export type CommitAnswer =
   | { type: 'done'; revisions: number[] }
@@ -24,40 +9,44 @@ export type CommitAnswer =
   | { type: 'changed' }
   | { type: 'replayed'; operation: string }
   | { type: 'reused' }
-  /** A lease that was to be claimed is somebody else's. */
+  /** A lease that was to be taken is somebody else's. */
   | { type: 'leased'; address: string; holder: string }
 
-export type Scripts = ReturnType<typeof makeScripts>
+export type Scripts = ReturnType<typeof openScripts>
 
-type Defined = Redis & {
-  admit(...args: string[]): Promise<string[]>
-  commitChange(...args: string[]): Promise<(string | number)[]>
-}
-
-const raiseEpochScript = `
-  if tonumber(redis.call('GET', KEYS[1]) or '0') < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end`
-
-/** The two scripts that write records: `admit` makes them, `commit` changes them. */
-export function makeScripts(redis: Redis, keys: RedisKeys) {
-  const source = (name: string) => readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8')
-  redis.defineCommand('admit', { numberOfKeys: 5, lua: source('admit') })
-  redis.defineCommand('commitChange', { numberOfKeys: 3, lua: source('commit') })
-  const defined = redis as Defined
+/** The scripts of this folder, each as a command of a connection: what writes records is done by them alone. */
+export function openScripts(redis: Redis, keys: RedisKeys) {
+  const load = <Answer>(name: string): Script<Answer> => loadScript(redis, new URL(`./scripts/${name}.lua`, import.meta.url))
+  const commit = load<(string | number)[]>('commit')
+  const raiseEpoch = load<null>('raise-epoch')
 
   return {
-    /** Makes the next epoch a higher one than a host has seen. */
-    raiseEpoch: (above: number): Promise<unknown> => redis.eval(raiseEpochScript, 1, keys.epoch, above),
-
-    admit: (input: object): Promise<string[]> =>
-      defined.admit(keys.eventSequence, keys.events, keys.epoch, keys.leases, keys.wakeups, JSON.stringify(input)),
-
     async commit(change: Change): Promise<CommitAnswer> {
-      const input = JSON.stringify({ claim: [], hold: [], release: [], ...change })
-      const [type, ...rest] = await defined.commitChange(keys.eventSequence, keys.events, keys.leases, input)
+      const input = JSON.stringify({ lease: [], hold: [], release: [], ...change })
+      const [type, ...rest] = await commit([keys.eventSequence, keys.events, keys.leases], input)
       if (type === 'done') return { type, revisions: rest.map(Number) }
       if (type === 'leased') return { type, address: String(rest[0]), holder: String(rest[1]) }
       if (type === 'replayed') return { type, operation: String(rest[0]) }
       return { type: type === 'reused' ? 'reused' : 'changed' }
     },
+    /** Makes the next epoch a higher one than a host has seen. */
+    raiseEpoch: (above: number): Promise<null> => raiseEpoch([keys.epoch], above),
+    admit: load<[type: string, ...rest: string[]]>('admit'),
+    try: load<[answers: TriedHost[][], given: string]>('try'),
+    lock: load<0 | 1>('lock'),
+    unlock: load<null>('unlock'),
+    foundFleet: load<0 | 1>('found-fleet'),
+    claimNames: load<ClaimedNames>('claim-names'),
+    returnNames: load<null>('return-names'),
+    discardRows: load<0 | 1>('discard-rows'),
+    readHosts: load<HostAnswer[]>('read-hosts'),
   }
 }
+
+/** How a host would answer to a jail: `code` is empty where it takes it. */
+export type TriedHost = [host: string, code: string, what: string, leases?: [address: string, prefix: number, cidr: string][]]
+
+export type ClaimedNames = ['lost'] | ['done', jails: string[], claimed: [name: string, batch: string][]]
+
+/** Of one host: its beat, for how many milliseconds it still is alive, its ledger, and how many operations on it are open. */
+export type HostAnswer = [beat: string | null, ttlMs: number, promised: (string | null)[], operations: number]

@@ -1,22 +1,21 @@
-import type { Redis } from 'ioredis'
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
-import { bareAddress } from '#shared/addresses.ts'
+import { bareAddress } from '#shared/network/addresses.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { type FleetHost, type Upload, UploadedJail, UploadedOperation } from '#shared/recovery.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { PlacementHost } from '../placement/choose-host.ts'
-import type { OperationRecord, Records } from '../records/records.ts'
-import type { Change, Scripts } from '../records/scripts.ts'
+import type { PlacementHost } from '../placement/placement-host.ts'
+import { type Change, merge } from '../records/change.ts'
+import type { NewOperation, OperationRecord } from '../records/operations/operation-record.ts'
+import type { Store } from '../records/store.ts'
 import { rebuildJail, rebuildOperation, rebuiltOperation } from './rebuild-records.ts'
 
-type Deps = { redis: Redis; keys: RedisKeys; scripts: Scripts; records: Records; log: Logger }
+type Deps = Store & { log: Logger }
 
-/** A host whose journal is all in Redis. `isForgotten`: its jails are none of the fleet any more. */
+/** A host whose journal is all in Redis. `isForgotten`: its jails are no jails of the fleet any more. */
 export type Uploaded = { host: PlacementHost; upload: Upload; isForgotten: boolean }
 
-type Found = { host: PlacementHost; jail: UploadedJail }
+type HostJail = { host: PlacementHost; jail: UploadedJail }
 type Conflicts = Map<string, { jail: string; detail: string }[]>
 
 const pageSize = 500
@@ -29,131 +28,59 @@ const together = 25
  * again, also by two producers at once. Of two jails with one name or address the one with the higher epoch becomes the
  * fleet's; the other one stays an orphan of its host.
  */
-export function makeTakeIn({ redis, keys, scripts, records, log }: Deps) {
-  const slots = pLimit(atOnce)
-
-  /** Page by page. One that cannot be read is lost, and said. */
-  async function* readPages<S extends z.ZodType>(
-    host: string,
-    schema: S,
-    from: number,
-    to: number,
-  ): AsyncGenerator<z.infer<S>[]> {
-    for (let at = from; at < to; at += pageSize) {
-      const page = await redis.lrange(keys.hostJournal(host), at, Math.min(at + pageSize, to) - 1)
-      yield page.flatMap((text) => {
-        const entry = schema.safeParse(JSON.parse(text))
-        if (!entry.success) log.error({ host, fault: entry.error.message }, 'an entry of a journal cannot be read and is lost')
-        return entry.success ? [entry.data] : []
-      })
-    }
-  }
-
-  /** Commits many changes in a few steps; gives those that could not be committed with the others of their step. */
-  async function commitTogether<T>(all: T[], changeOf: (each: T) => Change): Promise<T[]> {
-    const groups = Array.from({ length: Math.ceil(all.length / together) }, (_, i) => all.slice(i * together, (i + 1) * together))
-    const left = groups.map((group) =>
-      slots(async () => ((await scripts.commit(merge(group.map(changeOf)))).type === 'done' ? [] : group)),
-    )
-    return (await Promise.all(left)).flat()
-  }
-
-  async function readJails(uploads: Uploaded[]): Promise<Found[]> {
-    const all: Found[] = []
-    for (const { host, upload, isForgotten } of uploads) {
-      if (isForgotten) continue
-      for await (const page of readPages(host.id, UploadedJail, 0, upload.jails))
-        for (const jail of page) all.push({ host, jail })
-    }
-    // The latest first.
-    return all.sort((a, b) => b.jail.epoch - a.jail.epoch)
-  }
-
-  /** Why a jail cannot be the fleet's, or undefined. */
-  async function takeJail({ host, jail }: Found): Promise<string | undefined> {
-    const { name, provision } = jail.spec
-    const committed = await scripts.commit(rebuildJail(host, jail, keys))
-    if (committed.type === 'done') return undefined
-    if (committed.type === 'leased') return addressTaken(committed.address, committed.holder)
-    const known = await records.jail(name)
-    return known?.provision === provision && known.host === host.id ? undefined : nameTaken(name, known?.host)
-  }
-
-  async function takeJails(uploads: Uploaded[]): Promise<Conflicts> {
-    const conflicts: Conflicts = new Map(uploads.map(({ host }) => [host.id, []]))
-    const note = ({ host, jail }: Found, detail: string) => {
-      conflicts.get(host.id)?.push({ jail: jail.spec.name, detail })
-      log.warn({ host: host.id, jail: jail.spec.name, detail }, 'a jail could not be taken in: it is an orphan of its host')
-    }
-    const { winners, losers } = settleClaims(await readJails(uploads))
-    for (const { found, detail } of losers) note(found, detail)
-    for (const found of await commitTogether(winners, ({ host, jail }) => rebuildJail(host, jail, keys))) {
-      const detail = await takeJail(found)
-      if (detail) note(found, detail)
-    }
-    return conflicts
-  }
-
-  async function takeOperation(operation: OperationRecord): Promise<void> {
-    for (let before: OperationRecord | undefined; ; ) {
-      const committed = await scripts.commit(rebuildOperation(operation, before, keys))
-      if (committed.type !== 'changed') return
-      before = await records.operation(operation.id)
-      if (before && before.epoch >= operation.epoch) return
-    }
-  }
-
-  /** Page by page, since there may be very many. Gives how many. */
-  async function takeOperations({ host, upload, isForgotten }: Uploaded, conflicts: Conflicts): Promise<number> {
-    const refused = new Map(conflicts.get(host.id)?.map(({ jail, detail }) => [jail, detail]))
-    let taken = 0
-    for await (const page of readPages(host.id, UploadedOperation, upload.jails, upload.jails + upload.operations)) {
-      const wanted = page.filter(({ status }) => !isForgotten || hasEnded(status))
-      const operations = wanted.map((entry) => rebuiltOperation(host.id, entry, refused.get(entry.jail)))
-      const left = await commitTogether(operations, (operation) => rebuildOperation(operation, undefined, keys))
-      for (const operation of left) await takeOperation(operation)
-      taken += operations.length
-    }
-    return taken
-  }
-
-  return async function takeIn(uploads: Uploaded[]): Promise<void> {
-    await scripts.raiseEpoch(Math.max(...uploads.map(({ upload }) => upload.epoch)))
-    const conflicts = await takeJails(uploads)
-    for (const uploaded of uploads) {
-      const { host, upload, isForgotten } = uploaded
-      const operations = await takeOperations(uploaded, conflicts)
-      const refused = conflicts.get(host.id) ?? []
-      const jails = isForgotten ? 0 : upload.jails - refused.length
-      const state = isForgotten ? 'forgotten' : 'taken'
-      const now: FleetHost = { state, upload: upload.id, jails, operations, conflicts: refused }
-      await redis.hset(keys.fleetHosts, host.id, JSON.stringify(now))
-      log.warn({ host: host.id, jails, operations, conflicts: refused.length }, 'took in the journal of a host')
-    }
+export async function rebuildFromJournals(deps: Deps, uploads: Uploaded[]): Promise<void> {
+  const { redis, keys, scripts, log } = deps
+  await scripts.raiseEpoch(Math.max(...uploads.map(({ upload }) => upload.epoch)))
+  const conflicts = await rebuildJails(deps, uploads)
+  for (const uploaded of uploads) {
+    const { host, upload, isForgotten } = uploaded
+    const operations = await rebuildOperations(deps, uploaded, conflicts)
+    const refused = conflicts.get(host.id) ?? []
+    const jails = isForgotten ? 0 : upload.jails - refused.length
+    const state = isForgotten ? 'forgotten' : 'taken'
+    const now: FleetHost = { state, upload: upload.id, jails, operations, conflicts: refused }
+    await redis.hset(keys.fleetHosts, host.id, JSON.stringify(now))
+    log.warn({ host: host.id, jails, operations, conflicts: refused.length }, 'took in the journal of a host')
   }
 }
 
-/** Changes of records that have nothing to do with each other, as one: all or none. */
-function merge(changes: Change[]): Change {
-  return {
-    unchanged: changes.flatMap(({ unchanged }) => unchanged),
-    claim: changes.flatMap(({ claim = [] }) => claim),
-    commands: changes.flatMap(({ commands }) => commands),
-    events: changes.flatMap(({ events }) => events),
+async function rebuildJails(deps: Deps, uploads: Uploaded[]): Promise<Conflicts> {
+  const conflicts: Conflicts = new Map(uploads.map(({ host }) => [host.id, []]))
+  const note = ({ host, jail }: HostJail, detail: string) => {
+    conflicts.get(host.id)?.push({ jail: jail.spec.name, detail })
+    deps.log.warn({ host: host.id, jail: jail.spec.name, detail }, 'a jail could not be taken in: it is an orphan of its host')
   }
+  const { winners, losers } = settleConflicts(await readJails(deps, uploads))
+  for (const { loser, detail } of losers) note(loser, detail)
+  for (const left of await commitTogether(deps, winners, ({ host, jail }) => rebuildJail(host, jail, deps.keys))) {
+    const detail = await rebuildOneJail(deps, left)
+    if (detail) note(left, detail)
+  }
+  return conflicts
+}
+
+/** Returns all of them, the latest first. */
+async function readJails(deps: Deps, uploads: Uploaded[]): Promise<HostJail[]> {
+  const all: HostJail[] = []
+  for (const { host, upload, isForgotten } of uploads) {
+    if (isForgotten) continue
+    for await (const page of readPages(deps, host.id, UploadedJail, 0, upload.jails))
+      for (const jail of page) all.push({ host, jail })
+  }
+  return all.sort((a, b) => b.jail.epoch - a.jail.epoch)
 }
 
 /** Among jails in the order of their right, those that nobody before them has the name or an address of, and the others. */
-function settleClaims(found: Found[]): { winners: Found[]; losers: { found: Found; detail: string }[] } {
+function settleConflicts(jails: HostJail[]): { winners: HostJail[]; losers: { loser: HostJail; detail: string }[] } {
   const names = new Map<string, string>()
   const addresses = new Map<string, string>()
-  const winners: Found[] = []
-  const losers: { found: Found; detail: string }[] = []
-  for (const each of found) {
+  const winners: HostJail[] = []
+  const losers: { loser: HostJail; detail: string }[] = []
+  for (const each of jails) {
     const { name, addresses: own } = each.jail.spec
     const taken = own.find((address) => addresses.has(address))
-    if (names.has(name)) losers.push({ found: each, detail: nameTaken(name, names.get(name)) })
-    else if (taken) losers.push({ found: each, detail: addressTaken(taken, addresses.get(taken)) })
+    if (names.has(name)) losers.push({ loser: each, detail: nameTaken(name, names.get(name)) })
+    else if (taken) losers.push({ loser: each, detail: addressTaken(taken, addresses.get(taken)) })
     else {
       names.set(name, each.host.id)
       for (const address of own) addresses.set(address, name)
@@ -161,6 +88,67 @@ function settleClaims(found: Found[]): { winners: Found[]; losers: { found: Foun
     }
   }
   return { winners, losers }
+}
+
+/** Returns why a jail cannot be the fleet's, or undefined. */
+async function rebuildOneJail({ scripts, records, keys }: Deps, { host, jail }: HostJail): Promise<string | undefined> {
+  const { name, provision } = jail.spec
+  const committed = await scripts.commit(rebuildJail(host, jail, keys))
+  if (committed.type === 'done') return undefined
+  if (committed.type === 'leased') return addressTaken(committed.address, committed.holder)
+  const known = await records.jail(name)
+  return known?.provision === provision && known.host === host.id ? undefined : nameTaken(name, known?.host)
+}
+
+/** Page by page, since there may be very many. Returns how many. */
+async function rebuildOperations(deps: Deps, { host, upload, isForgotten }: Uploaded, conflicts: Conflicts): Promise<number> {
+  const refused = new Map(conflicts.get(host.id)?.map(({ jail, detail }) => [jail, detail]))
+  let rebuilt = 0
+  for await (const page of readPages(deps, host.id, UploadedOperation, upload.jails, upload.jails + upload.operations)) {
+    const wanted = page.filter(({ status }) => !isForgotten || hasEnded(status))
+    const operations = wanted.map((entry) => rebuiltOperation(host.id, entry, refused.get(entry.jail)))
+    const left = await commitTogether(deps, operations, (operation) => rebuildOperation(operation, undefined, deps.keys))
+    for (const operation of left) await rebuildOneOperation(deps, operation)
+    rebuilt += operations.length
+  }
+  return rebuilt
+}
+
+async function rebuildOneOperation({ scripts, records, keys }: Deps, operation: NewOperation): Promise<void> {
+  for (let before: OperationRecord | undefined; ; ) {
+    const committed = await scripts.commit(rebuildOperation(operation, before, keys))
+    if (committed.type !== 'changed') return
+    before = await records.operation(operation.id)
+    if (before && before.epoch >= operation.epoch) return
+  }
+}
+
+/** Yields entries of a host's journal page by page. One that cannot be read is lost, and said. */
+async function* readPages<S extends z.ZodType>(
+  { redis, keys, log }: Deps,
+  host: string,
+  schema: S,
+  from: number,
+  to: number,
+): AsyncGenerator<z.infer<S>[]> {
+  for (let at = from; at < to; at += pageSize) {
+    const page = await redis.lrange(keys.hostJournal(host), at, Math.min(at + pageSize, to) - 1)
+    yield page.flatMap((text) => {
+      const entry = schema.safeParse(JSON.parse(text))
+      if (!entry.success) log.error({ host, fault: entry.error.message }, 'an entry of a journal cannot be read and is lost')
+      return entry.success ? [entry.data] : []
+    })
+  }
+}
+
+/** Commits many changes in a few steps. Returns those that could not be committed with the others of their step. */
+async function commitTogether<T>({ scripts }: Deps, all: T[], changeOf: (each: T) => Change): Promise<T[]> {
+  const slots = pLimit(atOnce)
+  const groups = Array.from({ length: Math.ceil(all.length / together) }, (_, i) => all.slice(i * together, (i + 1) * together))
+  const left = groups.map((group) =>
+    slots(async () => ((await scripts.commit(merge(...group.map(changeOf)))).type === 'done' ? [] : group)),
+  )
+  return (await Promise.all(left)).flat()
 }
 
 const nameTaken = (name: string, host?: string) => `The fleet has another jail called ${name}, on host ${host}.`

@@ -1,21 +1,15 @@
-import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { v7 as uuid } from 'uuid'
 import { ProvostError } from '#shared/errors.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import type { FleetHost, Recovery as Shown } from '#shared/recovery.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { HostRegistry } from '../hosts/host-registry.ts'
-import type { Records } from '../records/records.ts'
-import type { Scripts } from '../records/scripts.ts'
-import { findFleet, nothingTaken, readFleetHosts, readUploads } from './fleet-records.ts'
-import { makeTakeIn, type Uploaded } from './rebuild-from-journals.ts'
+import type { Store } from '../records/store.ts'
+import { type Fleet, nothingTaken, openFleetRecord, readFleetHosts, readUploads } from './fleet-records.ts'
+import { makeFleetState } from './fleet-state.ts'
+import { rebuildFromJournals, type Uploaded } from './rebuild-from-journals.ts'
 
-type Deps = {
-  redis: Redis
-  keys: RedisKeys
-  scripts: Scripts
-  records: Records
+type Deps = Store & {
   hosts: HostRegistry
   /** The hosts that the configuration names. */
   members: string[]
@@ -36,108 +30,49 @@ const lockMs = 60_000
  * Sees whether Redis has lost everything: then it has no fleet id, or hosts know another one than it has. The records are
  * rebuilt from the journals that those hosts upload. Until then nothing is admitted.
  */
-export async function openRecovery({ redis, keys, scripts, records, hosts, members, timing, log }: Deps) {
-  const store = { redis, keys }
-  const takeIn = makeTakeIn({ redis, keys, scripts, records, log })
-  let fleet = ''
-  let foundedAtMs = 0
-  let hasLost = false
-  let wereExpected = false
+export async function openRecovery(deps: Deps) {
+  const { redis, keys, hosts, members, timing, log } = deps
+  const state = makeFleetState(deps)
   /** The hosts as they were while the fleet had its records. */
   let remembered: string[] = []
-  let statuses = new Map<string, FleetHost>()
-  let waited: string[] = []
-  let judged: unknown
   let wasRecovering = false
 
   async function look(): Promise<void> {
-    const found = await findFleet(store, { id: fleet, hosts: remembered }, members)
-    if (found.id !== fleet || isRecovering()) statuses = await readFleetHosts(store)
-    if (fleet && found.id !== fleet)
-      log.error({ fleet: found.id, lost: lostText }, 'Redis lost everything: the records are rebuilt')
-    ;({ foundedAtMs, hasLost, wereExpected } = found)
-    // Last: what is admitted under it may rely on what is known of its hosts.
-    fleet = found.id
-    judge()
-    await takeUploads()
-    const recovers = isRecovering()
+    const before = state.fleet()
+    const now = await openFleetRecord(deps, { id: before?.id, hosts: remembered }, members)
+    const isOther = now.id !== before?.id
+    const statuses = isOther || state.isRecovering() ? await readFleetHosts(deps) : undefined
+    if (before && isOther) log.error({ fleet: now.id, lost: lostText }, 'Redis lost everything: the records are rebuilt')
+    state.know(now, statuses)
+    await takeUploads(now)
+    const recovers = state.isRecovering()
     if (!recovers && hosts.all().length > 0) remembered = hosts.all().map(({ id }) => id)
-    if (wasRecovering && !recovers) log.warn({ fleet, lost: lostText }, 'the records are rebuilt')
+    if (wasRecovering && !recovers) log.warn({ fleet: now.id, lost: lostText }, 'the records are rebuilt')
     wasRecovering = recovers
   }
 
-  const isMember = (id: string) => members.length === 0 || members.includes(id)
-
-  /** Whether a host knows its jails by another fleet than this one. */
-  function isStrange(id: string): boolean {
-    const known = hosts.fleetOf(id)
-    return known !== undefined && known !== '' && known !== fleet
-  }
-
-  function waitsFor(id: string): boolean {
-    const status = statuses.get(id)
-    if ((status && status.state !== 'awaited') || !isMember(id)) return false
-    return hosts.fleetOf(id) === undefined ? status !== undefined : isStrange(id)
-  }
-
-  function judge(): void {
-    judged = hosts.all()
-    waited = [...new Set([...statuses.keys(), ...hosts.all().map(({ id }) => id)])].filter(waitsFor).sort()
-  }
-
-  function waitedFor(): string[] {
-    // Between two looks another host may have come.
-    if (judged !== hosts.all()) judge()
-    return waited
-  }
-
-  /** Nobody knows which other hosts there were: those that live have said so after one silence. */
-  const mayHaveMore = () => hasLost && !wereExpected && Date.now() - foundedAtMs < timing.silence
-
-  /** Whether a host that has not reported since the loss may yet do so within one silence, as those that live do. */
-  function mayLiveUnseen(): boolean {
-    const isUnseen = waitedFor().some((id) => hosts.fleetOf(id) === undefined)
-    return (isUnseen && Date.now() - foundedAtMs < timing.silence) || mayHaveMore()
-  }
-
-  function isRecovering(): boolean {
-    return waitedFor().length > 0 || mayHaveMore()
-  }
-
-  async function takeUploads(): Promise<void> {
-    const strange = hosts.all().filter(({ id, state }) => state !== 'down' && isMember(id) && isStrange(id))
+  async function takeUploads(fleet: Fleet): Promise<void> {
+    const strange = hosts.all().filter(({ id, state: hostState }) => hostState !== 'down' && state.isStrange(id))
     if (strange.length === 0) return
-    if (!hasLost) {
+    if (!fleet.hasLost) {
       await redis.hset(keys.fleet, 'lost', '1')
-      hasLost = true
+      state.know({ ...fleet, hasLost: true })
     }
-    const uploads = await readUploads(
-      store,
-      fleet,
-      strange.map(({ id }) => id),
-    )
+    const ids = strange.map(({ id }) => id)
+    const uploads = await readUploads(deps, fleet.id, ids)
     const complete = strange.flatMap((host): Uploaded[] => {
       const upload = uploads.get(host.id)
-      const status = statuses.get(host.id)
+      const status = state.statuses().get(host.id)
       if (!upload?.isComplete || status?.upload === upload.id) return []
       return [{ host, upload, isForgotten: status?.state === 'forgotten' }]
     })
     // All that are there, so that of two jails with one name or address the later one is taken.
-    if (complete.length === 0 || strange.some(({ id }) => !uploads.get(id)?.isComplete) || mayLiveUnseen()) return
+    if (complete.length === 0 || ids.some((id) => !uploads.get(id)?.isComplete) || state.mayLiveUnseen()) return
     if ((await redis.set(keys.fleetLock, uuid(), 'PX', lockMs, 'NX')) === null) return
-    await takeIn(complete).finally(() => redis.del(keys.fleetLock))
+    await rebuildFromJournals(deps, complete).finally(() => redis.del(keys.fleetLock))
     await hosts.refresh()
-    statuses = await readFleetHosts(store)
-    judge()
-  }
-
-  function reasons(): string[] {
-    const waits = waitedFor().map((id) =>
-      hosts.fleetOf(id) === undefined
-        ? `host ${id} has not reported since Redis lost its records`
-        : `the journal of host ${id} is being taken in`,
-    )
-    return waits.length === 0 && mayHaveMore() ? ['Redis lost its records, and more hosts may report'] : waits
+    const now = state.fleet()
+    if (now) state.know(now, await readFleetHosts(deps))
   }
 
   const unavailable = (why: string) =>
@@ -145,6 +80,11 @@ export async function openRecovery({ redis, keys, scripts, records, hosts, membe
       retryAfter: retryAfterSeconds,
       hint: '`provost recover` shows how far it is; `provost hosts forget HOST` lets go of a host that does not come back.',
     })
+
+  function assertRebuilt(): void {
+    const why = state.reasons()
+    if (why.length > 0) throw unavailable(why.join('; '))
+  }
 
   let looking: Promise<void> | undefined
   const lookNow = (): Promise<void> => {
@@ -160,52 +100,60 @@ export async function openRecovery({ redis, keys, scripts, records, hosts, membe
   const timer = setInterval(tryLook, timing.look)
 
   return {
-    /** The id of the fleet that may admit now; empty, which no fleet is called, while records are missing. */
-    openFleet: () => (isRecovering() ? '' : fleet),
     lookNow,
     /** Why nothing is admitted now; none: it is. */
-    reasons,
-    waitsFor: (id: string) => waitedFor().includes(id),
+    reasons: state.reasons,
+    waitsFor: (id: string) => state.waitedFor().includes(id),
 
     /** @throws ProvostError `queue_unavailable` while records are missing, naming the hosts that are waited for. */
-    assertRebuilt(): void {
-      const why = reasons()
-      if (why.length > 0) throw unavailable(why.join('; '))
+    assertRebuilt,
+
+    /** Returns the id of the fleet that may admit now. @throws ProvostError `queue_unavailable` while records are missing. */
+    openFleet(): string {
+      assertRebuilt()
+      const fleet = state.fleet()
+      if (!fleet) throw unavailable('Redis has not answered yet')
+      return fleet.id
     },
 
     /** Also of a loss that was not noticed yet. @throws ProvostError `queue_unavailable`. */
     async assertNotLost(): Promise<void> {
-      if ((await redis.hget(keys.fleet, 'revision')) !== fleet) throw unavailable('Redis has just lost them')
+      if ((await redis.hget(keys.fleet, 'id')) !== state.fleet()?.id) throw unavailable('Redis has just lost them')
     },
 
     /** A host that is not waited for any more; should it come later, its jails are its orphans. */
     async forget(id: string): Promise<void> {
-      const before = statuses.get(id) ?? nothingTaken
-      const now: FleetHost = { ...before, state: 'forgotten' }
+      const now: FleetHost = { ...(state.statuses().get(id) ?? nothingTaken), state: 'forgotten' }
       await redis.hset(keys.fleetHosts, id, JSON.stringify(now))
-      statuses.set(id, now)
-      judge()
+      state.knowHost(id, now)
     },
 
     async show(): Promise<Shown> {
-      statuses = await readFleetHosts(store)
-      judge()
-      const ids = [...new Set([...statuses.keys(), ...waited])].sort()
-      const uploads = await readUploads(store, fleet, ids)
-      return {
-        fleet,
-        state: isRecovering() ? 'recovering' : 'normal',
-        hosts: ids.map((id) => {
-          const { state = 'awaited', jails, operations, conflicts } = statuses.get(id) ?? { state: undefined, ...nothingTaken }
-          const upload = uploads.get(id)
-          const shown = state !== 'awaited' ? state : !waited.includes(id) ? 'taken' : upload ? 'uploading' : 'waiting'
-          const counts =
-            shown === 'uploading' && upload ? { jails: upload.jails, operations: upload.operations } : { jails, operations }
-          return { id, state: shown, ...counts, conflicts }
-        }),
-        lost: hasLost ? lostText : null,
-      }
+      const fleet = state.fleet()
+      if (fleet) state.know(fleet, await readFleetHosts(deps))
+      return showRecovery(deps, state)
     },
     close: () => clearInterval(timer),
+  }
+}
+
+async function showRecovery(store: Store, state: ReturnType<typeof makeFleetState>): Promise<Shown> {
+  const { id: fleet = '', hasLost = false } = state.fleet() ?? {}
+  const waited = state.waitedFor()
+  const ids = [...new Set([...state.statuses().keys(), ...waited])].sort()
+  const uploads = await readUploads(store, fleet, ids)
+  return {
+    fleet,
+    state: state.isRecovering() ? 'recovering' : 'normal',
+    hosts: ids.map((id) => {
+      const status = state.statuses().get(id)
+      const { jails, operations, conflicts } = status ?? nothingTaken
+      const upload = uploads.get(id)
+      if (status && status.state !== 'awaited') return { id, state: status.state, jails, operations, conflicts }
+      if (!waited.includes(id)) return { id, state: 'taken', jails, operations, conflicts }
+      if (!upload) return { id, state: 'waiting', jails, operations, conflicts }
+      return { id, state: 'uploading', jails: upload.jails, operations: upload.operations, conflicts }
+    }),
+    lost: hasLost ? lostText : null,
   }
 }

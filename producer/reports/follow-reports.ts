@@ -3,21 +3,17 @@ import type { Logger } from 'pino'
 import { v7 as uuid } from 'uuid'
 import { hasEnded } from '#shared/operation.ts'
 import type { Timing } from '#shared/process/timing.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
+import { isRedisAway } from '#shared/redis/redis-away.ts'
 import { type JailReport, Report } from '#shared/report.ts'
-import { isRedisAway } from '../../shared/redis/redis-away.ts'
-import type { OperationRecord, Records } from '../records/records.ts'
-import type { Change, Scripts } from '../records/scripts.ts'
+import type { Change } from '../records/change.ts'
+import type { OperationRecord } from '../records/operations/operation-record.ts'
+import type { Store } from '../records/store.ts'
 import { applyJailReport, applyOperationReport } from './apply-report.ts'
 import type { Metrics } from './metrics.ts'
 
-type Deps = {
+type Deps = Store & {
   /** A connection of its own: it blocks. */
   reader: Redis
-  redis: Redis
-  keys: RedisKeys
-  records: Records
-  scripts: Scripts
   log: Logger
   metrics: Pick<Metrics, 'ended'>
   /** What another producer has taken and not applied for so long is taken over. */

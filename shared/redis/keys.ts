@@ -19,7 +19,7 @@ export function redisKeys(prefix: string) {
     forgottenHolder: (host: string) => `forgotten:${host}`,
     /** Hash: address so held → the list it goes back to. */
     heldLeases: (host: string) => `${prefix}:leases:held:${host}`,
-    /** Hash: `revision` is the operation that destroys an orphan, by its provision. What is being destroyed is not adopted. */
+    /** Hash: `operation` is the one that destroys an orphan, by its provision. What is being destroyed is not adopted. */
     cleaning: (provision: string) => `${prefix}:cleaning:${provision}`,
     /** Sorted set, score: milliseconds since 1970: leases whose jail there is not, since when. */
     strayLeases: `${prefix}:leases:stray`,
@@ -31,7 +31,7 @@ export function redisKeys(prefix: string) {
     promised: (host: string) => `${prefix}:promised:${host}`,
     /** String: written before a wait for replicas, so that it covers all before. */
     replicated: `${prefix}:replicated`,
-    /** Hash: `revision` is the fleet's id, made anew with a Redis that has none; when, and whether jails were lost with the last. */
+    /** Hash: the fleet's `id`, made anew with a Redis that has none; when, and whether jails were lost with the last. */
     fleet: `${prefix}:fleet`,
     /** Hash: host → its `FleetHost`, JSON: those that a recovery waits for, has taken in, or lets go. */
     fleetHosts: `${prefix}:fleet:hosts`,
@@ -59,9 +59,9 @@ export function redisKeys(prefix: string) {
     batchRefused: (id: string) => `${prefix}:batch:${id}:refused`,
     /** Sorted set, score: milliseconds since 1970: rows that found no place, and when they are tried again. */
     batchDeferred: (id: string) => `${prefix}:batch:${id}:deferred`,
-    /** Hash: `revision` is who holds the batch while it is changed or its rows are released. Expires. */
+    /** Hash: the `token` of whoever changes the batch or releases its rows. Expires. */
     batchLock: (id: string) => `${prefix}:batch:${id}:lock`,
-    /** Hash: `revision` is 1 as long as a batch that is being accepted has lost no name to another one. Expires. */
+    /** Hash: its `names` are `claimed` as long as a batch that is being accepted has lost none to another one. Expires. */
     batchMark: (id: string) => `${prefix}:batch-mark:${id}`,
     idempotency: (scope: string, keyHash: string) => `${prefix}:idempotency:${scope}:${keyHash}`,
     /** BullMQ's prefix for a host's queues, and the start of all that its worker writes. */

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Drift } from '#shared/host.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
+import { JailFacts, OperationFacts, readFacts } from '#shared/redis/record-facts.ts'
 import type { JailReport } from '#shared/report.ts'
 import { tellStanding } from '../jails/report-jail.ts'
 import { removeLeftovers } from '../jails/revive-jails.ts'
@@ -23,9 +24,6 @@ type Deps = {
   run: RunDeps
 }
 
-/** A jail's record, as far as it tells whether it is the jail that is here. */
-type Found = { host: string | null; provision: string | null }
-
 const pageSize = 500
 
 /**
@@ -36,21 +34,11 @@ export function makeCompareRecords(deps: Deps) {
   const { hostId, redis, keys, drift, log, run } = deps
   const { journal, withJail, stopping } = run
 
-  async function readRecords(names: string[]): Promise<Found[]> {
-    const pipeline = redis.pipeline()
-    for (const name of names) pipeline.hmget(keys.jail(name), 'host', 'provision')
-    return ((await pipeline.exec()) ?? []).map(([error, fields]) => {
-      if (error) throw error
-      const [host = null, provision = null] = fields as (string | null)[]
-      return { host, provision }
-    })
-  }
-
-  async function seeTo(name: string, record: Found): Promise<void> {
+  async function seeTo(name: string, record: JailFacts | undefined): Promise<void> {
     // Only now: its record is taken away after the jail, so that one which is still here had none while it was here.
     const jail = journal.jail(name)
     const noted = drift.entries().get(name)
-    const isKnown = jail !== undefined && record.provision === jail.spec.provision && record.host === hostId
+    const isKnown = jail !== undefined && record?.provision === jail.spec.provision && record.host === hostId
     if (!jail || isKnown) {
       // The fleet may have given an operation up of which its host could tell nothing.
       const wasGivenUp = jail?.current !== undefined && (await hasVerdict(jail.current))
@@ -61,7 +49,7 @@ export function makeCompareRecords(deps: Deps) {
       if (wasGivenUp || wasOrphan) await tellStanding(name, { hostId, host: run.host, journal, withJail, send: deps.send })
       return
     }
-    if (record.provision === jail.spec.provision) {
+    if (record?.provision === jail.spec.provision) {
       if (await wasMoved(jail.spec)) return withJail(name, () => removeMoved(jail.spec))
       log.warn({ jail: name, record }, 'the fleet has a jail of this host on another one')
     }
@@ -91,8 +79,8 @@ export function makeCompareRecords(deps: Deps) {
 
   /** Whether its provision was given to another host, under a later epoch than any that this host knows. */
   async function wasMoved({ name, provision }: JailSpec): Promise<boolean> {
-    const [host, epoch] = await redis.hmget(keys.operation(provision), 'host', 'epoch')
-    return host !== null && host !== hostId && Number(epoch) > journal.epochOf(name)
+    const [record] = await readFacts(redis, OperationFacts, [keys.operation(provision)])
+    return record !== undefined && record.host !== hostId && record.epoch > journal.epochOf(name)
   }
 
   /** With the jail's lock: another job may have come first, and it may have been moved back. */
@@ -112,13 +100,13 @@ export function makeCompareRecords(deps: Deps) {
   async function compare(names: string[]): Promise<void> {
     for (let from = 0; from < names.length; from += pageSize) {
       const page = names.slice(from, from + pageSize)
-      const records = await readRecords(page)
-      await Promise.all(page.map((name, i) => compareOne(name, records[i] ?? { host: null, provision: null })))
+      const records = await readFacts(redis, JailFacts, page.map(keys.jail))
+      await Promise.all(page.map((name, i) => compareOne(name, records[i])))
     }
   }
 
   /** One that cannot be seen to is tried again with the next comparison. */
-  async function compareOne(name: string, record: Found): Promise<void> {
+  async function compareOne(name: string, record: JailFacts | undefined): Promise<void> {
     await seeTo(name, record).catch((error) => log.error({ err: error, jail: name }, 'a jail could not be compared'))
   }
 
@@ -144,11 +132,11 @@ export function makeCompareRecords(deps: Deps) {
   }
 }
 
-function toOrphan({ spec, settled, current }: JournaledJail, record: Found, noted: Drift | undefined): Drift {
+function toOrphan({ spec, settled, current }: JournaledJail, record: JailFacts | undefined, noted: Drift | undefined): Drift {
   return {
     found: 'orphan',
     jail: spec.name,
-    reason: record.provision === spec.provision ? `The fleet has it on host ${record.host}.` : 'The fleet does not know it.',
+    reason: record?.provision === spec.provision ? `The fleet has it on host ${record.host}.` : 'The fleet does not know it.',
     since: noted?.found === 'orphan' && noted.spec.provision === spec.provision ? noted.since : new Date().toISOString(),
     spec,
     epoch: current?.epoch ?? settled?.epoch ?? 0,

@@ -53,7 +53,7 @@ export async function followFleet(deps: Deps) {
   }
 
   async function look(): Promise<void> {
-    const fleet = await redis.hget(keys.fleet, 'revision')
+    const fleet = await redis.hget(keys.fleet, 'id')
     if (fleet !== null && fleet === known) {
       isStrange = false
       return
@@ -80,7 +80,7 @@ export async function followFleet(deps: Deps) {
     const told = await upload(fleet)
     for (;;) {
       if (stopped) return
-      const [now, answer] = await Promise.all([redis.hget(keys.fleet, 'revision'), redis.hget(keys.fleetHosts, hostId)])
+      const [now, answer] = await Promise.all([redis.hget(keys.fleet, 'id'), redis.hget(keys.fleetHosts, hostId)])
       if (now !== fleet) return
       if (answer !== null && FleetHost.parse(JSON.parse(answer)).upload === told.id) break
       await new Promise((resolve) => setTimeout(resolve, timing.look / 5))

@@ -1,5 +1,6 @@
-import { contains, excludedOffsets, networkOf, parseBlock } from '#shared/addresses.ts'
-import type { Pool } from '#shared/host.ts'
+import { contains, networkOf, parseBlock } from '#shared/network/addresses.ts'
+import type { Pool } from '#shared/network/pool.ts'
+import { excludedOffsets } from '#shared/network/pool.ts'
 import { fault, fine, type Result } from './check-result.ts'
 
 /** An address on an interface of the host, without its prefix. */

@@ -1,7 +1,7 @@
 import { type ProvostError, toProvostError } from '#shared/errors.ts'
 import type { FillJob } from '#shared/job.ts'
+import { Interrupted, untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { FillReport } from '#shared/report.ts'
-import { Interrupted, untilRedisAnswers } from '../../shared/redis/until-redis-answers.ts'
 import type { OperationLog } from '../plans/operation-log.ts'
 import { Pause } from '../plans/pause.ts'
 import type { Standing } from '../plans/read-record.ts'

@@ -1,7 +1,7 @@
 import { type ErrorCode, type ErrorFacts, ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JailJob } from '#shared/job.ts'
+import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { OperationReport } from '#shared/report.ts'
-import { untilRedisAnswers } from '../../shared/redis/until-redis-answers.ts'
 import type { JournaledOperation, Undoing } from '../journal/entries.ts'
 import type { OperationLog } from './operation-log.ts'
 import { describeError, type Reporter } from './report-progress.ts'

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { JailJob, Job } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
+import { OperationFacts, readFacts } from '#shared/redis/record-facts.ts'
 
 /**
  * Binds an operation to its host, unless whoever moves it came first: both set one key that is not there yet, so only one
@@ -29,12 +30,10 @@ export type Standing = {
 
 /** Read at a job's pickup and between its steps. */
 export async function readStanding(redis: Redis, keys: RedisKeys, job: Job): Promise<Standing> {
-  const fields = ['cancelRequested', 'epoch', 'host', 'attempt', 'status', 'sequence'] as const
-  const found = await redis.hmget(keys.operation(job.operation), ...fields)
-  const [cancelRequested, epoch, host, attempt, status, sequence] = found
-  const isLater = Number(epoch) > job.epoch
-  const moved = isLater && (job.kind === 'fill' || host !== job.host)
-  const ended = Number(attempt) > job.attempt || ['succeeded', 'failed', 'cancelled'].includes(status ?? '')
-  const cancelled = cancelRequested === '1'
-  return { cancelled, moved, ended: ended && !moved, lost: status === null, sequence: Number(sequence) }
+  const [record] = await readFacts(redis, OperationFacts, [keys.operation(job.operation)])
+  if (!record) return { cancelled: false, moved: false, ended: false, lost: true }
+  const { cancelRequested, epoch, host, attempt, status, sequence } = record
+  const moved = epoch > job.epoch && (job.kind === 'fill' || host !== job.host)
+  const ended = attempt > job.attempt || ['succeeded', 'failed', 'cancelled'].includes(status)
+  return { cancelled: cancelRequested === '1', moved, ended: ended && !moved, sequence }
 }

@@ -1,7 +1,7 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { JailJob, Job } from '#shared/job.ts'
+import type { RetryPolicy } from '#shared/process/retry-policy.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
-import type { RetryPolicy } from '../../shared/process/retry-policy.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { JournaledOperation } from '../journal/entries.ts'
 import type { Journal, Mark } from '../journal/journal.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toProvostError } from '#shared/errors.ts'
-import { retryDelayMs } from '../../shared/process/retry-policy.ts'
+import { retryDelayMs } from '#shared/process/retry-policy.ts'
 import type { Mark } from '../journal/journal.ts'
 import { askerOf, type Run } from './run.ts'
 import type { Step } from './step.ts'

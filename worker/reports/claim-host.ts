@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
-import { untilRedisAnswers } from '../../shared/redis/until-redis-answers.ts'
+import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 
 /** Which worker a host's name belongs to: a root on a computer, in one of its boots. */
 export type Claim = { key: string; holder: string /** How long it holds, in milliseconds. */; holdsMs: number }

@@ -1,72 +1,99 @@
 import { setImmediate as otherWork } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
-import type { BatchOptions } from '#shared/batch.ts'
+import type { BatchOptions, DryRunOfBatch } from '#shared/batch.ts'
 import { Timings } from '#shared/host.ts'
-import type { CreateJail } from '#shared/jail.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import {
-  type Candidate,
-  type Candidates,
-  chooseHosts,
-  type PlacementHost,
-  type Policy,
-  type Refusal,
-  refusalError,
-} from '../../placement/choose-host.ts'
-import type { NamedRow } from './claim-names.ts'
-import { type Estimate, estimateBatch, type HostShare } from './estimate-batch.ts'
+import type { Limits } from '#shared/jail.ts'
+import { type Candidate, chooseHosts, hasRoom, type Placement, refusalError } from '../../placement/choose-host.ts'
+import type { Refusal } from '../../placement/lacks.ts'
+import type { Hosts } from '../../placement/place-jail.ts'
+import type { PlacementHost } from '../../placement/placement-host.ts'
+import { openTrials } from '../../placement/try-places.ts'
+import type { Store } from '../../records/store.ts'
+import type { NamedRow } from '../claim-names.ts'
+import { estimateBatch, type HostShare } from './estimate-batch.ts'
 import { shownAtMost } from './faults.ts'
-import { countAddresses } from './free-addresses.ts'
-
-export type DryRunDeps = { redis: Redis; keys: RedisKeys; hosts(): PlacementHost[]; placement: Policy }
 
 /** Where the rows of a batch would go: the first of them, and how many go to each host. */
-export type DryRunOfBatch = {
-  rows: { line: number; name: string; host?: string; reason?: string }[]
-  more: number
-  hosts: Record<string, number>
-  fits: boolean
-  eta?: Estimate
-}
+export type Placed = Omit<DryRunOfBatch, 'skipped'>
 
 /** How long other requests may have to wait for it. */
 const atAStretchMs = 20
+/** So many rows are asked for at once, each of so many hosts at first; one call holds Redis for all of them. */
+const rowsAtOnce = 50
+const hostsAtFirst = 3
 
-/** Places rows one after another in a copy of the fleet, as the registry knows it. Writes nothing. */
-export function openDryRun({ redis, keys, hosts, placement }: DryRunDeps) {
-  const fleet = hosts().map((host) => ({ ...host, promised: { ...host.promised } }))
-  const addresses = countAddresses({ redis, keys })
+/** A row on its way to a host. `guess`: the host that it most likely goes to, which counts it already. */
+type Moving = { row: NamedRow; placement: Placement; group: Candidate[]; guess: Candidate | undefined }
+
+/** Places rows one after another in a copy of the fleet, as admissions would one by one. Writes nothing. */
+export function openDryRun(deps: Store & Hosts) {
+  const { redis, keys, placement: policy } = deps
+  const fleet = deps.hosts.all().map((host) => ({ ...host, promised: { ...host.promised } }))
+  const tryNext = openTrials(deps)
   const shares = new Map<string, HostShare>()
-  const shown: DryRunOfBatch['rows'] = []
+  const shown: Placed['rows'] = []
   let rows = 0
   let fits = true
 
-  /** Gives its host, or why none takes it. Only what is shown is put into words. */
-  function placeRow({ ask, jail }: NamedRow, isShown: boolean): { host?: string; reason?: string } {
-    if (jail) return { host: jail.host, reason: 'the jail exists as asked' }
-    const { candidates, refusals } = chooseHosts(ask, fleet, placement)
-    const full: Refusal[] = []
-    for (const candidate of each(candidates)) {
-      const lack = shortOf(candidate) ?? addresses.take(candidate.wanted)
-      if (!lack) {
-        promise(candidate, ask)
-        return { host: candidate.host.id }
+  /** The rows of a chunk are asked for at once, so each counts on the host that it most likely goes to before it is asked. */
+  async function placeChunk(chunk: NamedRow[]): Promise<void> {
+    const moving: Moving[] = []
+    let beganMs = performance.now()
+    for (const row of chunk) {
+      if (performance.now() - beganMs > atAStretchMs) {
+        await otherWork()
+        beganMs = performance.now()
       }
-      full.push({ host: candidate.host.id, ...lack })
+      if (row.jail) continue
+      const placement = chooseHosts(row.ask, fleet, policy)
+      const group = placement.candidates.slice(0, hostsAtFirst)
+      const guess = group[0] && hasRoom(group[0].host, row.ask) ? group[0] : undefined
+      if (guess) count(guess.host, guess.limits, 1)
+      moving.push({ row, placement, group, guess })
     }
-    fits = false
-    return isShown ? { reason: refusalError([...refusals(), ...full]).message } : {}
+    const answers = await tryNext(moving.map(({ group }) => group))
+    const places = new Map<NamedRow, { host?: string; reason?: string }>()
+    for (const [i, each] of moving.entries()) {
+      const { taker, refused } = answers[i] ?? { taker: undefined, refused: [] }
+      places.set(each.row, await settle(each, taker, refused, rows + chunk.indexOf(each.row) < shownAtMost))
+    }
+    for (const row of chunk) show(row, row.jail ? { host: row.jail.host, reason: 'the jail exists as asked' } : places.get(row))
   }
 
-  function promise({ host, limits }: Candidate, { world }: CreateJail): void {
-    host.operations += 1
-    host.promised.jails += 1
-    host.promised.memory += limits.memory
-    host.promised.cpu += limits.cpu
-    host.promised.disk += limits.disk ?? 0
+  /** Where a row goes that one of the hosts asked first takes, or one of the others. Only what is shown is put into words. */
+  async function settle(
+    { row, placement, guess }: Moving,
+    first: Candidate | undefined,
+    refused: Refusal[],
+    isShown: boolean,
+  ): Promise<{ host?: string; reason?: string }> {
+    if (guess && guess !== first) count(guess.host, guess.limits, -1)
+    let taker = first
+    const full = [...refused]
+    for (let from = hostsAtFirst; !taker; from += rowsAtOnce) {
+      const group = placement.candidates.slice(from, from + rowsAtOnce)
+      if (group.length === 0) break
+      const [answer] = await tryNext([group])
+      taker = answer?.taker
+      full.push(...(answer?.refused ?? []))
+    }
+    if (taker) {
+      if (taker !== guess) count(taker.host, taker.limits, 1)
+      noteShare(taker.host, row.ask.world)
+      return { host: taker.host.id }
+    }
+    fits = false
+    return isShown ? { reason: refusalError([...placement.refusals(), ...full]).message } : {}
+  }
+
+  function noteShare(host: PlacementHost, world: string): void {
     const share = shares.get(host.id) ?? { host, worlds: new Map() }
     shares.set(host.id, share)
     share.worlds.set(world, (share.worlds.get(world) ?? 0) + 1)
+  }
+
+  function show({ line, ask }: NamedRow, place: { host?: string; reason?: string } = {}): void {
+    if (rows < shownAtMost) shown.push({ line, name: ask.name, ...place })
+    rows += 1
   }
 
   async function readTimings(): Promise<Map<string, Timings>> {
@@ -79,26 +106,11 @@ export function openDryRun({ redis, keys, hosts, placement }: DryRunDeps) {
     rows: () => rows,
     /** Places more rows, after all before. */
     async place(page: NamedRow[]): Promise<void> {
-      const asked = page.flatMap(({ ask }) => ask.addresses ?? [])
-      await addresses.read(
-        fleet.flatMap(({ pools }) => pools),
-        asked,
-      )
-      let beganMs = performance.now()
-      for (const row of page) {
-        if (performance.now() - beganMs > atAStretchMs) {
-          await otherWork()
-          beganMs = performance.now()
-        }
-        const isShown = rows < shownAtMost
-        const placed = placeRow(row, isShown)
-        if (isShown) shown.push({ line: row.line, name: row.ask.name, ...placed })
-        rows += 1
-      }
+      for (let from = 0; from < page.length; from += rowsAtOnce) await placeChunk(page.slice(from, from + rowsAtOnce))
     },
-    async result({ maxInFlight }: BatchOptions): Promise<DryRunOfBatch> {
+    async result({ maxInFlight }: BatchOptions): Promise<Placed> {
       const counts = [...shares].map(
-        ([id, { worlds }]) => [id, [...worlds.values()].reduce((sum, count) => sum + count, 0)] as const,
+        ([id, { worlds }]) => [id, [...worlds.values()].reduce((sum, jails) => sum + jails, 0)] as const,
       )
       const eta = estimateBatch([...shares.values()], await readTimings(), maxInFlight)
       const more = rows - shown.length
@@ -107,21 +119,11 @@ export function openDryRun({ redis, keys, hosts, placement }: DryRunDeps) {
   }
 }
 
-function* each(candidates: Candidates): Generator<Candidate> {
-  for (let from = 0, size = 3; ; from += size, size = 50) {
-    const group = candidates.slice(from, from + size)
-    yield* group
-    if (group.length < size) return
-  }
-}
-
-function shortOf({ host: { promised, capacity }, limits }: Candidate): { code: 'no_capacity'; detail: string } | undefined {
-  const ask = { jails: 1, ...limits }
-  for (const resource of ['jails', 'memory', 'cpu', 'disk'] as const) {
-    // Cores are counted in thousandths, as the ledger does.
-    const left = Math.round(((capacity[resource] ?? Number.POSITIVE_INFINITY) - promised[resource]) * 1000)
-    if (Math.round((ask[resource] ?? 0) * 1000) > left)
-      return { code: 'no_capacity', detail: `has not enough ${resource} left to promise` }
-  }
-  return undefined
+/** Counts a jail on a host, or takes it off again: those after it find so much less room. */
+function count(host: PlacementHost, { memory, cpu, disk = 0 }: Limits, sign: 1 | -1): void {
+  host.operations += sign
+  host.promised.jails += sign
+  host.promised.memory += sign * memory
+  host.promised.cpu += sign * cpu
+  host.promised.disk += sign * disk
 }

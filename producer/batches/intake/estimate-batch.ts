@@ -1,5 +1,5 @@
 import type { Timings } from '#shared/host.ts'
-import type { PlacementHost } from '../../placement/choose-host.ts'
+import type { PlacementHost } from '../../placement/placement-host.ts'
 import { worldOn } from '../../placement/requirements.ts'
 
 export type Estimate = { p50: number; p90: number }

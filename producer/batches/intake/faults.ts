@@ -1,7 +1,5 @@
+import type { RowFault } from '#shared/batch.ts'
 import { type ErrorFacts, ProvostError } from '#shared/errors.ts'
-
-/** What is wrong, and where. `line`: of the file, from 1; `row`: among the rows, from 1, without a header. */
-export type Fault = { line: number; row?: number; field: string; message: string }
 
 /** How many faults, and rows of a dry run, an answer names. */
 export const shownAtMost = 1_000
@@ -10,13 +8,13 @@ export type Faults = ReturnType<typeof makeFaults>
 
 /** Collects what is wrong with the rows of a batch: the first of it, and how much more. */
 export function makeFaults() {
-  const shown: Fault[] = []
+  const shown: RowFault[] = []
   let count = 0
   let rows = 0
   return {
     shown,
     /** All that is wrong with one row. */
-    add(faults: Fault[]): void {
+    add(faults: RowFault[]): void {
       rows += 1
       count += faults.length
       shown.push(...faults.slice(0, shownAtMost - shown.length))
@@ -46,7 +44,7 @@ export function faultyFile(detail: string, all: ErrorFacts['errors'] = []): Prov
 }
 
 /** @returns the 413 for a file with too much of something. */
-export function tooLarge(detail: string, errors: Fault[] = []): ProvostError {
+export function tooLarge(detail: string, errors: RowFault[] = []): ProvostError {
   const hint = 'A batch has at most 100,000 rows and 64 MiB, and a line 64 KiB; send several.'
   return new ProvostError('too_large', detail, { hint, ...(errors.length > 0 ? { errors, more: 0 } : {}) })
 }

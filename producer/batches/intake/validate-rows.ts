@@ -1,13 +1,13 @@
 import type { z } from 'zod'
-import { largestBatch } from '#shared/batch.ts'
+import { largestBatch, type RowFault } from '#shared/batch.ts'
 import { CreateJail } from '#shared/jail.ts'
-import type { PlacementHost } from '../../placement/choose-host.ts'
-import type { BatchRow } from '../files/batch-row.ts'
+import { offersOf, unknownTo } from '../../placement/offers.ts'
+import type { PlacementHost } from '../../placement/placement-host.ts'
+import type { BatchRow } from '../../records/batches/batch-row.ts'
 import { columnOf } from '../files/read-csv.ts'
 import type { RawRow } from '../files/read-rows.ts'
 import { bare } from '../same-spec.ts'
-import { type Fault, type Faults, tooLarge } from './faults.ts'
-import { offersOf, unknownTo } from './offers.ts'
+import { type Faults, tooLarge } from './faults.ts'
 
 /** A row and its place among the rows, from 1. */
 export type NumberedRow = BatchRow & { row: number }
@@ -45,7 +45,7 @@ export async function* validateRows(
 
   function validate(raw: RawRow, row: number): NumberedRow | undefined {
     const { line } = raw
-    const refuse = (found: Omit<Fault, 'line' | 'row'>[]) => {
+    const refuse = (found: Omit<RowFault, 'line' | 'row'>[]) => {
       faults.add(found.map((fault) => ({ line, row, ...fault })))
       return undefined
     }
@@ -74,7 +74,7 @@ export async function* validateRows(
   }
 }
 
-function faultsOf(issue: z.core.$ZodIssue, form: BatchForm): Omit<Fault, 'line' | 'row'>[] {
+function faultsOf(issue: z.core.$ZodIssue, form: BatchForm): Omit<RowFault, 'line' | 'row'>[] {
   const fieldOf = (path: PropertyKey[]) => {
     const field = path.map(String).join('.')
     return (form === 'csv' ? columnOf(field) : field) || 'row'

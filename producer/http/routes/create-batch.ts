@@ -2,16 +2,17 @@ import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { type FastifyPluginAsyncZod, validatorCompiler } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { Batch, BatchOptions, CreateBatch } from '#shared/batch.ts'
-import { toBatch } from '../../batches/batch-record.ts'
+import { Batch, BatchOptions, CreateBatch, DryRunOfBatch, type RowFault, SkippedRows } from '#shared/batch.ts'
 import { readBlocks } from '../../batches/files/read-blocks.ts'
 import { readCsv } from '../../batches/files/read-csv.ts'
 import { type RawRow, readJsonBody, readJsonLines } from '../../batches/files/read-rows.ts'
+import { acceptBatch, tryBatch } from '../../batches/intake/accept-batch.ts'
 import type { BatchForm } from '../../batches/intake/validate-rows.ts'
-import { idempotencyOf } from '../../records/idempotency.ts'
-import type { AppDeps } from '../app.ts'
+import { toBatch } from '../../records/batches/batch-record.ts'
+import { idempotencyOf } from '../../records/operations/idempotency.ts'
+import { requestHeaders } from '../answer-operation.ts'
+import type { AppDeps } from '../app-deps.ts'
 import { invalid, problems } from '../http-errors.ts'
-import { requestHeaders } from './answer-operation.ts'
 
 const yesOrNo = z.enum(['true', 'false']).default('false')
 const Query = BatchOptions.extend({
@@ -21,26 +22,12 @@ const Query = BatchOptions.extend({
 /** Its rows are looked at one by one, as those of a file are. */
 const JsonBody = BatchOptions.extend({ jails: z.array(z.unknown()).min(1) })
 
-const Fault = z.object({ line: z.int(), row: z.int().optional(), field: z.string(), message: z.string() })
-const skipped = z.array(Fault).optional().describe('What is wrong with the rows that were left out, the first 1,000.')
-const AcceptedBatch = z.object({ batch: Batch, skipped })
-const DryRunOfBatch = z
-  .object({
-    rows: z
-      .array(z.object({ line: z.int(), name: z.string(), host: z.string().optional(), reason: z.string().optional() }))
-      .describe('The first 1,000. Without a host it would wait, and `reason` says for what.'),
-    more: z.int(),
-    hosts: z.record(z.string(), z.int()).describe('How many would go to each host.'),
-    fits: z.boolean(),
-    eta: z.object({ p50: z.number(), p90: z.number() }).optional(),
-    skipped,
-  })
-  .meta({ id: 'DryRunOfBatch' })
+const AcceptedBatch = z.object({ batch: Batch, skipped: SkippedRows })
 
 type Read = { form: BatchForm; options: BatchOptions; rows: AsyncIterable<RawRow>; content(): unknown }
 
 export const createBatchRoute =
-  ({ keys, batches }: AppDeps): FastifyPluginAsyncZod =>
+  (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
     // Files are read as they come, by the handler.
     for (const type of ['application/x-ndjson', 'text/csv'])
@@ -71,16 +58,16 @@ export const createBatchRoute =
         const { content, ...read } =
           body instanceof Readable ? readFile(body, isCsv(request.headers), options) : readJson(request)
         const asked = { ...read, skipInvalid: skipInvalid === 'true' }
-        const shown = (faults: z.infer<typeof Fault>[]) => (asked.skipInvalid ? { skipped: faults } : {})
+        const shown = (faults: RowFault[]) => (asked.skipInvalid ? { skipped: faults } : {})
         try {
           if (dryRun === 'true') {
-            const { skipped: faults, ...tried } = await batches.tryOut(asked)
+            const { skipped: faults, ...tried } = await tryBatch(deps, asked)
             return reply.code(200).send({ ...tried, ...shown(faults) })
           }
-          const answer = await batches.accept(asked, () => {
+          const answer = await acceptBatch(deps, asked, () => {
             const { method, url, headers } = request
             const what = { form: read.form, options: read.options, skipInvalid, content: content() }
-            return idempotencyOf({ method, url, body: what, header: headers['idempotency-key'] }, request.caller.scope, keys)
+            return idempotencyOf({ method, url, body: what, header: headers['idempotency-key'] }, request.caller.scope, deps.keys)
           })
           if (answer.replayed) reply.header('idempotency-replayed', 'true')
           reply.code(202).header('location', `/v1/batches/${answer.batch.id}`)

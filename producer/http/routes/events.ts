@@ -3,11 +3,11 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
 import { hasEnded } from '#shared/operation.ts'
-import { readBatch, toBatch } from '../../batches/batch-record.ts'
-import { findCauses } from '../../batches/find-causes.ts'
+import { readBatch } from '../../records/batches/batch-record.ts'
 import type { FeedEvent } from '../../records/event-feed.ts'
-import { toJail } from '../../records/records.ts'
-import type { AppDeps } from '../app.ts'
+import { toJail } from '../../records/jails/jail-record.ts'
+import type { AppDeps } from '../app-deps.ts'
+import { showBatch } from './batches.ts'
 import { toHost } from './hosts.ts'
 
 const Params = z.object({ id: z.string().max(64) })
@@ -22,7 +22,7 @@ const streams = { sse: 'manual', exposeHeadRoute: false } as const
 export const eventRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    const { redis, keys, records, feed, hosts, explain } = deps
+    const { records, feed, hosts, explain } = deps
 
     app.get(
       '/v1/operations/:id/events',
@@ -107,8 +107,8 @@ export const eventRoutes =
         return jail ? toJail(jail) : { name: id, removed: true }
       }
       if (kind === 'batch') {
-        const batch = await readBatch(redis, keys, id)
-        return batch ? toBatch(batch, batch.failed > 0 ? await findCauses(id, deps) : []) : { id, removed: true }
+        const batch = await readBatch(deps, id)
+        return batch ? showBatch(deps, batch) : { id, removed: true }
       }
       const host = hosts.get(id)
       return host ? toHost(host) : { id, removed: true }

@@ -2,13 +2,17 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
-import { CreateJail, Jail, JailState, Limits, PlainName } from '#shared/jail.ts'
+import { CreateJail, DryRun, Jail, JailState, PlainName } from '#shared/jail.ts'
+import { tryAdmission } from '../../operations/admit.ts'
 import type { Verb } from '../../operations/decide-operation.ts'
-import { type JailRecord, toJail } from '../../records/records.ts'
-import type { AppDeps } from '../app.ts'
+import { createJail, operateJail } from '../../operations/operate.ts'
+import { narrowestList } from '../../records/jails/jail-lists.ts'
+import { type JailRecord, toJail } from '../../records/jails/jail-record.ts'
+import { pageOf } from '../../records/lists.ts'
+import { Accepted, answerOperation, requestHeaders } from '../answer-operation.ts'
+import type { AppDeps } from '../app-deps.ts'
 import { problems } from '../http-errors.ts'
-import { collectPage, PageQuery, pageOf } from '../page.ts'
-import { Accepted, answerOperation, requestHeaders } from './answer-operation.ts'
+import { collectPage, PageQuery, pageSchema } from '../page.ts'
 
 const Query = z.strictObject({
   client: PlainName.optional(),
@@ -22,51 +26,24 @@ const CreateQuery = z.strictObject({
     .default('false')
     .describe('Answers what would happen and why, for each host; nothing is done.'),
 })
-const Trial = z.object({ host: z.string(), fits: z.boolean(), code: z.string().optional(), detail: z.string().optional() })
-/** Where a jail would go, or why nowhere. */
-const DryRun = z
-  .object({
-    fits: z.boolean(),
-    host: z.string().nullable(),
-    addresses: z.array(z.string()),
-    limits: Limits.nullable(),
-    reason: z.object({ code: z.string(), detail: z.string() }).optional(),
-    hosts: z.array(Trial),
-  })
-  .meta({ id: 'DryRun' })
 // A name that no jail can have is not there, rather than wrong: 404, as for any other.
 const Params = z.object({ name: z.string().max(256) })
+const answers = { 200: Accepted, 202: Accepted, ...problems }
 
+/** Jails as they are. */
 export const jailRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    const { redis, keys, records, operate } = deps
-
-    app.post(
-      '/v1/jails',
-      {
-        schema: {
-          summary: 'Ask for a jail',
-          headers: requestHeaders,
-          querystring: CreateQuery,
-          body: CreateJail,
-          response: { 200: z.union([Accepted, DryRun]), 202: Accepted, ...problems },
-        },
-      },
-      (request, reply) =>
-        request.query.dryRun === 'true'
-          ? operate.tryCreate(request.body)
-          : answerOperation(request, reply, deps, (idempotency) => operate.create(request.body, idempotency)),
-    )
+    const { redis, records } = deps
 
     app.get(
       '/v1/jails',
-      { schema: { summary: 'List jails, by name', querystring: Query, response: { 200: pageOf(Jail), ...problems } } },
+      { schema: { summary: 'List jails, by name', querystring: Query, response: { 200: pageSchema(Jail), ...problems } } },
       async ({ query }) => {
-        const index = await narrowestIndex(query)
+        const list = await narrowestList(deps, query)
         return collectPage(
           query,
-          (after, count) => redis.zrangebylex(index, after === undefined ? '-' : `(${after}`, '+', 'LIMIT', 0, count),
+          (after, count) => pageOf(redis, list, { after, count }),
           async (names) => {
             const found = await records.jails(names)
             return found.filter((jail) => matches(jail, query)).map((jail) => ({ name: jail.name, record: toJail(jail) }))
@@ -84,6 +61,28 @@ export const jailRoutes =
         return toJail(jail)
       },
     )
+  }
+
+/** What may be asked of jails: each is an operation. */
+export const jailOperationRoutes =
+  (deps: AppDeps): FastifyPluginAsyncZod =>
+  async (app) => {
+    app.post(
+      '/v1/jails',
+      {
+        schema: {
+          summary: 'Ask for a jail',
+          headers: requestHeaders,
+          querystring: CreateQuery,
+          body: CreateJail,
+          response: { ...answers, 200: z.union([Accepted, DryRun]) },
+        },
+      },
+      (request, reply) =>
+        request.query.dryRun === 'true'
+          ? tryAdmission(deps, request.body)
+          : answerOperation(deps, request, reply, (idempotency) => createJail(deps, request.body, idempotency)),
+    )
 
     for (const verb of ['start', 'stop', 'restart'] as const)
       app.post(
@@ -93,10 +92,10 @@ export const jailRoutes =
             summary: `${verb[0]?.toUpperCase()}${verb.slice(1)} a jail`,
             params: Params,
             headers: requestHeaders,
-            response: { 200: Accepted, 202: Accepted, ...problems },
+            response: answers,
           },
         },
-        (request, reply) => change(verb, request.params.name, request, reply),
+        (request, reply) => operate(verb, request.params.name, request, reply),
       )
 
     app.delete(
@@ -106,24 +105,14 @@ export const jailRoutes =
           summary: 'Destroy a jail; one that is being provisioned is cancelled first',
           params: Params,
           headers: requestHeaders,
-          response: { 200: Accepted, 202: Accepted, ...problems },
+          response: answers,
         },
       },
-      (request, reply) => change('destroy', request.params.name, request, reply),
+      (request, reply) => operate('destroy', request.params.name, request, reply),
     )
 
-    function change(verb: Verb, name: string, request: FastifyRequest, reply: Pick<FastifyReply, 'code' | 'header'>) {
-      return answerOperation(request, reply, deps, (idempotency) => operate.change(verb, name, idempotency))
-    }
-
-    /** Of the lists that the query names the shortest; what it leaves over is left out record by record. */
-    async function narrowestIndex(query: z.infer<typeof Query>): Promise<string> {
-      const named = (['client', 'host', 'state'] as const).flatMap((by) =>
-        query[by] === undefined ? [] : [keys.jails(by, query[by])],
-      )
-      if (named.length <= 1) return named[0] ?? keys.jails()
-      const sizes = await Promise.all(named.map((index) => redis.zcard(index)))
-      return named[sizes.indexOf(Math.min(...sizes))] ?? keys.jails()
+    function operate(verb: Verb, name: string, request: FastifyRequest, reply: Pick<FastifyReply, 'code' | 'header'>) {
+      return answerOperation(deps, request, reply, (idempotency) => operateJail(deps, verb, name, idempotency))
     }
   }
 

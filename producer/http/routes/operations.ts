@@ -1,12 +1,15 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { ProvostError } from '#shared/errors.ts'
 import { hasEnded, Operation, OperationStatus } from '#shared/operation.ts'
-import { type OperationRecord, toOperation } from '../../records/records.ts'
-import type { AppDeps } from '../app.ts'
+import { findOperation } from '../../operations/accept.ts'
+import { cancelOperation, retryOperation } from '../../operations/operate.ts'
+import { newestOf } from '../../records/lists.ts'
+import { type OperationList, operationList } from '../../records/operations/operation-lists.ts'
+import { toOperation } from '../../records/operations/operation-record.ts'
+import { Accepted, AcceptedOperation, answerOperation, requestHeaders } from '../answer-operation.ts'
+import type { AppDeps } from '../app-deps.ts'
 import { problems } from '../http-errors.ts'
-import { collectPage, PageQuery, pageOf } from '../page.ts'
-import { Accepted, AcceptedOperation, answerOperation, requestHeaders } from './answer-operation.ts'
+import { collectPage, PageQuery, pageSchema } from '../page.ts'
 
 const Query = z.strictObject({
   jail: z.string().max(64).optional(),
@@ -16,21 +19,11 @@ const Query = z.strictObject({
 })
 const Params = z.object({ id: z.string().max(64) })
 
+/** Operations as they are, and what they ran. */
 export const operationRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    const { redis, keys, records, operate, explain } = deps
-
-    async function find(id: string): Promise<OperationRecord> {
-      const operation = await records.operation(id)
-      if (!operation) throw new ProvostError('not_found', `There is no operation ${id}.`)
-      return operation
-    }
-
-    async function explainOne(operation: OperationRecord): Promise<Operation> {
-      const [explained] = await explain([operation])
-      return explained ?? toOperation(operation)
-    }
+    const { redis, keys, records, explain } = deps
 
     app.get(
       '/v1/operations',
@@ -38,25 +31,17 @@ export const operationRoutes =
         schema: {
           summary: 'List operations, the newest first',
           querystring: Query,
-          response: { 200: pageOf(Operation), ...problems },
+          response: { 200: pageSchema(Operation), ...problems },
         },
       },
       ({ query }) => {
-        const { jail, batch, status } = query
-        const index =
-          jail !== undefined
-            ? keys.operations('jail', jail)
-            : batch !== undefined
-              ? keys.operations('batch', batch)
-              : status
-                ? keys.operations('status', status)
-                : keys.operations()
+        const list = operationList(listOf(query), keys)
         return collectPage(
           query,
-          (after, count) => redis.zrevrangebylex(index, after === undefined ? '+' : `(${after}`, '-', 'LIMIT', 0, count),
+          (after, count) => newestOf(redis, list, { after, count }),
           async (ids) => {
-            const found = await records.operations(ids)
-            const wanted = found.filter(
+            const { status, batch } = query
+            const wanted = (await records.operations(ids)).filter(
               (operation) =>
                 (status === undefined || operation.status === status) && (batch === undefined || operation.batch === batch),
             )
@@ -69,19 +54,28 @@ export const operationRoutes =
     app.get(
       '/v1/operations/:id',
       { schema: { summary: 'Show an operation', params: Params, response: { 200: Operation, ...problems } } },
-      async ({ params }) => explainOne(await find(params.id)),
+      async ({ params }) => {
+        const operation = await findOperation(deps, params.id)
+        const [explained] = await explain([operation])
+        return explained ?? toOperation(operation)
+      },
     )
 
     app.get(
       '/v1/operations/:id/log',
       { schema: { summary: 'What its steps ran, and what that printed', params: Params } },
       async ({ params }, reply) => {
-        const { id, host } = await find(params.id)
+        const { id, host } = await findOperation(deps, params.id)
         const chunks = await redis.lrange(keys.log(host, id), 0, -1)
         return reply.type('text/plain; charset=utf-8').send(chunks.join(''))
       },
     )
+  }
 
+/** What may be asked of operations. */
+export const operationChangeRoutes =
+  (deps: AppDeps): FastifyPluginAsyncZod =>
+  async (app) => {
     app.post(
       '/v1/operations/:id/retry',
       {
@@ -92,7 +86,8 @@ export const operationRoutes =
           response: { 200: Accepted, 202: Accepted, ...problems },
         },
       },
-      (request, reply) => answerOperation(request, reply, deps, (idempotency) => operate.retry(request.params.id, idempotency)),
+      (request, reply) =>
+        answerOperation(deps, request, reply, (idempotency) => retryOperation(deps, request.params.id, idempotency)),
     )
 
     app.post(
@@ -106,12 +101,16 @@ export const operationRoutes =
         },
       },
       async (request, reply) => {
-        const { status } = await find(request.params.id)
-        const { operation } = await answerOperation(request, reply, deps, (idempotency) =>
-          operate.cancel(request.params.id, idempotency),
-        )
+        const { id, status } = await findOperation(deps, request.params.id)
+        const { operation } = await answerOperation(deps, request, reply, (idempotency) => cancelOperation(deps, id, idempotency))
         if (hasEnded(status)) reply.code(200)
         return { operation }
       },
     )
   }
+
+function listOf({ jail, batch, status }: z.infer<typeof Query>): OperationList {
+  if (jail !== undefined) return { jail }
+  if (batch !== undefined) return { batch }
+  return status ? { status } : 'all'
+}

@@ -1,10 +1,11 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { ProvostError } from '#shared/errors.ts'
+import { retryOperation } from '../../operations/operate.ts'
 import { type Access, isRead } from '../access/access.ts'
-import type { AppDeps } from '../app.ts'
+import { answerOperation } from '../answer-operation.ts'
+import type { AppDeps } from '../app-deps.ts'
 import { answerError } from '../http-errors.ts'
 import { makeQueueBoard } from '../queue-board.ts'
-import { answerOperation } from './answer-operation.ts'
 
 const path = '/queues'
 const contentSecurityPolicy =
@@ -19,14 +20,14 @@ type Params = { queueName: string; jobId: string; queueStatus: string }
 export const queueRoutes =
   (deps: AppDeps, access: Access): FastifyPluginAsync =>
   async (app) => {
-    const { operate, records, awaitReplica } = deps
+    const { records, awaitReplica } = deps
     const board = makeQueueBoard(deps, path)
 
     const retryJob: RouteHandlerMethod = async (request, reply) => {
       const { queueName, jobId } = request.params as Params
       const job = await board.queue(queueName)?.getJob(jobId)
       if (!job) throw new ProvostError('not_found', `There is no job ${jobId} in queue ${queueName}.`)
-      return answerOperation(request, reply, deps, (idempotency) => operate.retry(job.data.operation, idempotency))
+      return answerOperation(deps, request, reply, (idempotency) => retryOperation(deps, job.data.operation, idempotency))
     }
 
     /** A cancelled operation's job has failed, too; what somebody wished to end is not begun again with the rest. */
@@ -48,7 +49,7 @@ export const queueRoutes =
 
     async function isRetried(id: string): Promise<boolean> {
       try {
-        await operate.retry(id)
+        await retryOperation(deps, id)
         return true
       } catch (error) {
         if (error instanceof ProvostError && error.code !== 'queue_unavailable') return false

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasEnded } from '#shared/operation.ts'
-import { promiseOf } from '../../../producer/placement/place-jail.ts'
-import { type JailRecord, jailFromFields, type OperationRecord, operationFromFields } from '../../../producer/records/records.ts'
+import { type JailRecord, jailFromFields } from '../../../producer/records/jails/jail-record.ts'
+import { promiseOf } from '../../../producer/records/jails/promises.ts'
+import { type OperationRecord, operationFromFields } from '../../../producer/records/operations/operation-record.ts'
 import { batchFaults } from './faults/batch-faults.ts'
 import { deedFaults } from './faults/deed-faults.ts'
 import type { Scene } from './play.ts'
@@ -97,7 +98,7 @@ async function promiseFaults({ jails }: Records, { fleet: { redis, keys } }: Sce
       const promised = await redis.hgetall(keys.promised(host))
       const sum = { jails: 0, memory: 0, cpu: 0 }
       for (const jail of jails.filter((each) => each.host === host)) {
-        const { memory, cpu } = promiseOf(jail.limits)
+        const { memory = 0, cpu = 0 } = Object.fromEntries(promiseOf(jail.limits))
         sum.jails += 1
         sum.memory += memory
         sum.cpu += cpu

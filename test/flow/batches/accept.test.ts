@@ -179,7 +179,7 @@ describe('the name of a row', () => {
     const fleet = await fullFleet(redis)
     const { redis: connection, keys } = open(redis)
     await connection.hset(keys.claims, 'web1', 'killed', 'web3', 'killed')
-    await connection.hset(keys.batchMark('killed'), 'revision', '1')
+    await connection.hset(keys.batchMark('killed'), 'names', 'claimed')
     const { status, body } = await postBatch(fleet, csv, csvOf(2))
     expect([status, await connection.hget(keys.claims, 'web1')]).toEqual([202, body.batch.id])
     // It has lost a name, so it cannot be accepted any more.

@@ -1,10 +1,8 @@
+import { pino } from 'pino'
 import { expect } from 'vitest'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
-import { makeForgetHost } from '../../../producer/hosts/forget-host.ts'
-import { makeRecords } from '../../../producer/records/records.ts'
-import { makeScripts } from '../../../producer/records/scripts.ts'
+import { forgetHost } from '../../../producer/hosts/forget-host.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
@@ -22,27 +20,23 @@ test('an operation that is asked for while its host is being forgotten fails wit
   await fleet.ended(await fleet.ask('web1'))
   await fleet.stopHost('host1')
   await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
-  const connection = connectRedis(redis.url)
-  const keys = redisKeys(redis.prefix)
-  const records = makeRecords(connection, keys)
+  const store = storeOf(redis)
   let late: Awaited<ReturnType<typeof fleet.call>> | undefined
-  const forgetHost = makeForgetHost({
-    redis: connection,
-    keys,
+  const deps = {
+    ...store,
+    log: pino({ level: 'silent' }),
     // What waits was ended by now.
     records: {
-      ...records,
-      async jails(names) {
+      ...store.records,
+      async jails(names: string[]) {
         late ??= await fleet.call('POST', '/v1/jails/web1/stop')
-        return records.jails(names)
+        return store.records.jails(names)
       },
     },
-    scripts: makeScripts(connection, keys),
     hosts: { get: () => undefined },
     recovery: { waitsFor: () => false, forget: async () => undefined },
-  })
-  expect(await forgetHost('host1', false)).toMatchObject({ operationsFailed: 1, jailsForgotten: 1 })
-  connection.disconnect()
+  }
+  expect(await forgetHost(deps, 'host1', false)).toMatchObject({ operationsFailed: 1, jailsForgotten: 1 })
   expect(await fleet.ended(late as NonNullable<typeof late>)).toMatchObject({ error: { code: 'host_forgotten' } })
   await fleet.stop()
 })

@@ -4,6 +4,7 @@ import { standardTiming } from '#shared/process/timing.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
+import { openStore } from '../../../producer/records/store.ts'
 import { hostReport, writeBeat, writeHost } from '../../support/hosts/write-host.ts'
 import { test as base } from '../../support/redis/redis-test.ts'
 
@@ -27,7 +28,8 @@ async function openFleet(url: string, prefix: string) {
   const news: string[] = []
   for (const id of ['host1', 'host2']) await writeHost(redis, keys, hostReport(id))
   const log = pino({ level: 'silent' })
-  const hosts = await openHostRegistry({ redis, keys, log, members: [], timing: standardTiming, onChange: (id) => news.push(id) })
+  const store = openStore(redis, keys)
+  const hosts = await openHostRegistry({ ...store, log, members: [], timing: standardTiming, onChange: (id) => news.push(id) })
   expect(news.splice(0)).toEqual(['host1', 'host2'])
   return { redis, keys, hosts, news, states: () => hosts.all().map(({ id, state, reason }) => [id, state, reason]) }
 }

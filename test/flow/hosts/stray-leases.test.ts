@@ -1,26 +1,22 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { releaseStrayLeases } from '../../../producer/hosts/release-stray-leases.ts'
-import { makeScripts } from '../../../producer/records/scripts.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'
 
 test('a lease without a jail is given back after a quarantine, and no other', async ({ redis }) => {
   const pools = [{ name: 'small', cidr: '10.99.8.0/29', gateway: '10.99.8.1', exclude: [] }]
   const fleet = await startFleet(redis, { pools })
-  const connection = connectRedis(redis.url)
-  const keys = redisKeys(redis.prefix)
+  const store = storeOf(redis)
+  const { redis: connection, keys } = store
   await fleet.ended(await fleet.ask('web1', { addresses: ['10.99.8.2'] }))
   for (const address of ['10.99.8.3', '10.99.8.4', '10.99.8.5', '10.99.8.6'])
     await connection.hset(keys.leases, address, 'nobody')
   expect(await fleet.ask('web2')).toMatchObject({ status: 409, body: { code: 'no_free_address' } })
 
   const deps = {
-    redis: connection,
-    keys,
-    scripts: makeScripts(connection, keys),
+    ...store,
     hosts: { all: () => [{ id: 'host1', state: 'up', pools } as never] },
     log: pino({ level: 'silent' }),
   }
@@ -35,7 +31,6 @@ test('a lease without a jail is given back after a quarantine, and no other', as
   await releaseStrayLeases(deps, now + 601_000)
   expect(await connection.hgetall(keys.leases)).toEqual({ '10.99.8.2': 'web1', '10.99.8.6': 'web1' })
   for (const name of ['web2', 'web3', 'web4']) expect((await fleet.ask(name)).status).toBe(202)
-  connection.disconnect()
   await fleet.stop()
 
   function leaseOf(address: string) {

@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { toJob } from '../../../producer/queues/enqueue.ts'
-import { makeRecords } from '../../../producer/records/records.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { until } from '../../support/until.ts'
 
 describe('a cancel', () => {
@@ -18,9 +16,7 @@ describe('a cancel', () => {
     const destroy = await fleet.call('DELETE', '/v1/jails/web1')
     await begun
     // The notice of a cancel that was accepted a moment before the first report was applied.
-    const connection = connectRedis(redis.url)
-    const keys = redisKeys(redis.prefix)
-    const records = makeRecords(connection, keys)
+    const { redis: connection, keys, records } = storeOf(redis)
     const jail = await records.jail('web1')
     const operation = await records.operation(destroy.body.operation.id)
     if (!jail || !operation) throw new Error('no records')
@@ -29,7 +25,6 @@ describe('a cancel', () => {
       keys.notices('host1'),
       JSON.stringify({ type: 'cancel', job: toJob({ jail, operation }), name: 'destroy' }),
     )
-    connection.disconnect()
     expect((await fleet.ended(destroy)).status).toBe('succeeded')
     expect((await fleet.call('GET', '/v1/jails/web1')).status).toBe(404)
   })
@@ -73,9 +68,7 @@ describe('a cancel', () => {
     })
     const asked = await fleet.ask('web1')
     await fleet.ended(asked)
-    const connection = connectRedis(redis.url)
-    const keys = redisKeys(redis.prefix)
-    const records = makeRecords(connection, keys)
+    const { redis: connection, keys, records } = storeOf(redis)
     const [jail, operation] = [await records.jail('web1'), await records.operation(asked.body.operation.id)]
     if (!jail || !operation) throw new Error('no records')
     const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
@@ -92,7 +85,6 @@ describe('a cancel', () => {
     await connection.ping()
     await sleep(200)
     release()
-    connection.disconnect()
     expect(await fleet.ended(retried)).toMatchObject({ status: 'succeeded', attempt: 2 })
   })
 

@@ -1,10 +1,7 @@
 import { expect } from 'vitest'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { makeDropExpired } from '../../../producer/operations/drop-expired.ts'
-import { makeRecords } from '../../../producer/records/records.ts'
-import { makeScripts } from '../../../producer/records/scripts.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 
 const days = 24 * 3_600_000
 
@@ -12,8 +9,8 @@ test('an operation that ended more than 30 days ago leaves every list, however m
   fleet,
   redis,
 }) => {
-  const connection = connectRedis(redis.url)
-  const keys = redisKeys(redis.prefix)
+  const store = storeOf(redis)
+  const { redis: connection, keys } = store
   // More than a page of older ones that have not ended.
   const kept = Array.from({ length: 250 }, (_, i) => `00000000-0000-7000-8000-${String(i).padStart(12, '0')}`)
   await fleet.ended(await fleet.ask('web1'))
@@ -26,25 +23,18 @@ test('an operation that ended more than 30 days ago leaves every list, however m
   }
   await connection.hset(keys.operation(id), 'finishedAt', new Date(Date.now() - 31 * days).toISOString())
 
-  const dropExpired = makeDropExpired({
-    redis: connection,
-    keys,
-    records: makeRecords(connection, keys),
-    scripts: makeScripts(connection, keys),
-  })
+  const dropExpired = makeDropExpired(store)
   for (let page = 0; page < 2; page += 1) await dropExpired()
   expect((await fleet.call('GET', `/v1/operations/${id}`)).status).toBe(404)
   const lists = [keys.operations(), keys.operations('jail', 'web1'), keys.operations('status', 'succeeded')]
   expect(await Promise.all(lists.map((list) => connection.zscore(list, id)))).toEqual([null, null, null])
   expect(await connection.zcard(keys.operations())).toBe(251)
   expect(await connection.exists(keys.operation(kept[0] ?? ''))).toBe(1)
-  connection.disconnect()
 })
 
 test('an operation that had nothing to do is kept no longer than others', async ({ fleet, redis }) => {
   await fleet.ended(await fleet.ask('web1'))
   const asked = await fleet.call('POST', '/v1/jails/web1/start')
-  const connection = connectRedis(redis.url)
-  expect(await connection.ttl(redisKeys(redis.prefix).operation(asked.body.operation.id))).toBeGreaterThan(0)
-  connection.disconnect()
+  const { redis: connection, keys } = storeOf(redis)
+  expect(await connection.ttl(keys.operation(asked.body.operation.id))).toBeGreaterThan(0)
 })

@@ -3,8 +3,7 @@ import { expect } from 'vitest'
 import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import type { JailReport, OperationReport } from '#shared/report.ts'
-import { makeRecords } from '../../../producer/records/records.ts'
-import { makeScripts } from '../../../producer/records/scripts.ts'
+import { openStore } from '../../../producer/records/store.ts'
 import { followReports } from '../../../producer/reports/follow-reports.ts'
 import { test as base } from '../../support/fleets/fleet-test.ts'
 import { until } from '../../support/until.ts'
@@ -29,8 +28,8 @@ async function makeUnheard(fleet: any, { url, prefix }: { url: string; prefix: s
 
   const redis = connectRedis(url)
   const reader = connectRedis(url, waitForEver)
-  const keys = redisKeys(prefix)
-  const records = makeRecords(redis, keys)
+  const store = openStore(redis, redisKeys(prefix))
+  const { keys, records } = store
   const { id, epoch } = (await records.operation(asked.body.operation.id)) ?? { id: '', epoch: 0 }
   const common = { host: 'host1', jail: 'web1', epoch }
   const report = (sequence: number, more: Partial<OperationReport>): OperationReport => ({
@@ -51,16 +50,7 @@ async function makeUnheard(fleet: any, { url, prefix }: { url: string; prefix: s
     sayStopped: () => say(stopped),
     follow(): void {
       const metrics = { ended: () => undefined }
-      reports = followReports({
-        reader,
-        redis,
-        keys,
-        records,
-        scripts: makeScripts(redis, keys),
-        log,
-        metrics,
-        timing: { abandoned },
-      })
+      reports = followReports({ ...store, reader, log, metrics, timing: { abandoned } })
     },
     allHeard: () => until('all reports to be applied', async () => (await redis.xlen(keys.reports)) === 0),
     async stop(): Promise<void> {

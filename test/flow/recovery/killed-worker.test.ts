@@ -3,13 +3,11 @@ import { pino } from 'pino'
 import { describe, expect } from 'vitest'
 import { standardTiming } from '#shared/process/timing.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
-import { makeOperate } from '../../../producer/operations/operate.ts'
-import { makeRecords } from '../../../producer/records/records.ts'
-import { makeScripts } from '../../../producer/records/scripts.ts'
+import { createJail } from '../../../producer/operations/operate.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test as withRedis } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
@@ -18,30 +16,12 @@ const log = pino({ level: 'silent' })
 describe('what was accepted', () => {
   test('is done although the producer died before it put the job into the queue', async ({ fleet, redis }) => {
     // Another producer of the fleet, which dies between the two: its jobs never reach a queue.
-    const connection = connectRedis(redis.url)
-    const keys = redisKeys(redis.prefix)
-    const hosts = await openHostRegistry({
-      redis: connection,
-      keys,
-      log,
-      members: [],
-      timing: standardTiming,
-      onChange: () => undefined,
-    })
-    const dying = makeOperate({
-      redis: connection,
-      keys,
-      scripts: makeScripts(connection, keys),
-      records: makeRecords(connection, keys),
-      log,
-      hosts: hosts.all,
-      notePromise: hosts.notePromise,
-      placement: 'spread',
-      enqueue: () => Promise.reject(new Error('killed')),
-    })
-    const { operation } = await dying.create({ name: 'web1', client: 'acme', world: 'tiny' })
+    const store = storeOf(redis)
+    const hosts = await openHostRegistry({ ...store, log, members: [], timing: standardTiming, onChange: () => undefined })
+    const enqueue = () => Promise.reject(new Error('killed'))
+    const dying = { ...store, log, hosts, placement: 'spread', enqueue } as const
+    const { operation } = await createJail(dying, { name: 'web1', client: 'acme', world: 'tiny' })
     hosts.close()
-    connection.disconnect()
     await until('the sweeper to have done it', async () => (await fleet.operation(operation.id)).status === 'succeeded')
     expect(await fleet.jail('web1')).toMatchObject({ state: 'running' })
   })

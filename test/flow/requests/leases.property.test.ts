@@ -1,16 +1,17 @@
 import fc from 'fast-check'
 import type { Redis } from 'ioredis'
+import { pino } from 'pino'
 import { expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import type { CreateJail } from '#shared/jail.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { type RedisKeys, redisKeys } from '#shared/redis/keys.ts'
 import type { OperationReport } from '#shared/report.ts'
-import { type Accepted, admitJail } from '../../../producer/operations/admit.ts'
-import type { PlacementHost } from '../../../producer/placement/choose-host.ts'
-import type { PlaceDeps } from '../../../producer/placement/place-jail.ts'
-import { makeRecords } from '../../../producer/records/records.ts'
-import { makeScripts } from '../../../producer/records/scripts.ts'
+import type { AcceptDeps } from '../../../producer/operations/decision.ts'
+import { createJail } from '../../../producer/operations/operate.ts'
+import type { PlacementHost } from '../../../producer/placement/placement-host.ts'
+import type { JailRecord } from '../../../producer/records/jails/jail-record.ts'
+import { openStore } from '../../../producer/records/store.ts'
 import { applyOperationReport } from '../../../producer/reports/apply-report.ts'
 import { placementHost, world } from '../../producer/placement/placement-host.ts'
 import { test } from '../../support/redis/redis-test.ts'
@@ -20,12 +21,14 @@ const own = [
   { name: 'own', cidr: '10.1.0.0/30', exclude: [] },
   { name: 'six', cidr: 'fd00::/125', exclude: [] },
 ]
-const capacity = { jails: 3, memory: 100, cpu: 1, fills: 1, builds: 1, starts: 1 }
+const MiB = 1024 ** 2
+const capacity = { jails: 3, memory: 100 * MiB, cpu: 1, fills: 1, builds: 1, starts: 1 }
+const defaults = { memory: 10 * MiB, cpu: 0.1, processes: 10 }
 const worlds = [world('tiny', { digest: 'd'.repeat(64) })]
 const hosts = [
-  placementHost('host1', { pools: [shared], capacity, worlds }),
-  placementHost('host2', { pools: [shared], capacity, worlds }),
-  placementHost('host3', { pools: own, capacity, worlds }),
+  placementHost('host1', { pools: [shared], capacity, defaults, worlds }),
+  placementHost('host2', { pools: [shared], capacity, defaults, worlds }),
+  placementHost('host3', { pools: own, capacity, defaults, worlds }),
 ]
 // Of the shared pool 4, by two hosts; of the other's own 2.
 const jailsThatFit = 6
@@ -36,7 +39,7 @@ type Act = { create: Ask } | { destroy: number }
 const asks = fc.constantFrom<Ask[]>(
   ...Array.from({ length: 8 }, () => ({})),
   ...['host1', 'host2', 'host3'].map((host) => ({ host })),
-  ...[60, 101].map((memory) => ({ limits: { memory } })),
+  ...[60, 101].map((size) => ({ limits: { memory: size * MiB } })),
   ...['10.0.0.3', '10.0.0.4', '10.1.0.1', '10.0.0.6'].map((address) => ({ addresses: [address] })),
   { addresses: ['fd00::3', '10.1.0.2'] },
   { addresses: ['10.0.0.5', '10.0.0.5'] },
@@ -75,21 +78,26 @@ test('whatever jails come and go, no host promises more than it has, no address 
 })
 
 function makeFleet(redis: Redis, keys: RedisKeys) {
-  const scripts = makeScripts(redis, keys)
-  const records = makeRecords(redis, keys)
-  const deps: PlaceDeps = { scripts, keys, hosts: () => hosts, placement: 'spread' }
-  const there: Accepted[] = []
+  const store = openStore(redis, keys)
+  const { records, scripts } = store
+  const deps: AcceptDeps = {
+    ...store,
+    log: pino({ level: 'silent' }),
+    hosts: { all: () => hosts, get: () => undefined, notePromise: () => undefined },
+    placement: 'spread',
+    enqueue: async () => undefined,
+  }
+  const there: { jail: string; operation: string }[] = []
   let names = 0
 
   async function create(ask: Ask): Promise<boolean> {
     names += 1
-    const answer = await admitJail({ name: `j${names}`, client: 'acme', world: 'tiny', ...ask }, undefined, deps).catch(
-      (error) => {
-        if (error instanceof ProvostError && error.status < 500) return undefined
-        throw error
-      },
-    )
-    if (answer?.type === 'admitted') there.push(answer.accepted)
+    const name = `j${names}`
+    const answer = await createJail(deps, { name, client: 'acme', world: 'tiny', ...ask }).catch((error) => {
+      if (error instanceof ProvostError && error.status < 500) return undefined
+      throw error
+    })
+    if (answer) there.push({ jail: name, operation: answer.operation.id })
     return answer !== undefined
   }
 
@@ -97,7 +105,8 @@ function makeFleet(redis: Redis, keys: RedisKeys) {
   async function destroy(which: number): Promise<void> {
     const [gone] = there.splice(which % Math.max(there.length, 1), 1)
     if (!gone) return
-    const { jail, operation } = gone
+    const [jail, operation] = [await records.jail(gone.jail), await records.operation(gone.operation)]
+    if (!jail || !operation) throw new Error(`There are no records of ${gone.jail}.`)
     const report: OperationReport = {
       type: 'operation',
       host: jail.host,
@@ -138,7 +147,7 @@ function makeFleet(redis: Redis, keys: RedisKeys) {
     },
     async assertSound(): Promise<void> {
       const { promised, leases, jails } = await ledger()
-      expect(jails.map(({ name }) => name).sort()).toEqual(there.map(({ jail }) => jail.name).sort())
+      expect(jails.map(({ name }) => name).sort()).toEqual(there.map(({ jail }) => jail).sort())
       const held = jails.flatMap((jail) => jail.leases.map(([address]) => [address, jail.name] as const))
       expect(held).toHaveLength(new Map(held).size)
       expect(leases).toEqual(Object.fromEntries(held))
@@ -158,6 +167,6 @@ function makeFleet(redis: Redis, keys: RedisKeys) {
 
 const sum = (values: number[]) => values.reduce((a, b) => a + b, 0)
 
-function poolsAreOf({ pools }: PlacementHost, { leases }: Accepted['jail']): boolean {
+function poolsAreOf({ pools }: PlacementHost, { leases }: JailRecord): boolean {
   return leases.every(([, , cidr]) => pools.some((pool) => pool.cidr === cidr))
 }

@@ -105,7 +105,7 @@ describe('a session', () => {
     const [, end, signature] = /=(\d+)\.(.*)$/.exec(session) ?? []
     for (const forged of [
       `${Number(end) + 1}.${signature}`,
-      `${end}.${signature?.replace(/^./, '-')}`,
+      `${end}.${signature?.replace(/^./, (first) => (first === '-' ? '_' : '-'))}`,
       `${end}.`,
       '',
       'x'.repeat(5_000),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { BatchRecord } from '../../../producer/batches/batch-record.ts'
 import { judgeBatch } from '../../../producer/batches/judge-batch.ts'
+import type { BatchRecord } from '../../../producer/records/batches/batch-record.ts'
 
 const batch = (facts: Partial<BatchRecord>): BatchRecord => ({
   id: 'b1',

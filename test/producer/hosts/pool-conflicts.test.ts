@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { canonicalCidr, overlaps, parseBlock } from '#shared/addresses.ts'
-import type { Pool } from '#shared/host.ts'
+import { canonicalCidr, overlaps, parseBlock } from '#shared/network/addresses.ts'
+import type { Pool } from '#shared/network/pool.ts'
 import { poolConflicts } from '../../../producer/hosts/pool-conflicts.ts'
 
 type Owned = { id: string; pools: Pool[] }

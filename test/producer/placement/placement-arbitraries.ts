@@ -1,6 +1,6 @@
 import fc, { type Arbitrary } from 'fast-check'
 import type { CreateJail } from '#shared/jail.ts'
-import type { PlacementHost } from '../../../producer/placement/choose-host.ts'
+import type { PlacementHost } from '../../../producer/placement/placement-host.ts'
 import { placementHost, world } from './placement-host.ts'
 
 // Of conditions that must all hold each one holds mostly, or next to no host would ever be chosen.

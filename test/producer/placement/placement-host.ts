@@ -1,5 +1,5 @@
 import type { WorldState } from '#shared/host.ts'
-import type { PlacementHost } from '../../../producer/placement/choose-host.ts'
+import type { PlacementHost } from '../../../producer/placement/placement-host.ts'
 
 /** A host that is up, empty, and offers the world `tiny`. */
 export function placementHost(id: string, change: Partial<PlacementHost> = {}): PlacementHost {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { redisKeys } from '#shared/redis/keys.ts'
 import type { OperationReport } from '#shared/report.ts'
-import type { JailRecord, OperationRecord } from '../../../producer/records/records.ts'
+import type { JailRecord } from '../../../producer/records/jails/jail-record.ts'
+import type { OperationRecord } from '../../../producer/records/operations/operation-record.ts'
 import { applyOperationReport } from '../../../producer/reports/apply-report.ts'
 
 const keys = redisKeys('p')
@@ -102,7 +103,7 @@ describe('a report', () => {
 
   test('that a jail failed keeps its leases and its promise', () => {
     const failed = change({ status: 'failed', jailState: 'failed' })
-    expect(failed?.release).toBeUndefined()
+    expect(failed?.release).toEqual([])
     expect(failed?.commands.flat()).not.toContain('HINCRBY')
     expect(field(failed?.commands ?? [], 'p:jail:web1', 'state')).toBe('failed')
   })
@@ -110,13 +111,13 @@ describe('a report', () => {
   test('does not touch a jail that a later operation speaks for', () => {
     const later = change({ status: 'cancelled', jailState: 'gone' }, { ...jail, epoch: 8 })
     expect(later?.events.map(([kind]) => kind)).toEqual(['operation'])
-    expect(later?.release).toBeUndefined()
+    expect(later?.release).toEqual([])
   })
 
   test('goes through only if nobody changed the records meanwhile', () => {
     expect(change({})?.unchanged).toEqual([
-      [keys.operation(operation.id), '90'],
-      ['p:jail:web1', '89'],
+      [keys.operation(operation.id), 'revision', '90'],
+      ['p:jail:web1', 'revision', '89'],
     ])
   })
 })

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
-import { familyOf, inPool } from '#shared/addresses.ts'
 import { ProvostError } from '#shared/errors.ts'
+import { familyOf } from '#shared/network/addresses.ts'
+import { inPool } from '#shared/network/pool.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
 import { ensureInclude } from './jail/boot.ts'
 import { bare, readInterfaces } from './network/interfaces.ts'

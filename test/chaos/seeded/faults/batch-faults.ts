@@ -1,7 +1,7 @@
 import { hasBatchEnded } from '#shared/batch.ts'
 import { hasEnded } from '#shared/operation.ts'
-import { readBatch } from '../../../../producer/batches/batch-record.ts'
-import type { OperationRecord } from '../../../../producer/records/records.ts'
+import { readBatch } from '../../../../producer/records/batches/batch-record.ts'
+import type { OperationRecord } from '../../../../producer/records/operations/operation-record.ts'
 import type { Scene } from '../play.ts'
 
 /** Batches that have not ended, whose counts are not what became of their rows, that made a jail twice, that keep names. */
@@ -14,7 +14,7 @@ export async function batchFaults({ fleet: { redis, keys }, ledger }: Scene, ope
   ]
 
   async function faultsOf(id: string): Promise<string[]> {
-    const batch = await readBatch(redis, keys, id)
+    const batch = await readBatch({ redis, keys }, id)
     if (!batch) return [`batch ${id} was accepted and is lost`]
     const outcomes = Object.values(await redis.hgetall(keys.batchOutcomes(id)))
     const made = operations.filter((operation) => operation.batch === id)

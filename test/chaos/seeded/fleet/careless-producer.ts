@@ -3,7 +3,7 @@ import { runService } from '#shared/process/run-service.ts'
 import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { readProducerConfig } from '../../../../producer/config.ts'
-import { makeRecords } from '../../../../producer/records/records.ts'
+import { openRecords } from '../../../../producer/records/records.ts'
 import { startProducer } from '../../../../producer/start-producer.ts'
 
 type Entry = [id: string, fields: string[]]
@@ -16,7 +16,7 @@ await runService(async () => {
   const redis = connectRedis(config.redisUrl, waitForEver)
   const reader = connectRedis(config.redisUrl, waitForEver)
   for (const connection of [redis, reader]) connection.on('error', () => undefined)
-  const records = makeRecords(redis, keys)
+  const records = openRecords(redis, keys)
 
   const freed = new Set<string>()
 

@@ -54,7 +54,7 @@ export async function openFleet(directory: string, bug?: Bug) {
   })
 
   const urls = new Map<string, string>()
-  const producer = bug === 'lease freed too early' ? 'test/chaos/seeded/careless-producer.ts' : 'producer/main.ts'
+  const producer = bug === 'lease freed too early' ? 'test/chaos/seeded/fleet/careless-producer.ts' : 'producer/main.ts'
   for (const name of producerNames) {
     const listen = `${loopback}:${await quietPort()}`
     urls.set(name, `http://${listen}`)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Timings } from '#shared/host.ts'
 import { estimateBatch } from '../../../../producer/batches/intake/estimate-batch.ts'
-import type { PlacementHost } from '../../../../producer/placement/choose-host.ts'
+import type { PlacementHost } from '../../../../producer/placement/placement-host.ts'
 
 const ms = (p50: number) => ({ p50, p90: 2 * p50 })
 const timings = (of: Timings[string]): Timings => ({ tiny: { provision: ms(300), ...of } })

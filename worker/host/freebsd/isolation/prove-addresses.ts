@@ -1,4 +1,4 @@
-import { familyOf } from '#shared/addresses.ts'
+import { familyOf } from '#shared/network/addresses.ts'
 import { bare, canonical, type Interface, readInterfaces, sameAddresses } from '../network/interfaces.ts'
 import { bridgeName } from '../network/vnet.ts'
 import { differing, type Finding, type Subject } from './subject.ts'

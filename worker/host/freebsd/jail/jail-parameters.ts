@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { familyOf } from '#shared/addresses.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { familyOf } from '#shared/network/addresses.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { attachCommands, epairCommand } from '../network/vnet.ts'
 import type { Parameter } from './jail-conf.ts'

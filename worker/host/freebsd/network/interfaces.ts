@@ -1,4 +1,4 @@
-import { formatAddress, parseBlock } from '#shared/addresses.ts'
+import { formatAddress, parseBlock } from '#shared/network/addresses.ts'
 import type { RunCommand } from '../../run-command.ts'
 
 /** An interface as ifconfig(8) shows it; addresses in CIDR form. */

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { familyOf } from '#shared/addresses.ts'
 import { errnoOf, ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { familyOf } from '#shared/network/addresses.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { findByName } from '../jail/jls.ts'
 import { bare, type Interface, readInterfaces } from './interfaces.ts'

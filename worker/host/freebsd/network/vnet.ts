@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { bareAddress, contains, familyOf, parseBlock } from '#shared/addresses.ts'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { bareAddress, contains, familyOf, parseBlock } from '#shared/network/addresses.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { type Interface, readInterfaces } from './interfaces.ts'
 

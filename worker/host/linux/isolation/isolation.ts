@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
-import { bareAddress } from '#shared/addresses.ts'
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { bareAddress } from '#shared/network/addresses.ts'
 import { findInit } from '../jail/jail.ts'
 import { processesIn } from '../limits/cgroups.ts'
 import { asHeld, readLimits } from '../limits/limits.ts'

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { inPool } from '#shared/addresses.ts'
 import { errnoOf } from '#shared/errors.ts'
+import { inPool } from '#shared/network/pool.ts'
 import type { LinuxHost } from '../linux-host.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { formatAddress, networkOf, parseBlock } from '#shared/addresses.ts'
+import { formatAddress, networkOf, parseBlock } from '#shared/network/addresses.ts'
 import { readOfProcess } from '../processes/processes.ts'
 
 /** The network that a process is in: its interfaces, and all addresses on them in CIDR form. */

@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ProvostError } from '#shared/errors.ts'
+import type { Unchanged } from '../records/change.ts'
+import type { CommitAnswer } from '../records/scripts.ts'
+import type { Store } from '../records/store.ts'
+
+const lockedMs = 20_000
+const againMs = 20
+
+/**
+ * Does something with a batch while nobody else changes or releases it; undefined when somebody does. `work` is given its lock:
+ * what is written for the batch requires that it still is this one's.
+ */
+export async function withBatchLock<T>(
+  { keys, scripts }: Store,
+  id: string,
+  work: (lock: Unchanged) => Promise<T>,
+): Promise<T | undefined> {
+  const [key, token] = [keys.batchLock(id), randomUUID()]
+  if ((await scripts.lock([key], token, lockedMs)) === 0) return undefined
+  try {
+    return await work([key, 'token', token])
+  } finally {
+    await scripts.unlock([key], token)
+  }
+}
+
+/** The same, once whoever has the lock gives it back. @throws ProvostError `queue_unavailable` when nobody does. */
+export async function awaitBatchLock<T>(store: Store, id: string, work: (lock: Unchanged) => Promise<T>): Promise<T> {
+  const deadlineMs = Date.now() + lockedMs
+  for (;;) {
+    const answer = await withBatchLock(store, id, async (lock) => ({ is: await work(lock) }))
+    if (answer) return answer.is
+    if (Date.now() > deadlineMs)
+      throw new ProvostError('queue_unavailable', `Batch ${id} is held by another request.`, { retryAfter: 1 })
+    await sleep(againMs)
+  }
+}
+
+/** @throws ProvostError `queue_unavailable` when what was to be written was not, as the lock is somebody else's by now. */
+export function assertLocked({ type }: CommitAnswer, batch: string): void {
+  if (type !== 'done') throw new ProvostError('queue_unavailable', `Batch ${batch} was held for too long.`, { retryAfter: 1 })
+}

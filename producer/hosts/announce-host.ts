@@ -1,0 +1,9 @@
+import type { Logger } from 'pino'
+import type { Store } from '../records/store.ts'
+
+/** Tells watchers that a host changed. */
+export async function announceHost({ scripts, log }: Store & { log: Logger }, id: string): Promise<void> {
+  await scripts
+    .commit({ unchanged: [], commands: [], events: [['host', id, '']] })
+    .catch((error) => log.warn({ err: error.message }, 'host event'))
+}

@@ -1,0 +1,70 @@
+import type { FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { ProvostError } from '#shared/errors.ts'
+import { NoQuery } from '../read-body.ts'
+import type { Access } from './access.ts'
+import { loginPage } from './login-page.ts'
+import { type Sessions, writeSession } from './session.ts'
+
+/** Where a browser goes on: on this site only. A backslash would be a slash to it, and two slashes another site. */
+const LocalPath = z
+  .string()
+  .max(2_000)
+  .regex(/^\/(?!\/)[\x21-\x5b\x5d-\x7e]*$/, 'must be a path on this site, like /queues')
+  .default('/queues')
+
+const Query = z.strictObject({ to: LocalPath })
+const Login = z.strictObject({ key: z.string().trim().max(1_024), to: LocalPath })
+
+const pageHeaders = {
+  'content-type': 'text/html; charset=utf-8',
+  'cache-control': 'no-store',
+  'content-security-policy':
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+const formType = 'application/x-www-form-urlencoded'
+
+/** Gives a browser a session for the key, by a form or as JSON. */
+export const loginRoutes =
+  ({ access, sessions }: { access: Access; sessions: Sessions }): FastifyPluginAsyncZod =>
+  async (app) => {
+    const open = { security: [] }
+    app.addContentTypeParser(formType, { parseAs: 'string' }, (_request, body, done) =>
+      done(null, Object.fromEntries(new URLSearchParams(String(body)))),
+    )
+
+    app.get(
+      '/login',
+      { schema: { summary: 'The page that asks for the key', ...open, querystring: Query } },
+      ({ query }, reply) => reply.headers(pageHeaders).send(loginPage(query)),
+    )
+
+    app.post(
+      '/login',
+      { schema: { summary: 'Get a session cookie for the key', ...open, querystring: NoQuery, body: Login } },
+      (request, reply) => {
+        const { key, to } = request.body
+        const isForm = request.headers['content-type']?.startsWith(formType)
+        if (access.isKey(key)) {
+          reply.header('set-cookie', writeSession(sessions.open(), isHttps(request)))
+          return isForm ? reply.redirect(to, 303) : reply.code(204).send()
+        }
+        const refusal = 'This is not a key of this fleet.'
+        if (!isForm) throw new ProvostError('unauthorized', refusal, { hint: 'Check the key.' })
+        return reply.code(401).headers(pageHeaders).send(loginPage({ to, refusal }))
+      },
+    )
+
+    app.route({
+      method: ['GET', 'POST'],
+      url: '/logout',
+      schema: { summary: 'Make the browser forget its session', ...open, querystring: NoQuery },
+      handler: (request, reply) => reply.header('set-cookie', writeSession(undefined, isHttps(request))).redirect('/login', 303),
+    })
+  }
+
+/** Also behind a proxy that ends TLS. A lie harms only who tells it. */
+function isHttps(request: FastifyRequest): boolean {
+  return request.protocol === 'https' || String(request.headers['x-forwarded-proto']).startsWith('https')
+}

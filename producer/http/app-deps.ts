@@ -1,0 +1,19 @@
+import type { HostRegistry } from '../hosts/host-registry.ts'
+import type { AcceptDeps } from '../operations/decision.ts'
+import type { Explain } from '../queues/explain-wait.ts'
+import type { EventFeed } from '../records/event-feed.ts'
+import type { Recovery } from '../recovery/recovery.ts'
+import type { Metrics } from '../reports/metrics.ts'
+import type { AwaitReplica } from './await-replica.ts'
+
+/** What the routes need: the store and what makes operations, and what is known beside the records. */
+export type AppDeps = AcceptDeps & {
+  hosts: HostRegistry
+  explain: Explain
+  metrics: Metrics
+  recovery: Recovery
+  feed: EventFeed
+  apiKey: string
+  /** Keeps a yes back until a replica has it; with Sentinel only. */
+  awaitReplica: AwaitReplica | undefined
+}

@@ -1,0 +1,33 @@
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { Recovery } from '#shared/recovery.ts'
+import type { AppDeps } from '../app-deps.ts'
+import { problems } from '../http-errors.ts'
+
+/** The fleet as a whole: in numbers, and whether its records are whole. */
+export const fleetRoutes =
+  ({ recovery, metrics }: AppDeps): FastifyPluginAsyncZod =>
+  async (app) => {
+    app.get('/metrics', { schema: { summary: 'The fleet in numbers, for Prometheus' } }, async (_request, reply) =>
+      reply.type(metrics.contentType).send(await metrics.text()),
+    )
+
+    app.get(
+      '/v1/recover',
+      { schema: { summary: 'Show whether records that Redis lost are being rebuilt', response: { 200: Recovery, ...problems } } },
+      () => recovery.show(),
+    )
+
+    app.post(
+      '/v1/recover',
+      {
+        schema: {
+          summary: 'Look at once whether Redis lost its records, and rebuild them from the journals of the hosts',
+          response: { 200: Recovery, ...problems },
+        },
+      },
+      async () => {
+        await recovery.lookNow()
+        return recovery.show()
+      },
+    )
+  }

@@ -1,0 +1,56 @@
+import type { CreateJail } from '#shared/jail.ts'
+import { networkOf, parseBlock } from '#shared/network/addresses.ts'
+import type { Pool } from '#shared/network/pool.ts'
+import type { PlacementHost } from './placement-host.ts'
+import { blockOf, givesOut } from './pool-facts.ts'
+
+/** What the fleet, or one of its hosts, has at all. `pools`: by family and prefix, network and definition. */
+type Offer = { worlds: Set<string>; holdsDisk: boolean; pools: Map<string, Map<bigint, Map<string, Pool>>> }
+export type Offers = { all: Offer; byHost: Map<string, Offer> }
+
+export function offersOf(hosts: PlacementHost[]): Offers {
+  return { all: offerOf(hosts), byHost: new Map(hosts.map((host) => [host.id, offerOf([host])])) }
+}
+
+function offerOf(hosts: PlacementHost[]): Offer {
+  const pools: Offer['pools'] = new Map()
+  for (const pool of hosts.flatMap((host) => host.pools)) {
+    const block = blockOf(pool)
+    const size = `${block.family}/${block.prefix}`
+    const network = networkOf(block)
+    const ofSize = pools.get(size) ?? new Map<bigint, Map<string, Pool>>()
+    const alike = ofSize.get(network) ?? new Map<string, Pool>()
+    alike.set(JSON.stringify([pool.gateway, pool.exclude]), pool)
+    pools.set(size, ofSize.set(network, alike))
+  }
+  const worlds = new Set(hosts.flatMap((host) => host.worlds.map(({ name }) => name)))
+  return { worlds, holdsDisk: hosts.some(({ supports }) => supports.diskLimit), pools }
+}
+
+/** What of a row there is not at all; what there is only no room for may wait. */
+export function unknownTo({ all, byHost }: Offers, { host, world, limits, addresses = [] }: CreateJail) {
+  if (!all.worlds.has(world)) return [{ field: 'world', message: `no host of the fleet offers world ${world}` }]
+  const offer = host === undefined ? all : byHost.get(host)
+  if (!offer) return [{ field: 'host', message: `no host of the fleet is called ${host}` }]
+  const who = host === undefined ? 'no host of the fleet can' : `host ${host} cannot`
+  return [
+    ...(offer.worlds.has(world) ? [] : [{ field: 'world', message: `host ${host} does not offer world ${world}` }]),
+    ...(limits?.disk === undefined || offer.holdsDisk ? [] : [{ field: 'limits.disk', message: `${who} hold a limit of disk` }]),
+    ...addresses.flatMap((address, i) =>
+      isGivenOut(offer, address)
+        ? []
+        : [{ field: `addresses.${i}`, message: `${who} give out ${address}, of no pool or excluded from it` }],
+    ),
+  ]
+}
+
+function isGivenOut({ pools }: Offer, address: string): boolean {
+  const asked = parseBlock(address)
+  for (const [size, ofSize] of pools) {
+    const [family, prefix = 0] = size.split('/').map(Number)
+    if (family !== asked.family || (address.includes('/') && prefix !== asked.prefix)) continue
+    const network = networkOf({ ...asked, prefix })
+    for (const pool of ofSize.get(network)?.values() ?? []) if (givesOut(pool, asked)) return true
+  }
+  return false
+}

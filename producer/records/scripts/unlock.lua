@@ -1,0 +1,7 @@
+--[[
+Gives a lock back, unless it has expired and is somebody else's by now.
+
+Input:  KEYS   the lock
+        ARGV   the token it was taken with
+]]
+if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('DEL', KEYS[1]) end

@@ -1,0 +1,12 @@
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { RedisKeys } from '#shared/redis/keys.ts'
+import { openRecords, type Records } from './records.ts'
+import { openScripts, type Scripts } from './scripts.ts'
+
+/** Where the fleet is kept: a connection, the names in it, and what reads and writes records. */
+export type Store = { redis: Redis; keys: RedisKeys; records: Records; scripts: Scripts }
+
+export function openStore(redis: Redis, keys: RedisKeys, log?: Pick<Logger, 'error'>): Store {
+  return { redis, keys, records: openRecords(redis, keys, log), scripts: openScripts(redis, keys) }
+}
