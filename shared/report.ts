@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Isolation, JailName, PlainName } from './jail.ts'
-import { OperationError, StepState, Waiting } from './operation.ts'
+import { JailOperationKind, OperationError, StepState, Waiting } from './operation.ts'
 
 /**
  * How an operation stands, whole, as its worker sees it: a later report makes an earlier one superfluous, so one that is
@@ -25,6 +25,8 @@ const standing = {
 export const OperationReport = z.object({
   type: z.literal('operation'),
   ...standing,
+  /** None of a worker that is older than reports with a kind. */
+  kind: JailOperationKind.optional(),
   jail: JailName,
   world: PlainName.optional(),
   /** The state the jail is in now. `gone`: nothing of it is left on the host; `unchanged`: it was not touched. */

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { Command, Option } from 'commander'
 import { z } from 'zod'
-import { Batch } from '#shared/batch.ts'
+import { Batch, SkippedRows } from '#shared/batch.ts'
 import type { CommandContext } from '../command-context.ts'
 import type { Answer, Upload } from '../http/client.ts'
 import { type Format, formatOf, formats, openRows, parseFile } from '../http/open-rows.ts'
 import { parseNumber } from '../parse-number.ts'
 import { batchStandingLine, nextLines } from '../print/batch-lines.ts'
-import { leftOutLines, SkippedRows } from '../print/row-error-lines.ts'
+import { leftOutLines } from '../print/row-error-lines.ts'
 import { dryRunBatch } from './dry-run.ts'
 import { watchBatch } from './watch-batch.ts'
 
@@ -76,7 +76,7 @@ function acceptedLines({ batch, skipped }: z.infer<typeof Accepted>, { replayed 
     ...(replayed ? ['This was sent before with the same key, and nothing is made twice.'] : []),
     batchStandingLine(batch),
     // A replay does not name them again.
-    ...(replayed ? [] : leftOutLines(skipped, batch.skipped)),
+    ...(replayed ? [] : leftOutLines(skipped ?? [], batch.skipped)),
   ]
 }
 

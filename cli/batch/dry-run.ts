@@ -1,33 +1,22 @@
-import { z } from 'zod'
+import { DryRunOfBatch } from '#shared/batch.ts'
 import { type CommandContext, Unsuccessful } from '../command-context.ts'
 import type { Upload } from '../http/client.ts'
 import { formatCount } from '../print/amounts.ts'
 import { durationText } from '../print/operation-lines.ts'
-import { leftOutLines, SkippedRows } from '../print/row-error-lines.ts'
+import { leftOutLines } from '../print/row-error-lines.ts'
 import { tableLines } from '../print/table.ts'
-
-const Forecast = z.object({
-  /** The first of them. One with a host and a reason is there already, as asked. */
-  rows: z.array(z.object({ line: z.int(), name: z.string(), host: z.string().optional(), reason: z.string().optional() })),
-  more: z.int().optional(),
-  hosts: z.record(z.string(), z.int()),
-  fits: z.boolean(),
-  eta: z.object({ p50: z.number(), p90: z.number() }).optional(),
-  skipped: SkippedRows,
-})
-export type Forecast = z.input<typeof Forecast>
 
 /** Asks where the jails of a file would go and makes nothing. @throws Refusal, Unreachable, Unsuccessful unless all fit */
 export async function dryRunBatch({ client, print }: CommandContext, upload: Upload, { json }: { json?: true }): Promise<void> {
   const answer = await client().upload(upload)
-  const forecast = Forecast.parse(answer.body)
+  const forecast = DryRunOfBatch.parse(answer.body)
   print(...(json ? [answer.text] : forecastLines(forecast)))
   if (!forecast.fits)
     throw new Unsuccessful(['Not all of the jails fit now. Made all the same, those that do not would wait for room.'])
 }
 
 /** How many jails would go to each host, those that fit on none, and how long all of it may take. */
-export function forecastLines({ rows, more = 0, hosts, fits, eta, skipped = [] }: Forecast): string[] {
+export function forecastLines({ rows, more, hosts, fits, eta, skipped = [] }: DryRunOfBatch): string[] {
   const placed = Object.entries(hosts).sort(([, a], [, b]) => b - a)
   const misfits = rows.filter(({ host }) => host === undefined)
   const made = placed.reduce((sum, [, jails]) => sum + jails, 0)
@@ -50,7 +39,7 @@ function paragraph(lines: string[]): string[] {
   return lines.length > 0 ? [...lines, ''] : []
 }
 
-function misfitTable(rows: Forecast['rows']): string[] {
+function misfitTable(rows: DryRunOfBatch['rows']): string[] {
   return tableLines(
     ['LINE', 'JAIL', 'WHY IT FITS NOWHERE'],
     rows.map(({ line, name, reason }) => [String(line), name, reason ?? '']),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { parseBlock } from '#shared/addresses.ts'
+import { parseBlock } from '#shared/network/addresses.ts'
 import { bridgeName, type DevHost, deriveHost } from './derive-host.ts'
 import { hasIpv6, networksInUse } from './networks-in-use.ts'
 import { findFreePort, isPortFree } from './processes/free-port.ts'

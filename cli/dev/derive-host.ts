@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Block, formatAddress, overlaps, parseBlock } from '#shared/addresses.ts'
+import { type Block, formatAddress, overlaps, parseBlock } from '#shared/network/addresses.ts'
 
 /** What one host of `provost dev` has of its own on this machine. */
 export type DevHost = { id: string; bridge: string; pools: { name: string; cidr: string; gateway: string }[] }

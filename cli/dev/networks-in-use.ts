@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { type Block, parseBlock } from '#shared/addresses.ts'
+import { type Block, parseBlock } from '#shared/network/addresses.ts'
 
 /** The networks that this machine has addresses in or routes to, but for those of the interfaces in `except`. */
 export function networksInUse(except: string[]): Block[] {

@@ -1,18 +1,7 @@
-import { z } from 'zod'
-import { Limits } from '#shared/jail.ts'
+import { DryRun, type Limits } from '#shared/jail.ts'
 import { type CommandContext, Unsuccessful } from '../command-context.ts'
 import { formatBytes } from '../print/amounts.ts'
 import { tableLines } from '../print/table.ts'
-
-const Placement = z.object({
-  fits: z.boolean(),
-  host: z.string().nullable(),
-  addresses: z.array(z.string()),
-  limits: Limits.nullable(),
-  reason: z.object({ code: z.string(), detail: z.string() }).optional(),
-  hosts: z.array(z.object({ host: z.string(), fits: z.boolean(), code: z.string().optional(), detail: z.string().optional() })),
-})
-export type Placement = z.infer<typeof Placement>
 
 /** Asks where a jail would go and makes nothing. @throws Refusal, Unreachable, Unsuccessful when it fits nowhere */
 export async function dryRun(
@@ -21,13 +10,13 @@ export async function dryRun(
   { json }: { json?: true },
 ): Promise<void> {
   const answer = await client().send({ method: 'POST', path: '/v1/jails?dryRun=true', body: jail })
-  const placement = Placement.parse(answer.body)
+  const placement = DryRun.parse(answer.body)
   print(...(json ? [answer.text] : placementLines(jail.name, placement)))
   if (!placement.fits) throw new Unsuccessful(misfitLines(jail.name, placement))
 }
 
 /** What each host says and, where the jail fits, what it would get. */
-export function placementLines(name: string, { host, addresses, limits, hosts }: Placement): string[] {
+export function placementLines(name: string, { host, addresses, limits, hosts }: DryRun): string[] {
   const rows = hosts.map(({ host: id, fits, code, detail }) => [
     id,
     fits ? 'yes' : 'no',
@@ -39,7 +28,7 @@ export function placementLines(name: string, { host, addresses, limits, hosts }:
   ]
 }
 
-function misfitLines(name: string, { reason }: Placement): string[] {
+function misfitLines(name: string, { reason }: DryRun): string[] {
   return [`${name} fits on no host.`, ...(reason ? [`  ${reason.code}: ${reason.detail}`] : [])]
 }
 

@@ -5,7 +5,7 @@ import type { JailReport, OperationReport } from '#shared/report.ts'
 import { driftReasons } from '../jails/watch-drift.ts'
 import type { JournaledJail, JournaledJob, JournaledOperation } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
-import { kindOf, planOf, stepsOf } from '../plans/plans.ts'
+import { planOf, stepsOf } from '../plans/plans.ts'
 import { operationReporter } from '../plans/report-progress.ts'
 
 /** What the fleet was told of a jail by what ended on it: enough for its record. */
@@ -123,7 +123,7 @@ export async function* uploadedOperations(
   const openIds = new Set(open.map(({ operation }) => operation))
   for await (const { report, job } of journal.endedOperations()) {
     if (wasMoved(report) || epochs.get(report.operation) !== report.epoch || openIds.has(report.operation)) continue
-    const kind = job?.kind ?? kindOf(report.steps)
+    const { kind } = report
     if (!kind) continue
     yield { ...uploadedOperation(report, { kind, plan: job?.plan ?? 1, origin: job?.origin }), finishedAt: report.at }
   }

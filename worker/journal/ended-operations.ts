@@ -12,6 +12,13 @@ const Ended = z.object({ operation: z.string(), epoch: z.int(), attempt: z.int()
 
 const EndedOperation = OperationReport.extend({ job: JournaledJob.optional() })
 
+/** The report of an operation that has ended, and what its job said, as far as it was journalled with it. */
+function readEnded(line: string): { report: OperationReport; job: JournaledJob | undefined } {
+  const { job, ...report } = EndedOperation.parse(JSON.parse(line))
+  const kind = report.kind ?? job?.kind
+  return { report: { ...report, ...(kind ? { kind } : {}) }, job }
+}
+
 const keptMs = 30 * 24 * 3_600_000
 
 /**
@@ -44,19 +51,16 @@ export async function openEndedOperations(path: string, files = journalFiles) {
     /** The last report of an attempt that has ended here. */
     async find(attempt: Attempt): Promise<OperationReport | undefined> {
       const place = places.get(keyOf(attempt))
-      return place === undefined ? undefined : OperationReport.parse(JSON.parse(await lineAt(path, place)))
+      return place === undefined ? undefined : readEnded(await lineAt(path, place)).report
     },
     /** Of the last `count` that have ended here, oldest first, one at a time. */
     async *latest(count: number): AsyncGenerator<OperationReport> {
       const first = [...places.values()].at(-count) ?? 0
-      for await (const { line } of readLines(path, first)) yield OperationReport.parse(JSON.parse(line))
+      for await (const { line } of readLines(path, first)) yield readEnded(line).report
     },
     /** Of all that has ended here, with what their jobs said, as far as they were journalled with it. */
     async *allWithJobs(): AsyncGenerator<{ report: OperationReport; job: JournaledJob | undefined }> {
-      for await (const { line } of readLines(path)) {
-        const { job, ...report } = EndedOperation.parse(JSON.parse(line))
-        yield { report, job }
-      }
+      for await (const { line } of readLines(path)) yield readEnded(line)
     },
     /** The highest epoch of what has ended of a jail's name. */
     epochOf: (jail: string) => epochs.get(jail) ?? 0,

@@ -1,5 +1,5 @@
-import type { JobName } from '#shared/job.ts'
-import { JailOperationKind } from '#shared/operation.ts'
+import { type JobName, type JobOf, jobsOf } from '#shared/job.ts'
+import type { JailOperationKind } from '#shared/operation.ts'
 import type { OperationReport } from '#shared/report.ts'
 import type { Step } from './step.ts'
 import { attachNetwork } from './steps/attach-network.ts'
@@ -17,6 +17,7 @@ import { stopJail } from './steps/stop-jail.ts'
 export type Part = { job: JobName; jailState: OperationReport['jailState']; steps: readonly Step[] }
 
 export type Plan = {
+  /** In the order of the operation's jobs (`jobsOf`), each of which may have several. */
   parts: readonly Part[]
   /** The first step that a client could notice; the operation is bound to this host before it. */
   bindsAt: Step
@@ -29,6 +30,11 @@ export type Plan = {
   leaves: 'running' | 'stopped' | 'gone'
 }
 
+/** A plan as it is written: what each job of its kind does, with the state that the jail is in meanwhile. */
+type PlanOf<K extends JailOperationKind> = Omit<Plan, 'parts'> & {
+  jobs: { [Job in JobOf<K>]: readonly Omit<Part, 'job'>[] }
+}
+
 const bringUp = [attachNetwork, startJail, runCommand, proveIsolation]
 const takeDown = [stopJail, detachNetwork]
 
@@ -36,54 +42,53 @@ const takeDown = [stopJail, detachNetwork]
 export const start: readonly Step[] = [mountRoot, ...bringUp]
 
 /** The order of all steps, said once. */
-const plans: Record<JailOperationKind, Plan> = {
+const plans: { [K in JailOperationKind]: PlanOf<K> } = {
   provision: {
-    parts: [
-      { job: 'build', jailState: 'building', steps: [fillWorld, cloneRoot] },
-      { job: 'start', jailState: 'starting', steps: bringUp },
-    ],
+    jobs: {
+      build: [{ jailState: 'building', steps: [fillWorld, cloneRoot] }],
+      start: [{ jailState: 'starting', steps: bringUp }],
+    },
     bindsAt: attachNetwork,
     undoes: 'begun',
     leaves: 'running',
   },
   start: {
-    parts: [{ job: 'start', jailState: 'starting', steps: start }],
+    jobs: { start: [{ jailState: 'starting', steps: start }] },
     bindsAt: mountRoot,
     undoes: 'begun',
     leaves: 'running',
   },
   stop: {
-    parts: [{ job: 'stop', jailState: 'stopping', steps: takeDown }],
+    jobs: { stop: [{ jailState: 'stopping', steps: takeDown }] },
     bindsAt: stopJail,
     undoes: 'nothing',
     leaves: 'stopped',
   },
   restart: {
-    parts: [
-      { job: 'restart', jailState: 'stopping', steps: takeDown },
-      { job: 'restart', jailState: 'starting', steps: start },
-    ],
+    jobs: {
+      restart: [
+        { jailState: 'stopping', steps: takeDown },
+        { jailState: 'starting', steps: start },
+      ],
+    },
     bindsAt: stopJail,
     undoes: 'all',
     leaves: 'running',
   },
   destroy: {
-    parts: [{ job: 'destroy', jailState: 'destroying', steps: [...takeDown, removeRoot] }],
+    jobs: { destroy: [{ jailState: 'destroying', steps: [...takeDown, removeRoot] }] },
     bindsAt: stopJail,
     undoes: 'nothing',
     leaves: 'gone',
   },
 }
 
-/** The plan of a kind; undefined in a version that is not among the `known` ones. */
+/** Returns the plan of a kind; undefined in a version that is not among the `known` ones. */
 export function planOf(kind: JailOperationKind, version: number, known: readonly number[]): Plan | undefined {
-  return known.includes(version) ? plans[kind] : undefined
-}
-
-/** The kind of operation whose plan has just these steps. */
-export function kindOf(steps: readonly { name: string }[]): JailOperationKind | undefined {
-  const namesOf = (of: readonly { name: string }[]) => of.map(({ name }) => name).join(' ')
-  return JailOperationKind.options.find((kind) => namesOf(stepsOf(plans[kind])) === namesOf(steps))
+  if (!known.includes(version)) return undefined
+  const { jobs, ...plan } = plans[kind]
+  const partsOf: Partial<Record<JobName, readonly Omit<Part, 'job'>[]>> = jobs
+  return { ...plan, parts: jobsOf[kind].flatMap((job) => (partsOf[job] ?? []).map((part) => ({ job, ...part }))) }
 }
 
 export function stepsOf(plan: Plan): Step[] {

@@ -28,6 +28,7 @@ export function operationReporter(
     // A number of its own: the operation's rises with its next run, this one's must not.
     sequence: operation.run * reportsPerRun,
     steps: steps.map((step) => stateOf(step, operation)),
+    kind: job.kind,
     jail: job.jail.name,
     world: job.jail.world,
     jailState: 'building',

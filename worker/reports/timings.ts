@@ -2,7 +2,6 @@ import type { Logger } from 'pino'
 import type { Timings } from '#shared/host.ts'
 import type { StepState } from '#shared/operation.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
-import { kindOf } from '../plans/plans.ts'
 import { fillWorld } from '../plans/steps/fill-world.ts'
 
 type Deps = { write(timings: Timings): Promise<unknown>; log: Pick<Logger, 'warn'>; everyMs?: number }
@@ -58,8 +57,7 @@ export function makeTimings({ write, log, everyMs = 5_000 }: Deps) {
         add(report.world, isFill ? 'fill' : step.name, durationMs)
         if (!isFill) wholeMs += durationMs
       }
-      const kind = kindOf(report.steps)
-      if (report.type === 'operation' && kind) add(report.world, kind, wholeMs)
+      if (report.type === 'operation' && report.kind) add(report.world, report.kind, wholeMs)
       writeSoon()
     },
     stop: () => clearTimeout(timer),

@@ -25,7 +25,7 @@ test('has the hosts with most jails first, the jails that fit nowhere, and how l
 })
 
 test('has no table of hosts when nothing fits', () => {
-  expect(forecastLines({ rows: [{ line: 2, name: 'shop', reason }], hosts: {}, fits: false })).toEqual([
+  expect(forecastLines({ rows: [{ line: 2, name: 'shop', reason }], more: 0, hosts: {}, fits: false })).toEqual([
     'LINE  JAIL  WHY IT FITS NOWHERE',
     `2     shop  ${reason}`,
     '',

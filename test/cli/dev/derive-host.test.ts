@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { overlaps, parseBlock } from '#shared/addresses.ts'
+import { overlaps, parseBlock } from '#shared/network/addresses.ts'
 import { deriveHost } from '../../../cli/dev/derive-host.ts'
 
 const families = { ipv6: true }

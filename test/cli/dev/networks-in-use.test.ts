@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatAddress } from '#shared/addresses.ts'
+import { formatAddress } from '#shared/network/addresses.ts'
 import { ipv4Routes, ipv6Routes } from '../../../cli/dev/networks-in-use.ts'
 
 const text = (routes: ReturnType<typeof ipv4Routes>) =>

@@ -168,7 +168,7 @@ spring fails: mirror_unavailable at fill-world (debian-12): The mirror # does no
 
 describe('batch create --dry-run', () => {
   const row = { line: 2, name: 'web1', host: 'host1' }
-  const fitting = { rows: [row], hosts: { host1: 1 }, fits: true }
+  const fitting = { rows: [row], hosts: { host1: 1 }, more: 0, fits: true }
 
   test('shows where the jails would go', async () => {
     const { exitCode, stdout } = await provost(['batch', 'create', clients, '--dry-run'], [ok(fitting)])
@@ -177,7 +177,7 @@ describe('batch create --dry-run', () => {
   })
 
   test('ends with 1 when one fits nowhere, also with --json', async () => {
-    const forecast = { ...fitting, rows: [row, { line: 3, name: 'web2', reason: 'No host has room.' }], fits: false }
+    const forecast = { ...fitting, rows: [row, { line: 3, name: 'web2', reason: 'No host has room.' }], more: 0, fits: false }
     const told = await provost(['batch', 'create', clients, '--dry-run'], [ok(forecast)])
     expect(told).toMatchObject({
       exitCode: 1,

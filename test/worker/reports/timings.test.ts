@@ -63,8 +63,9 @@ describe('the timings of a host', () => {
   test('tell a fill that was waited for from a world that was ready, and keep it out of the whole', async () => {
     const { timings, written } = open()
     const others = { 'clone-root': 10, 'attach-network': 1, 'start-jail': 2, 'run-command': 3, 'prove-isolation': 4 }
-    timings.note(report({ 'fill-world': 30_000, ...others }))
-    timings.note(report({ 'fill-world': 2, ...others }))
+    const provision = { kind: 'provision' } as const
+    timings.note(report({ 'fill-world': 30_000, ...others }, provision))
+    timings.note(report({ 'fill-world': 2, ...others }, provision))
     await vi.advanceTimersByTimeAsync(0)
     expect(written[0]?.['tiny']).toMatchObject({
       fill: { p50: 30_000, p90: 30_000 },
