@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import { type Resource, resources } from '#shared/host.ts'
+import { resources } from '#shared/host.ts'
 import type { CreateJail, Limits } from '#shared/jail.ts'
 import { parseBlock } from '#shared/network/addresses.ts'
 import type { Pool } from '#shared/network/pool.ts'
@@ -85,9 +85,12 @@ function rank(host: PlacementHost, ask: CreateJail, policy: Policy): Ranked {
 /** Whether a host has room by what is known here, which is a second old: one without is asked last, not refused. */
 export function hasRoom(host: PlacementHost, ask: CreateJail): boolean {
   const { promised, capacity } = host
-  const holds = (resource: Resource) =>
-    promised[resource] + neededOf(resource, ask, host) <= (capacity[resource] ?? Number.POSITIVE_INFINITY)
-  return resources.every(holds)
+  // Not `every`: it is asked of all hosts for each jail.
+  for (const resource of resources) {
+    const most = capacity[resource]
+    if (most !== undefined && promised[resource] + neededOf(resource, ask, host) > most) return false
+  }
+  return true
 }
 
 /** Room, world ready, fewest open operations, lowest promised share (or highest, to pack), name. */
@@ -108,8 +111,10 @@ function bestOf(
 ): PlacementHost[] {
   const best: Ranked[] = []
   for (const host of hosts) {
-    const ranked = rankOf(host)
     const last = best[count - 1]
+    // Nearly all hosts are passed over here, before more is asked of them.
+    if (last && !last.isFull && last.isReady && host.operations > last.host.operations) continue
+    const ranked = rankOf(host)
     if ((last && byPreference(last, ranked) < 0) || !fits(host)) continue
     best.push(ranked)
     best.sort(byPreference).splice(count)

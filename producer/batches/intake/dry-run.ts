@@ -19,7 +19,7 @@ export type Placed = Omit<DryRunOfBatch, 'skipped'>
 const atAStretchMs = 20
 /** So many rows are asked for at once, each of so many hosts at first; one call holds Redis for all of them. */
 const rowsAtOnce = 50
-const hostsAtFirst = 3
+const hostsAtFirst = 1
 
 /** A row on its way to a host. `guess`: the host that it most likely goes to, which counts it already. */
 type Moving = { row: NamedRow; placement: Placement; group: Candidate[]; guess: Candidate | undefined }
