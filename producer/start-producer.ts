@@ -1,18 +1,23 @@
 import type { Logger } from 'pino'
+import { makeBackground } from '#shared/process/repeat.ts'
 import type { Service } from '#shared/process/run-service.ts'
+import { makeServices } from '#shared/process/services.ts'
 import { connectRedis, failFast, hasSentinel, unlessAway, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
-import { startBatches } from './batches/run-batches.ts'
+import { runBatches } from './batches/run-batches.ts'
 import type { ProducerConfig } from './config.ts'
 import { announceHost } from './hosts/announce-host.ts'
 import { openHostRegistry } from './hosts/host-registry.ts'
-import { startMoving } from './hosts/move-operations.ts'
-import { startReleasingStrayLeases } from './hosts/release-stray-leases.ts'
+import { makeMoveOperations } from './hosts/move-operations.ts'
+import { releaseStrayLeases } from './hosts/release-stray-leases.ts'
 import { buildApp } from './http/app.ts'
+import type { AppDeps } from './http/app-deps.ts'
 import { makeAwaitReplica } from './http/await-replica.ts'
+import { makeDropExpired } from './operations/drop-expired.ts'
+import { addMissingJobs } from './queues/add-missing-jobs.ts'
 import { openQueues } from './queues/enqueue.ts'
 import { makeExplain } from './queues/explain-wait.ts'
-import { startSweeper } from './queues/sweep.ts'
+import { replaceLostJobs } from './queues/replace-lost-jobs.ts'
 import { openEventFeed } from './records/event-feed.ts'
 import { openStore } from './records/store.ts'
 import { openRecovery } from './recovery/recovery.ts'
@@ -23,64 +28,73 @@ const commandTimeoutMs = 5_000
 const answerWithinMs = 5_000
 /** How long a producer that stops waits for a Redis that is away. */
 const redisAwayMs = 3_000
+const strayLeasesEveryMs = 60_000
 
-/** Opens the connections, then the parts that read and write records, then the door. */
+/** Opens the connections, then what reads and writes records, then the door. What is started here is stopped in reverse. */
 export async function startProducer(config: ProducerConfig, log: Logger): Promise<Service & { url: string }> {
-  const keys = redisKeys(config.redisPrefix)
-  const connect = (options: Parameters<typeof connectRedis>[1]) => {
-    const connection = connectRedis(config.redisUrl, options)
+  const { timing } = config
+  const connections = await connect(config, log)
+  const { redis } = connections
+  const store = openStore(redis, redisKeys(config.redisPrefix), log)
+  const metrics = makeMetrics(store)
+  const { repeat, follow } = makeBackground(log, metrics.passed)
+  const services = makeServices(log)
+
+  const queues = services.add(openQueues(store))
+  const feed = services.add(await openEventFeed({ ...store, reader: connections.eventReader, follow }))
+  const known = { ...store, log, repeat, timing, members: config.hosts }
+  const hosts = services.add(await openHostRegistry({ ...known, onChange: (id) => void announceHost(known, id) }))
+  metrics.watchHosts(hosts)
+  const recovery = services.add(await openRecovery({ ...known, hosts }))
+  const { enqueue } = queues
+  const { openFleet } = recovery
+  const deps = { ...known, enqueue, hosts, placement: config.placement, openFleet, feed, metrics, onMoved: metrics.moved }
+
+  services.add(followReports({ ...deps, follow, reader: connections.reportReader }))
+  services.add(repeat('add-missing-jobs', timing.look, () => addMissingJobs(deps)))
+  services.add(repeat('replace-lost-jobs', timing.lost, () => replaceLostJobs(deps)))
+  services.add(repeat('drop-expired', timing.lost, makeDropExpired(store)))
+  services.add(repeat('move-operations', timing.look, makeMoveOperations(deps)))
+  services.add(repeat('release-stray-leases', strayLeasesEveryMs, () => releaseStrayLeases(deps, Date.now())))
+  services.add(runBatches(deps))
+
+  const awaitReplica = hasSentinel(config.redisUrl) ? makeAwaitReplica(redis, store.keys) : undefined
+  const app = { ...deps, recovery, explain: makeExplain(deps), apiKey: config.apiKey, awaitReplica }
+  const door = services.add(await openDoor(app, config.listen))
+
+  return {
+    url: door.url,
+    async stop() {
+      await unlessAway(redis, redisAwayMs, services.stop())
+      for (const connection of Object.values(connections)) connection.disconnect()
+    },
+  }
+}
+
+/** Those that block have a connection of their own. */
+async function connect({ redisUrl }: ProducerConfig, log: Logger) {
+  const open = (options: Parameters<typeof connectRedis>[1]) => {
+    const connection = connectRedis(redisUrl, options)
     connection.on('error', (error) => log.warn({ err: error.message }, 'redis'))
     return connection
   }
-  const redis = connect({ ...failFast, commandTimeout: commandTimeoutMs })
+  const redis = open({ ...failFast, commandTimeout: commandTimeoutMs })
   await new Promise<void>((resolve) => redis.once('ready', resolve).once('error', () => resolve()))
-  const reportReader = connect(waitForEver)
-  const eventReader = connect(waitForEver)
+  return { redis, reportReader: open(waitForEver), eventReader: open(waitForEver) }
+}
 
-  const store = openStore(redis, keys, log)
-  const { enqueue, close: closeFlows } = openQueues(store)
-  const known = { ...store, log, members: config.hosts, timing: config.timing }
-  const hosts = await openHostRegistry({ ...known, onChange: (id) => void announceHost(known, id) })
-  const feed = await openEventFeed({ reader: eventReader, redis, keys, log })
-  const metrics = makeMetrics({ ...store, hosts })
-  const recovery = await openRecovery({ ...known, hosts })
-  const deps = { ...known, enqueue, hosts, placement: config.placement, openFleet: recovery.openFleet, feed, metrics }
-  const reports = followReports({ ...deps, reader: reportReader })
-  const sweeper = startSweeper(deps)
-  const stopMoving = startMoving({ ...deps, onMoved: metrics.moved })
-  const stopReleasing = startReleasingStrayLeases(deps)
-  const stopBatches = startBatches(deps)
-
-  const app = await buildApp({
-    ...deps,
-    explain: makeExplain(deps),
-    recovery,
-    apiKey: config.apiKey,
-    awaitReplica: hasSentinel(config.redisUrl) ? makeAwaitReplica(redis, keys) : undefined,
-  })
-  const url = await app.listen(config.listen)
-
-  async function closeAll(): Promise<void> {
-    // Streams and waits end first; a request under way is answered.
-    await feed.stop()
-    const late = setTimeout(() => app.server.closeAllConnections(), answerWithinMs)
-    await app.close()
-    clearTimeout(late)
-    await reports.stop()
-    await closeFlows()
-  }
-
+/** The HTTP service, which listens. */
+async function openDoor(deps: AppDeps, listen: ProducerConfig['listen']) {
+  const app = await buildApp(deps)
   return {
-    url,
-    async stop() {
-      sweeper.stop()
-      stopMoving()
-      const batchesEnd = stopBatches()
-      stopReleasing()
-      hosts.close()
-      recovery.close()
-      await unlessAway(redis, redisAwayMs, Promise.all([batchesEnd, closeAll()]))
-      redis.disconnect()
+    name: 'http',
+    url: await app.listen(listen),
+    async stop(): Promise<void> {
+      // Streams and waits end first; a request under way is answered.
+      deps.feed.end()
+      const late = setTimeout(() => app.server.closeAllConnections(), answerWithinMs)
+      await app.close()
+      clearTimeout(late)
     },
   }
 }

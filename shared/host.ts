@@ -104,6 +104,10 @@ export type Leftover = z.infer<typeof Leftover>
 export const Timings = z.record(z.string(), z.record(z.string(), z.object({ p50: z.number(), p90: z.number() })))
 export type Timings = z.infer<typeof Timings>
 
+/** Passes of a worker's background work since its start, by the work's name: how many, of them failed, and how long in all. */
+export const BackgroundWork = z.record(z.string(), z.object({ passes: z.int(), failures: z.int(), seconds: z.number() }))
+export type BackgroundWork = z.infer<typeof BackgroundWork>
+
 export const HostState = z.enum(['up', 'draining', 'down', 'incompatible'])
 export type HostState = z.infer<typeof HostState>
 

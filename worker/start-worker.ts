@@ -3,10 +3,13 @@ import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { Drift, Leftover } from '#shared/host.ts'
 import { planVersion } from '#shared/job.ts'
+import { makeBackground } from '#shared/process/repeat.ts'
 import { type RetryPolicy, stepRetry } from '#shared/process/retry-policy.ts'
 import type { Service } from '#shared/process/run-service.ts'
+import { makeServices, type Services } from '#shared/process/services.ts'
 import { connectRedis, unlessAway, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
+import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { WorkerConfig } from './config/config.ts'
 import { makeCompareRecords } from './fleet/compare-records.ts'
 import { followFleet } from './fleet/follow-fleet.ts'
@@ -14,31 +17,33 @@ import { lockHost } from './host/host-lock.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import type { RunCommand } from './host/run-command.ts'
 import { makeJailLocks } from './jails/jail-locks.ts'
-import { tellStanding } from './jails/report-jail.ts'
+import { reportJail } from './jails/report-jail.ts'
 import { retryLeftovers } from './jails/retry-leftovers.ts'
 import { reviveJails, settledJails } from './jails/revive-jails.ts'
 import { trimConsoles } from './jails/trim-consoles.ts'
 import { watchDrift } from './jails/watch-drift.ts'
 import { consumeJobs } from './jobs/consume-jobs.ts'
 import { followNotices } from './jobs/follow-notices.ts'
-import { makeGiveWay } from './jobs/precedence.ts'
+import { makePrecedence } from './jobs/precedence.ts'
 import { readLoad } from './jobs/read-load.ts'
 import { makeRefuseUnreadable } from './jobs/refuse-unreadable.ts'
 import { makeRunFill } from './jobs/run-fill.ts'
 import { makeRunJob } from './jobs/run-job.ts'
 import { type JournalFiles, journalFiles } from './journal/file.ts'
-import { openJournal } from './journal/journal.ts'
-import { makeOperationLog } from './plans/operation-log.ts'
-import { bindOperation, readStanding } from './plans/read-record.ts'
+import { type Journal, openJournal } from './journal/journal.ts'
+import { bindOperation, readRecorded } from './plans/read-record.ts'
 import type { RunDeps } from './plans/run.ts'
-import { claimHost } from './reports/claim-host.ts'
+import { countPasses } from './reports/count-passes.ts'
 import { makeHostNotes } from './reports/host-notes.ts'
-import { reportHost } from './reports/report-host.ts'
+import { makeOperationLog } from './reports/operation-log.ts'
+import { takePresence } from './reports/presence.ts'
+import { makeHostReporter } from './reports/report-host.ts'
 import { openReportStream } from './reports/report-stream.ts'
 import { makeTimings } from './reports/timings.ts'
 import { openFillKills } from './worlds/fill-kills.ts'
 import { makeWorldStore } from './worlds/make-world-store.ts'
-import { removeUnusedWorlds } from './worlds/remove-unused-worlds.ts'
+import { makeRemoveUnusedWorlds } from './worlds/remove-unused-worlds.ts'
+import type { WorldStore } from './worlds/world-store.ts'
 
 /** `plans`: the plan versions that it knows. `amend`: changes what runs are given, for trials that plant faults. */
 type Parts = {
@@ -53,194 +58,224 @@ type Parts = {
 
 /** Of how many operations that ended before a start their steps still count. */
 const timedAtStart = 5_000
-/** How long a step of a batch waits for others at most. */
-const mostGivenWayMs = 1_000
-
+/** How long a step of a batch waits for others at most, in milliseconds. */
+const mostWaitMs = 1_000
 /** How long a worker that stops waits for a Redis that is away. */
 const redisAwayMs = 3_000
+const consolesEveryMs = 1_000
+const unusedWorldsEveryMs = 600_000
 
-/** Makes this process the worker of its host: finds what is there, goes on with it, then takes jobs. */
+/**
+ * Makes this process the worker of its host: finds what is there, goes on with it, then takes jobs. What is started here is
+ * stopped in reverse.
+ */
 export async function startWorker(config: WorkerConfig, parts: Parts): Promise<Service> {
-  const { host, run, log, retry = stepRetry, plans = [planVersion], files = journalFiles, amend = (deps) => deps } = parts
+  const { host, log } = parts
   const directory = await host.open()
   await lockHost(host, directory)
   await host.endPredecessor()
+  const stopping = new AbortController()
+  const connections = connect(config, log)
+  const { redis } = connections
+  const services = makeServices(log)
 
-  let reporting: Awaited<ReturnType<typeof reportHost>> | undefined
+  async function endServices(): Promise<void> {
+    await unlessAway(redis, redisAwayMs, services.stop())
+    for (const connection of Object.values(connections)) connection.disconnect()
+  }
+
+  try {
+    const base = await openBase(config, parts, { ...connections, directory, services, stopping: stopping.signal })
+    const local = await openHost(base)
+    const fleet = await joinFleet(base, local)
+    await takeJobs(base, local, fleet)
+    log.info({ host: config.host, pid: process.pid }, 'worker is up')
+    return {
+      async stop() {
+        stopping.abort()
+        // At once: what has to be ended by force while it still is at a step was not the doing of that.
+        await local.journal.leaveRuns().catch((error) => log.warn({ err: error }, 'that runs were left could not be noted'))
+        await endServices()
+      },
+    }
+  } catch (error) {
+    stopping.abort()
+    await endServices()
+    throw error
+  }
+}
+
+type Connections = ReturnType<typeof connect>
+
+/** Who subscribes has a connection of its own. */
+function connect({ redisUrl }: WorkerConfig, log: Logger) {
+  const open = () => {
+    const connection = connectRedis(redisUrl, waitForEver)
+    connection.on('error', (error) => log.warn({ err: error.message }, 'redis'))
+    return connection
+  }
+  return { redis: open(), subscriber: open() }
+}
+
+type Opened = Connections & { directory: string; services: Services; stopping: AbortSignal }
+type Base = Awaited<ReturnType<typeof openBase>>
+
+/** What all parts share. */
+async function openBase(config: WorkerConfig, parts: Parts, opened: Opened) {
+  const { host, run, log, plans = [planVersion], retry = stepRetry, files = journalFiles, amend = (deps) => deps } = parts
+  const keys = redisKeys(config.redisPrefix)
+  const passes = countPasses()
+  const base = {
+    ...opened,
+    ...{ config, hostId: config.host, timing: config.timing, host, run, log, plans, retry, files, amend, keys },
+    ...openReportStream(opened.redis, keys),
+    repeat: makeBackground(log, passes.count).repeat,
+    background: passes.totals,
+    withJail: makeJailLocks(),
+    presence: {
+      key: keys.hostAlive(config.host),
+      holder: `${opened.directory}, boot ${await host.bootId()}`,
+      lastsMs: config.timing.silence,
+    },
+    operationLog: (operation: string) => makeOperationLog(opened.redis, keys.log(config.host, operation)),
+  }
+  return { ...base, reporter: makeHostReporter(base) }
+}
+
+type Local = Awaited<ReturnType<typeof openHost>>
+
+/** What is on this host. Needs no Redis: after a reboot clients have their jails before the fleet has its queue. */
+async function openHost(base: Base) {
+  const { config, host, run, log, directory, files, reporter, sendOfJail } = base
+  const journalDirectory = join(directory, 'journal')
   const worlds = makeWorldStore({
     worlds: config.worlds,
     host,
     run,
     fills: config.capacity.fills,
-    kills: await openFillKills(join(directory, 'journal', 'fills'), log),
+    kills: await openFillKills(join(journalDirectory, 'fills'), log),
     log,
-    changed: () => reporting?.changed(),
+    changed: reporter.changed,
   })
   await worlds.open()
-  const journal = await openJournal(join(directory, 'journal'), files)
+  const journal = await openJournal(journalDirectory, files)
+  const revived = reviveJails(settledJails(journal), { ...base, worlds, journal, send: sendOfJail })
+  return { journalDirectory, worlds, journal, revived }
+}
 
-  const keys = redisKeys(config.redisPrefix)
-  const redis = connectRedis(config.redisUrl, waitForEver)
-  const subscriber = connectRedis(config.redisUrl, waitForEver)
-  for (const connection of [redis, subscriber]) connection.on('error', (error) => log.warn({ err: error.message }, 'redis'))
-  const { found, send, sendFound } = openReportStream(redis, keys)
+type Fleet = Awaited<ReturnType<typeof joinFleet>>
 
-  const stopping = new AbortController()
-  const withJail = makeJailLocks()
-  const { builds, starts } = config.capacity
-  const claim = {
-    key: keys.hostAlive(config.host),
-    holder: `${directory}, boot ${await host.bootId()}`,
-    holdsMs: config.timing.silence,
-  }
-  // Needs no Redis: after a reboot clients have their jails before the fleet has its queue.
-  const revived = reviveJails(settledJails(journal), {
-    hostId: config.host,
-    host,
-    worlds,
-    journal,
-    log,
-    withJail,
-    send: sendFound,
-  })
-  await claimHost(redis, config.host, claim, stopping.signal)
-  const way = makeGiveWay(mostGivenWayMs)
-  const runDeps = amend({
-    host,
-    worlds,
-    journal,
-    plans,
-    withJail,
-    withSuspect: pLimit(1),
-    giveWay: way.turn,
-    send,
-    standing: (job) => readStanding(redis, keys, job),
-    bind: (job) => bindOperation(redis, keys, job),
-    stopping: stopping.signal,
-    retry,
-  })
-  const drift = makeHostNotes(redis, keys.hostDrift(config.host), Drift)
-  const leftoverNotes = makeHostNotes(redis, keys.hostLeftovers(config.host), Leftover)
+/** Takes this host's name in the fleet, and brings its jails and the fleet's records together. */
+async function joinFleet(base: Base, { journalDirectory, journal, worlds, revived }: Local) {
+  const { redis, keys, hostId, timing, services, stopping, repeat, reporter } = base
+  services.add(await takePresence(redis, hostId, base.presence, stopping))
+  services.add(reporter)
+  const drift = makeHostNotes(redis, keys.hostDrift(hostId), Drift)
+  const leftoverNotes = makeHostNotes(redis, keys.hostLeftovers(hostId), Leftover)
   await Promise.all([drift.open(), leftoverNotes.open()])
-  const records = makeCompareRecords({ hostId: config.host, redis, keys, drift, log, send, run: runDeps })
-  const fleet = await followFleet({
-    hostId: config.host,
-    directory: join(directory, 'journal'),
-    redis,
-    keys,
-    journal,
-    found,
-    revived,
-    send,
-    onLost: () => reporting?.enrolAgain(),
-    async onKnown() {
-      await Promise.all([drift.writeAgain(), leftoverNotes.writeAgain()])
-      await records.compareAll()
-      reporting?.changed()
-    },
-    timing: config.timing,
-    log,
-  })
-  await fleet.lookNow()
+
+  const precedence = makePrecedence(mostWaitMs)
+  const runDeps = base.amend(runDepsOf(base, journal, worlds, precedence.waitForOthers))
+  const records = makeCompareRecords({ ...base, drift, runDeps })
+  const fleet = services.add(
+    await followFleet({
+      ...base,
+      directory: journalDirectory,
+      journal,
+      revived,
+      onLost: reporter.enrolAgain,
+      async onKnown() {
+        await Promise.all([drift.writeAgain(), leftoverNotes.writeAgain()])
+        await comparing.now()
+        reporter.changed()
+      },
+    }),
+  )
   // Where the records were lost, none of the jails here would be known.
-  const compareAll = async () => {
-    if (!fleet.isStrange()) await records.compareAll()
-  }
+  const compare = async () => fleet.isStrange() || records.compareAll()
+  const comparing = services.add(repeat('compare-records', timing.compare, compare))
+  await fleet.lookNow().catch(() => undefined)
   // Before any job is taken: what was moved away meanwhile may be anywhere else by now.
-  await compareAll()
-  const comparing = setInterval(compareAll, config.timing.compare)
-  const timings = makeTimings({ write: (now) => redis.set(keys.hostTimings(config.host), JSON.stringify(now)), log })
+  await comparing.now().catch(() => undefined)
+  return { drift, leftoverNotes, runDeps, records, fleet, precedence }
+}
+
+function runDepsOf(base: Base, journal: Journal, worlds: WorldStore, giveWay: RunDeps['giveWay']): RunDeps {
+  const { redis, keys, host, plans, withJail, send, stopping, retry } = base
+  const patiently = <T>(ask: () => Promise<T>) => untilRedisAnswers(stopping, ask)
+  return {
+    ...{ host, worlds, journal, plans, withJail, giveWay, send, stopping, retry },
+    withSuspect: pLimit(1),
+    deliver: (report) => patiently(() => send(report)),
+    recorded: (job) => patiently(() => readRecorded(redis, keys, job)),
+    bind: (job) => patiently(() => bindOperation(redis, keys, job)),
+  }
+}
+
+/** Watches over what is on this host, and takes its jobs. */
+async function takeJobs(base: Base, { journal, worlds, revived }: Local, joined: Fleet): Promise<void> {
+  const { config, host, log, redis, keys, timing, services, repeat, reporter, sendOfJail } = base
+  const { drift, leftoverNotes, fleet } = joined
+  const timings = services.add(
+    makeTimings({ write: (now) => redis.set(keys.hostTimings(config.host), JSON.stringify(now)), log }),
+  )
   for await (const report of journal.latestReports(timedAtStart)) timings.note(report)
+  const delays = { firstMs: timing.leftoversFirst, mostMs: timing.leftoversMost }
+  const leftovers = services.add(retryLeftovers({ ...base, journal, notes: leftoverNotes, delays }))
+  services.add(watchDrift({ ...base, journal, drift, revived, send: sendOfJail, everyMs: timing.drift }))
+  const usedWorlds = () => journal.jails().map(({ spec }) => ({ name: spec.world, digest: spec.worldDigest }))
+  const removeUnusedWorlds = makeRemoveUnusedWorlds({ worlds, used: usedWorlds, log })
+  services.add(repeat('remove-unused-worlds', unusedWorldsEveryMs, removeUnusedWorlds))
+  const consoles = () => journal.jails().map(({ spec }) => host.consoleOf(spec))
+  services.add(repeat('trim-consoles', consolesEveryMs, () => trimConsoles(consoles(), log)))
 
-  const { leftoversFirst: firstMs, leftoversMost: mostMs } = config.timing
-  const delays = { firstMs, mostMs }
-  const leftovers = retryLeftovers({ host, journal, notes: leftoverNotes, log, withJail, delays })
-  const operationLog = (operation: string) => makeOperationLog(redis, keys.log(config.host, operation))
-
-  const runJob = makeRunJob({
-    run: runDeps,
-    ahead: way.ahead,
-    runFill: makeRunFill({ worlds, send, standing: runDeps.standing, stopping: stopping.signal }),
-    timings,
-    ended({ jail, jailState }) {
-      if (jailState === 'unchanged')
-        tellStanding(jail, { hostId: config.host, host, journal, withJail, send: sendFound }).catch((error) =>
-          log.error({ err: error, jail }, 'how a jail stands could not be told'),
-        )
-      if (drift.entries().has(jail)) void records.compareJail(jail)
-      void leftovers.lookNow()
-    },
-  })
-  const consumer = await consumeJobs({
-    host: config.host,
-    prefix: keys.host(config.host),
-    slots: { build: builds, start: starts, stop: Math.max(2, starts) },
-    stopping: stopping.signal,
-    timing: config.timing,
-    redis,
-    log,
-    operationLog,
-    standing: runDeps.standing,
-    refuseUnreadable: makeRefuseUnreadable({ hostId: config.host, run: runDeps, send, operationLog }),
-    async run(...args) {
-      await fleet.learn()
-      return runJob(...args)
-    },
-  })
-  const stopWatching = watchDrift({
-    hostId: config.host,
-    host,
-    journal,
-    withJail,
-    send: sendFound,
-    drift,
-    revived,
-    log,
-    everyMs: config.timing.drift,
-  })
-  await followNotices({ subscriber, channel: keys.notices(config.host), consumer, retryLeftovers: leftovers.tryAll, log })
-  reporting = await reportHost({
-    config,
-    host,
+  const consumer = await consume(base, { journal, worlds, joined, timings, leftovers })
+  // Together: while fills end, no more jobs are taken, only to be put back.
+  services.add({ name: 'jobs', stop: () => Promise.all([worlds.close(), consumer.stop()]) })
+  await followNotices({ ...base, channel: keys.notices(config.host), consumer, retryLeftovers: leftovers.tryAll })
+  await reporter.begin({
     worlds,
-    redis,
-    keys,
-    claim,
-    log,
-    send,
-    plans,
     drift: () => drift.entries().size,
     leftovers: () => leftoverNotes.entries().size,
     fleet: fleet.known,
     load: () => readLoad({ worlds, consumer, journal }),
   })
   worlds.prefill()
-  const usedWorlds = () => journal.jails().map(({ spec }) => ({ name: spec.world, digest: spec.worldDigest }))
-  const stopRemoving = removeUnusedWorlds({ worlds, used: usedWorlds, log })
-  const stopTrimming = trimConsoles(() => journal.jails().map(({ spec }) => host.consoleOf(spec)), log)
-  log.info({ host: config.host, pid: process.pid }, 'worker is up')
+}
 
-  async function endInOrder(): Promise<void> {
-    // Together: while fills end, no more jobs are taken, only to be put back.
-    await Promise.all([worlds.close(), consumer.stop()])
-    await reporting?.stop()
-  }
+type Watching = Pick<Local, 'journal' | 'worlds'> & {
+  joined: Fleet
+  timings: ReturnType<typeof makeTimings>
+  leftovers: ReturnType<typeof retryLeftovers>
+}
 
-  return {
-    async stop() {
-      stopping.abort()
-      // At once: what has to be ended by force while it still is at a step was not the doing of that.
-      await journal.leaveRuns().catch((error) => log.warn({ err: error }, 'that runs were left could not be noted'))
-      leftovers.stop()
-      stopTrimming()
-      stopWatching()
-      stopRemoving()
-      clearInterval(comparing)
-      fleet.stop()
-      timings.stop()
-      await unlessAway(redis, redisAwayMs, endInOrder())
-      redis.disconnect()
-      subscriber.disconnect()
+function consume(base: Base, { journal, worlds, joined, timings, leftovers }: Watching) {
+  const { config, hostId, keys, log, send, sendOfJail, stopping, operationLog } = base
+  const { drift, runDeps, records, fleet, precedence } = joined
+  const { builds, starts } = config.capacity
+  const runJob = makeRunJob({
+    runDeps,
+    first: precedence.first,
+    runFill: makeRunFill({ worlds, send, recorded: runDeps.recorded, stopping }),
+    timings,
+    ended({ jail, jailState }) {
+      if (jailState === 'unchanged')
+        reportJail(jail, { ...base, journal, send: sendOfJail }).catch((error) =>
+          log.error({ err: error, jail }, 'how a jail is could not be reported'),
+        )
+      if (drift.entries().has(jail)) void records.compareJail(jail)
+      void leftovers.lookNow()
     },
-  }
+  })
+  return consumeJobs({
+    ...base,
+    prefix: keys.host(hostId),
+    slots: { build: builds, start: starts, stop: Math.max(2, starts) },
+    recorded: runDeps.recorded,
+    refuseUnreadable: makeRefuseUnreadable({ hostId, runDeps, send, operationLog }),
+    async run(...args) {
+      await fleet.learn()
+      return runJob(...args)
+    },
+  })
 }

@@ -15,7 +15,7 @@ export async function fanOut({ redis, redisUrl, keys, ids }: BenchFleet, jail: J
   const child = fork(new URL('./take-jobs.ts', import.meta.url), [redisUrl, keys.prefix, ...ids])
   await once(child, 'message')
   await pause(settleMs)
-  const { enqueue, close } = openQueues({ redis, keys })
+  const { enqueue, stop } = openQueues({ redis, keys })
   const times: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     const all = once(child, 'message')
@@ -25,7 +25,7 @@ export async function fanOut({ redis, redisUrl, keys, ids }: BenchFleet, jail: J
     }
     times.push(await timed(add))
   }
-  await close()
+  await stop()
   child.kill('SIGKILL')
   await once(child, 'exit')
   return times

@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { createLogUpdate } from 'log-update'
 import { z } from 'zod'
 import { hasEnded, type Operation } from '#shared/operation.ts'
 import type { Client } from '../http/client.ts'
@@ -7,13 +6,12 @@ import { followOperation } from '../http/follow-operation.ts'
 import { formatDuration } from './amounts.ts'
 import { bar, progressLine, subjectOf } from './operation-lines.ts'
 import { changeLines } from './show-progress.ts'
-import { canRedraw } from './show-states.ts'
+import { canRedraw, drawAgain } from './show-states.ts'
 
 const Worlds = z.object({
   items: z.array(z.object({ name: z.string(), hosts: z.array(z.object({ state: z.string(), percent: z.number().optional() })) })),
 })
 
-const redrawMs = 100
 const worldPollMs = 500
 const worldStep = 10
 
@@ -63,31 +61,25 @@ type FillLine = { name: string; state: string; percent: number }
 type Board = { show(operation: Operation): void; fill(line: FillLine): void; end(): void }
 
 function liveBoard(output: NodeJS.WriteStream, operations: Map<string, Operation>, ids: string[]): Board {
-  const update = createLogUpdate(output)
   const started = Date.now()
   let fill: FillLine | undefined
   let filledAt: number | undefined
-  const draw = () => {
-    const now = Date.now()
+  const linesAt = (now: number) => {
     const shown = ids.flatMap((id) => operations.get(id) ?? [])
     const width = Math.max(fill?.name.length ?? 0, ...shown.map((operation) => subjectOf(operation).length))
     const lines = shown.map((operation) => progressLine(operation, now, width))
     if (fill) lines.unshift(fillLine(fill, (filledAt ?? now) - started, width))
-    update(lines.join('\n'))
+    return lines
   }
-  const timer = setInterval(draw, redrawMs)
+  const picture = drawAgain(output, linesAt)
   return {
-    show: draw,
+    show: picture.draw,
     fill: (line) => {
       fill = line
       if (line.state === 'ready') filledAt ??= Date.now()
-      draw()
+      picture.draw()
     },
-    end: () => {
-      clearInterval(timer)
-      draw()
-      update.done()
-    },
+    end: picture.end,
   }
 }
 

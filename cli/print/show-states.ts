@@ -1,4 +1,5 @@
 import { createLogUpdate } from 'log-update'
+import { repeat } from '#shared/process/repeat.ts'
 
 /** How something that changes is shown. */
 export type Look<State> = {
@@ -51,20 +52,29 @@ function plainView<State>(look: Look<State>, output: NodeJS.WritableStream): Vie
 }
 
 function liveView<State>(look: Look<State>, output: NodeJS.WriteStream): View<State> {
-  const update = createLogUpdate(output)
   let current: State | undefined
-  const draw = () => {
-    if (current !== undefined) update(look.lines(current, Date.now()).join('\n'))
-  }
-  // The elapsed time goes on between two states.
-  const timer = setInterval(draw, redrawMs)
+  const picture = drawAgain(output, (now) => (current === undefined ? [] : look.lines(current, now)))
   return {
     show: (state) => {
       current = state
-      draw()
+      picture.draw()
     },
-    end: () => {
-      clearInterval(timer)
+    end: picture.end,
+  }
+}
+
+/** Draws lines in place of those drawn last, also as time goes on: what has elapsed is among them. */
+export function drawAgain(output: NodeJS.WriteStream, lines: (now: number) => string[]) {
+  const update = createLogUpdate(output)
+  const draw = () => {
+    const now = lines(Date.now())
+    if (now.length > 0) update(now.join('\n'))
+  }
+  const drawing = repeat('draw', redrawMs, async () => draw())
+  return {
+    draw,
+    end(): void {
+      void drawing.stop()
       draw()
       update.done()
     },

@@ -1,3 +1,5 @@
+import type { Repeat } from '#shared/process/repeat.ts'
+import type { Running } from '#shared/process/services.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import type { AcceptDeps } from '../operations/decision.ts'
 import { changeBatch } from '../records/batches/batch-changes.ts'
@@ -14,47 +16,28 @@ import { retryRows } from './retry-rows.ts'
 import { isBounded, roomOnHosts } from './room-on-hosts.ts'
 
 /** `hosts`: all of the fleet; rows are only given to those that are not bounded. */
-type Deps = AcceptDeps & { feed: Pick<EventFeed, 'subscribe'>; timing: Timing }
+type Deps = AcceptDeps & { feed: Pick<EventFeed, 'subscribe'>; repeat: Repeat; timing: Timing }
 
 /** One release holds Redis and the hosts' registry for so many rows at most. */
 const rowsAtOnce = 50
 
 /**
  * Runs the batches that have not ended: releases their rows, as many as may be in flight, pauses and ends them. Of several
- * producers one at a time sees to a batch. Gives what ends that.
+ * producers one at a time sees to a batch.
  */
-export function startBatches(deps: Deps): () => Promise<void> {
-  const { feed, timing, log } = deps
+export function runBatches(deps: Deps): Running {
   const runAll = makeRunBatches(deps)
-  let running: Promise<void> | undefined
-  let again = false
-  let stopped = false
-
-  async function runUntilQuiet(): Promise<void> {
-    do {
-      again = false
-      await runAll(poke).catch((error) => log.warn({ err: error.message }, 'batches wait'))
-    } while (again && !stopped)
-  }
-
-  function poke(): void {
-    again = true
-    if (stopped) return
-    running ??= runUntilQuiet().finally(() => {
-      running = undefined
-    })
-  }
-
-  const timer = setInterval(poke, timing.look)
-  const unsubscribe = feed.subscribe(
-    ({ kind }) => kind === 'operation' && poke(),
+  const running = deps.repeat('run-batches', deps.timing.look, () => runAll(() => void running.now()))
+  const unsubscribe = deps.feed.subscribe(
+    ({ kind }) => kind === 'operation' && running.now(),
     () => undefined,
   )
-  return async () => {
-    stopped = true
-    clearInterval(timer)
-    unsubscribe()
-    await running
+  return {
+    name: running.name,
+    stop() {
+      unsubscribe()
+      return running.stop()
+    },
   }
 }
 

@@ -3,6 +3,7 @@ import { type Host, type HostReport, type HostState, resources } from '#shared/h
 import type { Limits } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
 import type { Pool } from '#shared/network/pool.ts'
+import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import type { PlacementHost } from '../placement/placement-host.ts'
 import type { Store } from '../records/store.ts'
@@ -10,7 +11,7 @@ import { makePoolConflicts } from './pool-conflicts.ts'
 import { type HostReading, makeReadHosts } from './read-hosts.ts'
 import { makeSharedPools } from './shared-pools.ts'
 
-type Deps = Store & { log: Logger; members: string[]; timing: Timing; onChange(host: string): void }
+type Deps = Store & { log: Logger; repeat: Repeat; members: string[]; timing: Timing; onChange(host: string): void }
 
 export type HostRegistry = Awaited<ReturnType<typeof openHostRegistry>>
 
@@ -19,7 +20,7 @@ type Known = { reading: HostReading; host: PlacementHost }
 
 /** The hosts of the fleet as their workers last reported them, read anew every second. */
 export async function openHostRegistry(deps: Deps) {
-  const { redis, keys, log, members, timing, onChange } = deps
+  const { redis, keys, repeat, members, timing, onChange } = deps
   const readHosts = makeReadHosts(deps)
   const poolConflicts = makePoolConflicts()
   const poolsOf = makeSharedPools()
@@ -53,22 +54,8 @@ export async function openHostRegistry(deps: Deps) {
     for (const [id, now] of known) if (isNews(before.get(id), now)) onChange(id)
   }
 
-  let last: Promise<void> = Promise.resolve()
-  let waiting = 0
-  /** One after another: an older reading must not come after a newer one. */
-  function refreshInTurn(): Promise<void> {
-    waiting += 1
-    last = last
-      .catch(() => undefined)
-      .then(refresh)
-      .finally(() => {
-        waiting -= 1
-      })
-    return last
-  }
-  const tryRefresh = () => refreshInTurn().catch((error) => log.warn({ err: error.message }, 'hosts could not be read'))
-  await tryRefresh()
-  const timer = setInterval(() => waiting === 0 && tryRefresh(), timing.look)
+  const reading = repeat('read-hosts', timing.look, refresh)
+  await reading.now().catch(() => undefined)
 
   return {
     all: () => all,
@@ -78,7 +65,8 @@ export async function openHostRegistry(deps: Deps) {
       const beat = known.get(id)?.reading.beat
       return beat && (beat.fleet ?? '')
     },
-    refresh: refreshInTurn,
+    /** Reads them anew; an older reading never comes after a newer one. */
+    refresh: reading.now,
     /** Counts what was just promised, until the ledger is read again: jails asked for at once are spread, too. */
     notePromise(id: string, { memory, cpu, disk = 0 }: Limits): void {
       const host = known.get(id)?.host
@@ -99,7 +87,8 @@ export async function openHostRegistry(deps: Deps) {
         return filling.map(({ name, state }) => `world ${name} on host ${id} is ${state}`)
       })
     },
-    close: () => clearInterval(timer),
+    name: reading.name,
+    stop: reading.stop,
   }
 }
 

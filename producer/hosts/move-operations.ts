@@ -1,5 +1,4 @@
 import pLimit from 'p-limit'
-import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { Timing } from '#shared/process/timing.ts'
@@ -10,34 +9,30 @@ import { operationList } from '../records/operations/operation-lists.ts'
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import { moveOperation } from './move-operation.ts'
 
-type Deps = AcceptDeps & { log: Logger; timing: Timing; onMoved(): void }
+type Deps = AcceptDeps & { timing: Timing; onMoved(): void }
 
 const pageSize = 100
 const atOnce = 8
 
 /**
- * Takes from hosts that are down or draining what can be taken: provisions that no worker has bound to its host yet. What
- * is bound waits for the host; what no other host takes waits, too, and is tried again. Gives what ends that.
+ * Returns what takes from hosts that are down or draining what can be taken: provisions that no worker has bound to its host
+ * yet. What is bound waits for the host; what no other host takes waits, too, and is tried again.
  */
-export function startMoving(deps: Deps): () => void {
+export function makeMoveOperations(deps: Deps): () => Promise<void> {
   const { redis, hosts, log, timing } = deps
   let steadySinceMs = Date.now()
   redis.on('ready', () => {
     steadySinceMs = Date.now()
   })
-  let moving = false
-  const timer = setInterval(async () => {
+  return async () => {
     // After an outage of Redis every host seems silent until its next heartbeat.
-    if (moving || Date.now() - steadySinceMs < timing.silence) return
-    moving = true
+    if (Date.now() - steadySinceMs < timing.silence) return
     for (const host of hosts.all())
       if (host.operations > 0 && (host.state === 'down' || host.state === 'draining'))
         await moveFrom(deps, host).catch((error) =>
           log.warn({ err: error.message, host: host.id }, 'operations could not be moved'),
         )
-    moving = false
-  }, timing.look)
-  return () => clearInterval(timer)
+  }
 }
 
 async function moveFrom(deps: Deps, host: PlacementHost): Promise<void> {

@@ -8,7 +8,6 @@ import { readDrift } from './orphans.ts'
 type Deps = Store & { hosts: { all(): PlacementHost[] }; log: Logger }
 type Leased = { address: string; holder: string }
 
-const everyMs = 60_000
 /** How long a lease must be seen without its jail before it is given back. */
 const quarantineMs = 600_000
 const pageSize = 500
@@ -16,20 +15,7 @@ const pageSize = 500
 /**
  * Finds leases whose jail there is not, and gives them back after a quarantine: nothing should ever leave one, so whatever
  * did is given time to show. The addresses of a forgotten host that has come back are stray once it has no orphan with them.
- * Gives what ends that.
  */
-export function startReleasingStrayLeases(deps: Deps): () => void {
-  let looking = false
-  const timer = setInterval(async () => {
-    if (looking) return
-    looking = true
-    await releaseStrayLeases(deps, Date.now()).catch((error) => deps.log.warn({ err: error.message }, 'stray leases'))
-    looking = false
-  }, everyMs)
-  return () => clearInterval(timer)
-}
-
-/** One look at all leases. */
 export async function releaseStrayLeases(deps: Deps, nowMs: number): Promise<void> {
   const { redis, keys, scripts, hosts, log } = deps
   const pools = hosts.all().flatMap((host) => host.pools)

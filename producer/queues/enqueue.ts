@@ -75,6 +75,7 @@ export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
       if (flow) await addFlow(flow)
       await redis.zrem(keys.wakeups, operation.id)
     },
-    close: async () => flows?.close(),
+    name: 'queues',
+    stop: async () => flows?.close(),
   }
 }

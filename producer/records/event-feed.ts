@@ -1,57 +1,46 @@
 import { EventEmitter } from 'node:events'
 import type { Redis } from 'ioredis'
-import type { Logger } from 'pino'
+import type { Follow } from '#shared/process/repeat.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 
 /** A record changed. `sequence` rises over the whole fleet and is the record's revision. */
 export type FeedEvent = { sequence: number; kind: 'operation' | 'jail' | 'host' | 'batch'; id: string }
 
-type Deps = { /** A connection of its own: it blocks. */ reader: Redis; redis: Redis; keys: RedisKeys; log: Logger }
+type Deps = { /** A connection of its own: it blocks. */ reader: Redis; redis: Redis; keys: RedisKeys; follow: Follow }
 type Entry = [id: string, fields: string[]]
 
 export type EventFeed = Awaited<ReturnType<typeof openEventFeed>>
 
 const blockMs = 2_000
-const pauseAfterErrorMs = 500
 const pageSize = 500
 const sinceAtOnce = 10_000
 
 /** Every change of a record in the fleet, whichever producer made it, as it happens. */
-export async function openEventFeed({ reader, redis, keys, log }: Deps) {
+export async function openEventFeed({ reader, redis, keys, follow }: Deps) {
   const emitter = new EventEmitter<{ event: [FeedEvent]; [operation: `operation:${string}`]: [FeedEvent]; end: [] }>()
   emitter.setMaxListeners(0)
   let position = await lastId().catch(() => '0-0')
-  let stopped = false
-
   async function lastId(): Promise<string> {
     const [last] = (await redis.xrevrange(keys.events, '+', '-', 'COUNT', 1)) as Entry[]
     return last?.[0] ?? '0-0'
   }
 
-  async function follow(): Promise<void> {
-    while (!stopped) {
-      try {
-        const answer = await reader.xread('COUNT', pageSize, 'BLOCK', blockMs, 'STREAMS', keys.events, position)
-        // A Redis that came back without its data counts from one again.
-        if (!answer && sequenceOf(await lastId()) < sequenceOf(position)) position = '0-0'
-        for (const entry of answer?.[0]?.[1] ?? []) {
-          position = entry[0]
-          const event = parseEntry(entry)
-          emitter.emit('event', event)
-          if (event.kind === 'operation') emitter.emit(`operation:${event.id}`, event)
-        }
-      } catch (error) {
-        if (stopped) return
-        log.warn({ err: error instanceof Error ? error.message : error }, 'events wait')
-        await new Promise((resolve) => setTimeout(resolve, pauseAfterErrorMs))
-      }
+  async function next(): Promise<void> {
+    const answer = await reader.xread('COUNT', pageSize, 'BLOCK', blockMs, 'STREAMS', keys.events, position)
+    // A Redis that came back without its data counts from one again.
+    if (!answer && sequenceOf(await lastId()) < sequenceOf(position)) position = '0-0'
+    for (const entry of answer?.[0]?.[1] ?? []) {
+      position = entry[0]
+      const event = parseEntry(entry)
+      emitter.emit('event', event)
+      if (event.kind === 'operation') emitter.emit(`operation:${event.id}`, event)
     }
   }
 
-  const following = follow()
+  const following = follow('read-events', next)
   return {
-    /** Calls `listener` for every event, or for those of one operation, and `onEnd` when there will be no more. Gives what ends that. */
-    subscribe(listener: (event: FeedEvent) => void, onEnd: () => void, operation?: string): () => void {
+    /** Calls `listener` for every event, or for those of one operation, and `onEnd` when there will be no more. Returns what ends that. */
+    subscribe(listener: (event: FeedEvent) => unknown, onEnd: () => void, operation?: string): () => void {
       const name = operation === undefined ? 'event' : (`operation:${operation}` as const)
       emitter.on(name, listener).on('end', onEnd)
       return () => emitter.off(name, listener).off('end', onEnd)
@@ -66,11 +55,13 @@ export async function openEventFeed({ reader, redis, keys, log }: Deps) {
         if (page.length < sinceAtOnce) return events
       }
     },
-    async stop(): Promise<void> {
-      stopped = true
-      emitter.emit('end')
+    /** Tells whoever listens that there will be no more. */
+    end: () => void emitter.emit('end'),
+    name: following.name,
+    stop(): unknown {
+      const stopped = following.stop()
       reader.disconnect()
-      await following
+      return stopped
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { v7 as uuid } from 'uuid'
 import { ProvostError } from '#shared/errors.ts'
+import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import type { FleetHost, Recovery as Shown } from '#shared/recovery.ts'
 import type { HostRegistry } from '../hosts/host-registry.ts'
@@ -14,6 +15,7 @@ type Deps = Store & {
   /** The hosts that the configuration names. */
   members: string[]
   timing: Pick<Timing, 'look' | 'silence'>
+  repeat: Repeat
   log: Logger
 }
 
@@ -31,7 +33,7 @@ const lockMs = 60_000
  * rebuilt from the journals that those hosts upload. Until then nothing is admitted.
  */
 export async function openRecovery(deps: Deps) {
-  const { redis, keys, hosts, members, timing, log } = deps
+  const { redis, keys, hosts, repeat, members, timing, log } = deps
   const state = makeFleetState(deps)
   /** The hosts as they were while the fleet had its records. */
   let remembered: string[] = []
@@ -86,21 +88,15 @@ export async function openRecovery(deps: Deps) {
     if (why.length > 0) throw unavailable(why.join('; '))
   }
 
-  let looking: Promise<void> | undefined
-  const lookNow = (): Promise<void> => {
-    looking ??= look().finally(() => {
-      looking = undefined
-    })
-    return looking
-  }
-  const tryLook = () => lookNow().catch((error) => log.warn({ err: error.message }, 'the fleet could not be looked up'))
+  const looking = repeat('look-up-fleet', timing.look, look)
   // One that comes back may have nothing left.
-  redis.on('ready', tryLook)
-  await tryLook()
-  const timer = setInterval(tryLook, timing.look)
+  redis.on('ready', looking.now)
+  await looking.now().catch(() => undefined)
 
   return {
-    lookNow,
+    name: looking.name,
+    stop: looking.stop,
+    lookNow: looking.now,
     /** Why nothing is admitted now; none: it is. */
     reasons: state.reasons,
     waitsFor: (id: string) => state.waitedFor().includes(id),
@@ -133,7 +129,6 @@ export async function openRecovery(deps: Deps) {
       if (fleet) state.know(fleet, await readFleetHosts(deps))
       return showRecovery(deps, state)
     },
-    close: () => clearInterval(timer),
   }
 }
 

@@ -1,14 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import { HostState } from '#shared/host.ts'
+import { BackgroundWork, HostState } from '#shared/host.ts'
 import { JailState } from '#shared/jail.ts'
 import type { OperationStatus } from '#shared/operation.ts'
+import type { Pass } from '#shared/process/repeat.ts'
 import type { FleetHosts, PlacementHost } from '../placement/placement-host.ts'
 import { jailList } from '../records/jails/jail-lists.ts'
 import { operationList } from '../records/operations/operation-lists.ts'
 import type { NewOperation } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
-
-type Deps = Store & { hosts: Pick<FleetHosts, 'all'> }
 
 export type Metrics = ReturnType<typeof makeMetrics>
 
@@ -18,11 +17,10 @@ const durationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3
  * What Prometheus scrapes. Gauges are of the whole fleet and read when asked; counters and histograms are of what this
  * producer has applied, so they are summed over producers.
  */
-export function makeMetrics(deps: Deps) {
+export function makeMetrics(store: Store) {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  gaugeHosts(registry, deps)
-  gaugeRecords(registry, deps)
+  gaugeRecords(registry, store)
   const registers = [registry]
 
   const ended = new Counter({
@@ -44,9 +42,21 @@ export function makeMetrics(deps: Deps) {
     registers,
   })
 
+  const own = countOwnWork(registers)
+
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    /** Shows the hosts, too. */
+    watchHosts(hosts: Pick<FleetHosts, 'all'>): void {
+      gaugeHosts(registry, hosts)
+      countWorkOfHosts(registry, store, hosts)
+    },
+    passed({ name: work, seconds, error }: Pass): void {
+      own.passes.inc({ work })
+      own.failures.inc({ work }, error === undefined ? 0 : 1)
+      own.seconds.inc({ work }, seconds)
+    },
     ended({ kind, createdAt }: NewOperation, status: OperationStatus, at: string): void {
       ended.inc({ kind, status })
       durations.observe({ kind }, (Date.parse(at) - Date.parse(createdAt)) / 1000)
@@ -55,8 +65,49 @@ export function makeMetrics(deps: Deps) {
   }
 }
 
+/** Background work of this process, by its name. */
+function countOwnWork(registers: Registry[]) {
+  const counter = (unit: string, help: string) =>
+    new Counter({ name: `provost_background_${unit}_total`, help, labelNames: ['work'], registers })
+  return {
+    passes: counter('passes', 'Passes of background work of this producer.'),
+    failures: counter('failures', 'Passes of background work of this producer that failed.'),
+    seconds: counter('seconds', 'How long passes of background work of this producer took.'),
+  }
+}
+
+/** Background work of hosts, as their workers count it from their start and say it with each enrolment. */
+function countWorkOfHosts(registry: Registry, { redis, keys }: Store, hosts: Pick<FleetHosts, 'all'>): void {
+  const counter = (unit: keyof BackgroundWork[string], help: string) =>
+    new Counter({
+      name: `provost_host_background_${unit}_total`,
+      help,
+      labelNames: ['host', 'work'],
+      registers: [registry],
+      async collect() {
+        this.reset()
+        const ids = hosts.all().map(({ id }) => id)
+        const texts = ids.length === 0 ? [] : await redis.mget(ids.map(keys.hostBackground))
+        for (const [i, host] of ids.entries())
+          for (const [work, totals] of Object.entries(readWork(texts[i]))) this.inc({ host, work }, totals[unit])
+      },
+    })
+  counter('passes', 'Passes of background work of the host, since its worker started.')
+  counter('failures', 'Passes of background work of the host that failed.')
+  counter('seconds', 'How long passes of background work of the host took.')
+}
+
+/** A worker of another version may say it in another way. */
+function readWork(text: string | null | undefined): BackgroundWork {
+  try {
+    return BackgroundWork.parse(JSON.parse(text ?? '{}'))
+  } catch {
+    return {}
+  }
+}
+
 /** Gauges of each host, and of how many there are in each state. */
-function gaugeHosts(registry: Registry, { hosts }: Deps): void {
+function gaugeHosts(registry: Registry, hosts: Pick<FleetHosts, 'all'>): void {
   const registers = [registry]
   new Gauge({
     name: 'provost_hosts',
@@ -91,7 +142,7 @@ function gaugeHosts(registry: Registry, { hosts }: Deps): void {
 }
 
 /** Gauges of how many records of a sort there are. */
-function gaugeRecords(registry: Registry, { redis, keys }: Deps): void {
+function gaugeRecords(registry: Registry, { redis, keys }: Store): void {
   const registers = [registry]
   const gauge = (name: string, help: string, count: () => Promise<number>) =>
     new Gauge({

@@ -19,7 +19,7 @@ export const standardTiming = {
   /** After how long a job that waits for a fill asks for it again, should the end of the fill not wake it. */
   asleep: 30_000,
   /** Between two looks of a worker at whether what it does is still wanted. */
-  standing: 3_000,
+  recorded: 3_000,
   /** After how long what an operation has left is tried again for the first time, and at most. */
   leftoversFirst: 60_000,
   leftoversMost: 3_600_000,

@@ -55,18 +55,24 @@ export const failFast = { enableOfflineQueue: false, maxRetriesPerRequest: 0 } a
 /** Blocking reads and workers wait until Redis is back. BullMQ wants `null` of an instance that it is given. */
 export const waitForEver = { maxRetriesPerRequest: null } as const satisfies RedisOptions
 
-const lookEveryMs = 200
-
 /**
  * Waits for `work`, but no longer once Redis has been away for `ms`: who stops must not wait for what may never come back.
  * What was under way goes on after the next start.
  */
 export async function unlessAway(redis: Redis, ms: number, work: Promise<unknown>): Promise<void> {
-  let lastReadyMs = Date.now()
   const { promise: away, resolve } = Promise.withResolvers<void>()
-  const timer = setInterval(() => {
-    if (redis.status === 'ready') lastReadyMs = Date.now()
-    else if (Date.now() - lastReadyMs >= ms) resolve()
-  }, lookEveryMs)
-  await Promise.race([work, away]).finally(() => clearInterval(timer))
+  let timer: NodeJS.Timeout | undefined
+  const onReady = () => {
+    clearTimeout(timer)
+    timer = undefined
+  }
+  const onClose = () => {
+    timer ??= setTimeout(resolve, ms)
+  }
+  redis.on('ready', onReady).on('close', onClose)
+  if (redis.status !== 'ready') onClose()
+  await Promise.race([work, away]).finally(() => {
+    onReady()
+    redis.off('ready', onReady).off('close', onClose)
+  })
 }

@@ -76,6 +76,8 @@ export function redisKeys(prefix: string) {
     hostLeftovers: (id: string) => `${prefix}:host:${id}:leftovers`,
     /** String: its `Timings`, JSON. */
     hostTimings: (id: string) => `${prefix}:host:${id}:timings`,
+    /** String: its `BackgroundWork`, JSON. */
+    hostBackground: (id: string) => `${prefix}:host:${id}:background`,
     /** String: its `Upload`, JSON, and a list of that many `UploadEntry`, JSON: for a fleet whose id the host does not know. */
     hostUpload: (id: string) => `${prefix}:host:${id}:upload`,
     hostJournal: (id: string) => `${prefix}:host:${id}:journal`,

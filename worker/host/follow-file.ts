@@ -1,11 +1,11 @@
 import type { FileHandle } from 'node:fs/promises'
+import { repeat } from '#shared/process/repeat.ts'
 
 const pollMs = 200
 
-/** Calls `onText` with what is new in a growing file, whole lines at a time. `end` gives the last of it. */
+/** Calls `onText` with what is new in a growing file, whole lines at a time. `end` calls it with the last of it. */
 export function followFile(file: FileHandle, onText: (text: string) => void): { end(): Promise<void> } {
   let position = 0
-  let reading: Promise<void> = Promise.resolve()
   const readNew = async () => {
     const { size } = await file.stat()
     if (size <= position) return
@@ -15,15 +15,11 @@ export function followFile(file: FileHandle, onText: (text: string) => void): { 
     position += whole
     if (whole > 0) onText(buffer.toString('utf8', 0, whole))
   }
-  const next = () => {
-    reading = reading.then(readNew)
-    return reading
-  }
-  const timer = setInterval(next, pollMs)
+  const following = repeat('follow-file', pollMs, readNew)
   return {
-    end: async () => {
-      clearInterval(timer)
-      await next()
+    async end() {
+      await following.stop()
+      await readNew()
     },
   }
 }

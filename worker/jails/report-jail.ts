@@ -11,10 +11,10 @@ type Deps = {
 }
 
 /**
- * Tells how a jail stands between operations, where none tells it: when an operation has left it as it was (what was told
- * before is of no account once a newer one is asked for), or the fleet has just come to know it.
+ * Reports how a jail is between operations, where none reports it: when an operation has left it as it was (what was reported
+ * before counts no more once a newer operation is asked for), or the fleet has just come to know the jail.
  */
-export function tellStanding(name: string, { hostId, host, journal, withJail, send }: Deps): Promise<void> {
+export function reportJail(name: string, { hostId, host, journal, withJail, send }: Deps): Promise<void> {
   return withJail(name, async () => {
     const { spec, settled, current } = journal.jail(name) ?? {}
     // What somebody did to it by hand is told by who watches for that.

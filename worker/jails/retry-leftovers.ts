@@ -1,7 +1,7 @@
-import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { toProvostError } from '#shared/errors.ts'
 import type { Leftover } from '#shared/host.ts'
+import type { Repeat } from '#shared/process/repeat.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { JournaledJail } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -16,30 +16,29 @@ type Deps = {
   withJail<T>(name: string, work: () => Promise<T>): Promise<T>
   /** After how long it is tried first, and at most; each time it is twice as long. */
   delays: { firstMs: number; mostMs: number }
-  everyMs?: number
+  repeat: Repeat
 }
 
 type Settled = JournaledJail & { settled: NonNullable<JournaledJail['settled']> }
+
+const everyMs = 1_000
 
 /**
  * Tries again and again to remove what an operation had to leave on this host, and notes for the fleet what that is. The
  * journal knows what there is; the notes, how often it was tried.
  */
-export function retryLeftovers({ host, journal, notes, log, withJail, delays, everyMs = 1_000 }: Deps) {
-  const oneLook = pLimit(1)
+export function retryLeftovers({ host, journal, notes, log, withJail, delays, repeat }: Deps) {
+  const atWork = new Set<string>()
+  let isAllDue = false
 
-  /** A jail whose leftovers are nobody else's to see to. */
-  function leftBy(name: string): Settled | undefined {
-    const jail = journal.jail(name)
-    return jail?.settled && !jail.current && jail.settled.leftovers.length > 0 ? (jail as Settled) : undefined
-  }
-
-  async function look(isDue: (leftover: Leftover) => boolean): Promise<void> {
+  async function look(): Promise<void> {
+    const isDue = isAllDue ? () => true : ({ nextTryAt }: Leftover) => Date.parse(nextTryAt) <= Date.now()
+    isAllDue = false
     for (const name of [...notes.entries().keys()]) if (!isLeft(name)) await notes.forget(name)
     for (const { spec } of journal.jails()) {
-      const jail = leftBy(spec.name)
+      const jail = leftBy(journal, spec.name)
       if (!jail) continue
-      const leftover = notes.entries().get(spec.name) ?? newLeftover(jail)
+      const leftover = notes.entries().get(spec.name) ?? newLeftover(jail, delays.firstMs)
       if (!isDue(leftover)) await noteOnce(leftover)
       // Nobody waits for it: an operation may hold the jail's lock for long.
       else void tryAgain(leftover).catch((error) => log.warn({ err: error, jail: spec.name }, 'leftovers are tried again later'))
@@ -49,14 +48,6 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, ev
   const isLeft = (name: string) => (journal.jail(name)?.settled?.leftovers.length ?? 0) > 0
 
   const noteOnce = async (leftover: Leftover) => notes.entries().has(leftover.jail) || notes.note(leftover)
-
-  function newLeftover({ spec, settled }: Settled): Leftover {
-    const { since = new Date().toISOString(), error = '' } = settled.left ?? {}
-    const nextTryAt = new Date(Date.parse(since) + delays.firstMs).toISOString()
-    return { jail: spec.name, steps: settled.leftovers, since, attempts: 0, lastError: error, nextTryAt }
-  }
-
-  const atWork = new Set<string>()
 
   async function tryAgain(leftover: Leftover): Promise<void> {
     const { jail: name } = leftover
@@ -70,7 +61,7 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, ev
   }
 
   async function removeNow(before: Leftover): Promise<void> {
-    const jail = leftBy(before.jail)
+    const jail = leftBy(journal, before.jail)
     if (!jail) return
     const attempts = before.attempts + 1
     const delayMs = Math.min(delays.firstMs * 2 ** attempts, delays.mostMs)
@@ -96,15 +87,28 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, ev
     }
   }
 
-  const lookLogged = (isDue: (leftover: Leftover) => boolean) =>
-    oneLook(() => look(isDue)).catch((error) => log.warn({ err: error }, 'leftovers could not be looked at'))
-  const lookNow = () => lookLogged(({ nextTryAt }) => Date.parse(nextTryAt) <= Date.now())
-  const timer = setInterval(() => oneLook.pendingCount === 0 && lookNow(), everyMs)
+  const looking = repeat('retry-leftovers', everyMs, look)
   return {
-    /** An operation has ended, perhaps with leftovers. Never throws. */
-    lookNow,
-    /** Tries all, whenever their turn is. Never throws. */
-    tryAll: () => lookLogged(() => true),
-    stop: () => clearInterval(timer),
+    name: looking.name,
+    stop: looking.stop,
+    /** An operation has ended, perhaps with leftovers. */
+    lookNow: looking.now,
+    /** Tries all, whenever their turn is. */
+    tryAll(): Promise<void> {
+      isAllDue = true
+      return looking.now()
+    },
   }
+}
+
+/** A jail whose leftovers are nobody else's to see to. */
+function leftBy(journal: Journal, name: string): Settled | undefined {
+  const jail = journal.jail(name)
+  return jail?.settled && !jail.current && jail.settled.leftovers.length > 0 ? (jail as Settled) : undefined
+}
+
+function newLeftover({ spec, settled }: Settled, firstMs: number): Leftover {
+  const { since = new Date().toISOString(), error = '' } = settled.left ?? {}
+  const nextTryAt = new Date(Date.parse(since) + firstMs).toISOString()
+  return { jail: spec.name, steps: settled.leftovers, since, attempts: 0, lastError: error, nextTryAt }
 }

@@ -8,7 +8,7 @@ import type { JailReport } from '#shared/report.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { Journal } from '../journal/journal.ts'
 import { start } from '../plans/plans.ts'
-import type { JailFacts, Step, StepContext } from '../plans/step.ts'
+import type { JailFacts, Step, StepContext } from '../plans/steps/step.ts'
 import type { WorldStore } from '../worlds/world-store.ts'
 import { removeJail } from './take-down.ts'
 

@@ -2,23 +2,15 @@ import { open } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { errnoOf } from '#shared/errors.ts'
 
-const everyMs = 1_000
 const largestBytes = 4 * 1024 ** 2
 const keptBytes = 64 * 1024
 
 /**
  * Keeps the consoles of jails small: what a jail prints goes to a file of the host, which no limit of the jail holds. All
- * who write to it append, so that it may be cut under them. Gives what ends that.
+ * who write to it append, so that it may be cut under them.
  */
-export function trimConsoles(consoles: () => string[], log: Logger): () => void {
-  let trimming = false
-  const timer = setInterval(async () => {
-    if (trimming) return
-    trimming = true
-    for (const path of consoles()) await trimConsole(path).catch((error) => log.warn({ err: error, path }, 'console'))
-    trimming = false
-  }, everyMs)
-  return () => clearInterval(timer)
+export async function trimConsoles(paths: string[], log: Pick<Logger, 'warn'>): Promise<void> {
+  for (const path of paths) await trimConsole(path).catch((error) => log.warn({ err: error, path }, 'console'))
 }
 
 /** Cuts a console that has grown too large to its last `keptBytes`. */

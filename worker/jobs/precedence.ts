@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Who waits for one jail has the host to himself, as far as may be: while such an operation is at work, those of a batch begin
- * no further step, each for `mostMs` at most, so that a batch goes on however many others there are.
+ * An operation that somebody waits for comes before those of a batch: while one is at work, a batch's begin no further step, each
+ * for `mostMs` at most, so that a batch goes on however many others there are.
  */
-export function makeGiveWay(mostMs: number) {
+export function makePrecedence(mostMs: number) {
   let atWork = 0
   let quiet = Promise.withResolvers<void>()
 
   return {
     /** Runs the work of somebody who waits for it. */
-    async ahead<T>(work: () => Promise<T>): Promise<T> {
+    async first<T>(work: () => Promise<T>): Promise<T> {
       if (atWork === 0) quiet = Promise.withResolvers()
       atWork += 1
       try {
@@ -21,7 +21,7 @@ export function makeGiveWay(mostMs: number) {
       }
     },
     /** Waits while there is such work. */
-    async turn(signal: AbortSignal): Promise<void> {
+    async waitForOthers(signal: AbortSignal): Promise<void> {
       if (atWork === 0) return
       const enough = new AbortController()
       await Promise.race([quiet.promise, sleep(mostMs, undefined, { signal: AbortSignal.any([signal, enough.signal]) })]).catch(

@@ -3,14 +3,14 @@ import { ProvostError } from '#shared/errors.ts'
 import { JailJob, JailSpec, WorldId } from '#shared/job.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
 import { endAbandoned } from '../plans/end-operation.ts'
-import type { OperationLog } from '../plans/operation-log.ts'
-import { lastSequence } from '../plans/refuse-job.ts'
 import { describeError } from '../plans/report-progress.ts'
 import type { RunDeps } from '../plans/run.ts'
+import { lastSequence } from '../plans/settle-early.ts'
+import type { OperationLog } from '../reports/operation-log.ts'
 
 type Deps = {
   hostId: string
-  run: RunDeps
+  runDeps: RunDeps
   send(report: OperationReport | FillReport): Promise<void>
   operationLog(operation: string): OperationLog
 }
@@ -29,7 +29,7 @@ type Remains = z.infer<typeof Remains>
  * Ends the operation of a job whose data cannot be read, if it can be told which one that is: undone where this host has
  * begun it. Undefined when it cannot; whoever put the job into the queue gives it up after some more.
  */
-export function makeRefuseUnreadable({ hostId, run, send, operationLog }: Deps) {
+export function makeRefuseUnreadable({ hostId, runDeps, send, operationLog }: Deps) {
   return async function refuseUnreadable(data: unknown, fault: string): Promise<ProvostError | undefined> {
     const remains = Remains.safeParse(data)
     if (!remains.success || remains.data.host !== hostId) return undefined
@@ -41,12 +41,12 @@ export function makeRefuseUnreadable({ hostId, run, send, operationLog }: Deps) 
   function end(remains: Remains, error: ProvostError): Promise<unknown> {
     if (remains.kind === 'fill') return send({ ...refusal(remains, error), type: 'fill', world: remains.world.name })
     const jail = remains.jail.name
-    return run.withJail(jail, async () => {
-      const ended = await run.journal.endedReport(remains)
+    return runDeps.withJail(jail, async () => {
+      const ended = await runDeps.journal.endedReport(remains)
       if (ended) return send(ended)
-      const current = run.journal.jail(jail)?.current
+      const current = runDeps.journal.jail(jail)?.current
       if (current?.operation === remains.operation && current.epoch === remains.epoch)
-        return endAbandoned(current, hostId, error, operationLog(remains.operation), run)
+        return endAbandoned(current, hostId, error, operationLog(remains.operation), runDeps)
       const jailState = remains.kind === 'provision' ? 'failed' : 'unchanged'
       return send({ ...refusal(remains, error), type: 'operation', jail, jailState, jid: null })
     })

@@ -2,18 +2,18 @@ import { type ProvostError, toProvostError } from '#shared/errors.ts'
 import type { FillJob } from '#shared/job.ts'
 import { Interrupted, untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { FillReport } from '#shared/report.ts'
-import type { OperationLog } from '../plans/operation-log.ts'
-import { Pause } from '../plans/pause.ts'
-import type { Standing } from '../plans/read-record.ts'
+import { type Recorded, whyNotWanted } from '../plans/not-wanted.ts'
 import { describeError, fillReporter, type Reporter } from '../plans/report-progress.ts'
-import { askerOf, type Outcome, whyNotWanted } from '../plans/run.ts'
+import { askerOf, type Outcome } from '../plans/run.ts'
 import { fillWorld } from '../plans/steps/fill-world.ts'
+import { Pause } from '../plans/steps/pause.ts'
+import type { OperationLog } from '../reports/operation-log.ts'
 import type { Asker, WorldStore } from '../worlds/world-store.ts'
 
 type Deps = {
   worlds: WorldStore
   send(report: FillReport): Promise<void>
-  standing(job: FillJob): Promise<Standing>
+  recorded(job: FillJob): Promise<Recorded>
   stopping: AbortSignal
 }
 
@@ -25,13 +25,13 @@ export type RunFill = ReturnType<typeof makeRunFill>
  * Runs the job of an operation that makes a world: asks for the world, waits without a slot while it is filled, and asks
  * again. No journal keeps it, since asking may be repeated.
  */
-export function makeRunFill({ worlds, send, standing, stopping }: Deps) {
+export function makeRunFill({ worlds, send, recorded, stopping }: Deps) {
   /** By attempt of an operation, for as long as it lasts: its next pickup goes on with it. */
   const reporters = new Map<string, Reporter<FillReport>>()
 
   /** Gives how it ended, or what it waits for. */
   async function ask(job: FillJob, asker: Asker, reporter: Reporter<FillReport>, cancel: AbortSignal): Promise<End | Pause> {
-    const now = await untilRedisAnswers(stopping, () => standing(job))
+    const now = await recorded(job)
     // It counts by the time, and the host may have set its clock back.
     reporter.learn({ sequence: Math.max(reporter.said('sequence'), now.sequence ?? 0) })
     const why = whyNotWanted(job, now)

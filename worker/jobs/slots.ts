@@ -1,28 +1,54 @@
+import type { QueueKind } from '#shared/redis/queues.ts'
+
 /** Who asks for a slot: somebody who waits for one jail, or a batch. */
 export type Asking = 'interactive' | 'batch'
+
+/** Slots by the queue of who asks; who is asked to stop a jail needs none. */
+export function makeQueueSlots(counts: { build: number; start: number }) {
+  const builds = makeSlots(counts.build)
+  const starts = makeSlots(counts.start)
+  return {
+    /** Waits for a slot. Returns what gives it back, or undefined when there is none to give back. */
+    take(queue: QueueKind, signal: AbortSignal): Promise<(() => void) | undefined> {
+      switch (queue) {
+        case 'build':
+          return builds.take('interactive', signal)
+        case 'batch-build':
+          return builds.take('batch', signal)
+        case 'start':
+          return starts.take('interactive', signal)
+        case 'batch-start':
+          return starts.take('batch', signal)
+        case 'stop':
+          return Promise.resolve(undefined)
+      }
+    },
+  }
+}
+export type QueueSlots = ReturnType<typeof makeQueueSlots>
 
 type Waiter = { grant(): void }
 
 /**
- * A gate of `count` slots. Who is interactive always gets the next free one first, and batches never hold all of them,
+ * A gate of `count` slots. Who is interactive always gets the next free one first, and batches never have all of them,
  * unless there is but one.
  */
 export function makeSlots(count: number) {
   const mostOfBatches = Math.max(1, count - 1)
-  const held = { interactive: 0, batch: 0 }
+  const taken = { interactive: 0, batch: 0 }
   const waiting = { interactive: new Set<Waiter>(), batch: new Set<Waiter>() }
 
   function nextToGrant(): Asking | undefined {
-    if (held.interactive + held.batch >= count) return undefined
+    if (taken.interactive + taken.batch >= count) return undefined
     if (waiting.interactive.size > 0) return 'interactive'
-    return waiting.batch.size > 0 && held.batch < mostOfBatches ? 'batch' : undefined
+    return waiting.batch.size > 0 && taken.batch < mostOfBatches ? 'batch' : undefined
   }
 
   function grantFree(): void {
     for (let asking = nextToGrant(); asking; asking = nextToGrant()) {
       const [first] = waiting[asking]
       if (first) waiting[asking].delete(first)
-      held[asking] += 1
+      taken[asking] += 1
       first?.grant()
     }
   }
@@ -39,11 +65,11 @@ export function makeSlots(count: number) {
       const waiter: Waiter = {
         grant() {
           signal.removeEventListener('abort', giveUp)
-          let isHeld = true
+          let isTaken = true
           resolve(() => {
-            if (!isHeld) return
-            isHeld = false
-            held[asking] -= 1
+            if (!isTaken) return
+            isTaken = false
+            taken[asking] -= 1
             grantFree()
           })
         },

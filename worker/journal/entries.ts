@@ -54,6 +54,9 @@ const JailEntry = z.object({
 export const Entry = z.discriminatedUnion('type', [JailEntry, BeginEntry, RunEntry, LeftEntry, UndoingEntry, StepEntry])
 export type Entry = z.infer<typeof Entry>
 
+/** After how many kills of its worker an operation, or a fill, is not tried again. */
+export const poisonousKills = 3
+
 export type StepMark = z.infer<typeof StepEntry>['mark']
 
 export type JournaledStep = {

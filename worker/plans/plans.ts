@@ -1,7 +1,6 @@
 import { type JobName, type JobOf, jobsOf } from '#shared/job.ts'
 import type { JailOperationKind } from '#shared/operation.ts'
 import type { OperationReport } from '#shared/report.ts'
-import type { Step } from './step.ts'
 import { attachNetwork } from './steps/attach-network.ts'
 import { cloneRoot } from './steps/clone-root.ts'
 import { detachNetwork } from './steps/detach-network.ts'
@@ -11,6 +10,7 @@ import { proveIsolation } from './steps/prove-isolation.ts'
 import { removeRoot } from './steps/remove-root.ts'
 import { runCommand } from './steps/run-command.ts'
 import { startJail } from './steps/start-jail.ts'
+import type { Step } from './steps/step.ts'
 import { stopJail } from './steps/stop-jail.ts'
 
 /** Steps that one job runs together, and what the jail is called meanwhile. */

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import type { JailJob, Job } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import { OperationFacts, readFacts } from '#shared/redis/record-facts.ts'
+import type { Recorded } from './not-wanted.ts'
 
 /**
  * Binds an operation to its host, unless whoever moves it came first: both set one key that is not there yet, so only one
@@ -14,22 +15,8 @@ export async function bindOperation(redis: Redis, keys: RedisKeys, job: JailJob)
   return before === null || before === value
 }
 
-/** How an operation's record stands, beside its job. */
-export type Standing = {
-  /** The durable flag of a cancel. */
-  cancelled: boolean
-  /** Its record is of a later epoch than the job and, where it is about a jail, of another host. */
-  moved: boolean
-  /** It has its verdict already, or is at a later attempt: this host was away for so long that it was given up. */
-  ended: boolean
-  /** It has no record: Redis has lost it. */
-  lost?: boolean
-  /** Of the last report that was applied. */
-  sequence?: number
-}
-
 /** Read at a job's pickup and between its steps. */
-export async function readStanding(redis: Redis, keys: RedisKeys, job: Job): Promise<Standing> {
+export async function readRecorded(redis: Redis, keys: RedisKeys, job: Job): Promise<Recorded> {
   const [record] = await readFacts(redis, OperationFacts, [keys.operation(job.operation)])
   if (!record) return { cancelled: false, moved: false, ended: false, lost: true }
   const { cancelRequested, epoch, host, attempt, status, sequence } = record

@@ -3,7 +3,7 @@ import type { FillJob, JailJob, Job } from '#shared/job.ts'
 import type { OperationError, StepState } from '#shared/operation.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
 import type { JournaledOperation } from '../journal/entries.ts'
-import type { Step } from './step.ts'
+import type { Step } from './steps/step.ts'
 
 type AnyReport = OperationReport | FillReport
 
@@ -15,7 +15,7 @@ const tellEveryMs = 50
 // Room for the reports of one run, so that a later run's always count as later.
 export const reportsPerRun = 1_000_000
 
-/** Tells how an operation on a jail stands, as the journal has it. */
+/** Reports an operation on a jail, as the journal has it. */
 export function operationReporter(
   job: JailJob,
   operation: JournaledOperation,
@@ -24,7 +24,7 @@ export function operationReporter(
 ): Reporter {
   const first: OperationReport = {
     type: 'operation',
-    ...standingOf(job),
+    ...beginningOf(job),
     // A number of its own: the operation's rises with its next run, this one's must not.
     sequence: operation.run * reportsPerRun,
     steps: steps.map((step) => stateOf(step, operation)),
@@ -37,7 +37,7 @@ export function operationReporter(
   return makeReporter(first, steps, send)
 }
 
-/** Tells how a fill stands. No journal has it: its sequence goes on from one worker to the next by the time. */
+/** Reports a fill. No journal has it: its sequence goes on from one worker to the next by the time. */
 export function fillReporter(
   job: FillJob,
   step: Pick<Step, 'name' | 'title' | 'weight'>,
@@ -45,7 +45,7 @@ export function fillReporter(
 ): Reporter<FillReport> {
   const first: FillReport = {
     type: 'fill',
-    ...standingOf(job),
+    ...beginningOf(job),
     sequence: Date.now() * 1_000,
     steps: [stateOf(step)],
     world: job.world.name,
@@ -155,7 +155,7 @@ export function describeError({ code, message, hint, facts }: ProvostError, step
   }
 }
 
-function standingOf({ host, operation, epoch, attempt }: Job) {
+function beginningOf({ host, operation, epoch, attempt }: Job) {
   return { host, operation, epoch, attempt, at: '', status: 'running', percent: 0, step: null } as const
 }
 

@@ -1,17 +1,17 @@
-import { ProvostError } from '#shared/errors.ts'
+import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JailJob, Job } from '#shared/job.ts'
 import type { RetryPolicy } from '#shared/process/retry-policy.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
-import type { JournaledOperation } from '../journal/entries.ts'
-import type { Journal, Mark } from '../journal/journal.ts'
-import type { WorldStore } from '../worlds/world-store.ts'
-import type { OperationLog } from './operation-log.ts'
-import type { Pause } from './pause.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Mark } from '../journal/runs.ts'
+import type { OperationLog } from '../reports/operation-log.ts'
+import type { Asker, WorldStore } from '../worlds/world-store.ts'
+import { type Recorded, whyNotWanted } from './not-wanted.ts'
 import { type Plan, planOf, stepsOf } from './plans.ts'
-import type { Standing } from './read-record.ts'
-import { operationReporter, type Reporter } from './report-progress.ts'
-import type { Step } from './step.ts'
+import { describeError, operationReporter } from './report-progress.ts'
+import type { Pause } from './steps/pause.ts'
+import type { StepContext } from './steps/step.ts'
 
 /** What became of one job's share of an operation. */
 export type Outcome =
@@ -23,6 +23,7 @@ export type Outcome =
   /** The worker is stopping: the same job goes on after it has started again. */
   | { type: 'interrupted' }
 
+/** What all runs of a worker share. What asks Redis does so until it answers, and throws `Interrupted` when the worker stops. */
 export type RunDeps = {
   host: HostRuntime
   worlds: WorldStore
@@ -33,10 +34,13 @@ export type RunDeps = {
   withJail<T>(name: string, work: () => Promise<T>): Promise<T>
   /** Runs `work` while no other operation is at work that may kill the worker. */
   withSuspect<T>(work: () => Promise<T>): Promise<T>
-  /** Before each step of a batch's operation: waits while somebody waits for another one. */
+  /** Waits while somebody waits for another operation: before each step of a batch's. */
   giveWay(signal: AbortSignal): Promise<void>
+  /** Sends a report once: the next one is as whole. */
   send(report: OperationReport): Promise<void>
-  standing(job: Job): Promise<Standing>
+  /** Sends the last report of an operation until Redis has it. */
+  deliver(report: OperationReport): Promise<void>
+  recorded(job: Job): Promise<Recorded>
   /** The compare-and-set after which the operation can no longer be moved to another host. False: it was moved. */
   bind(job: JailJob): Promise<boolean>
   /** Aborted when the worker stops: no further step begins. */
@@ -44,62 +48,68 @@ export type RunDeps = {
   retry: RetryPolicy
 }
 
-/** One pickup of an operation. */
-export type Run = {
-  job: JailJob
-  plan: Plan
-  steps: Step[]
-  operation: JournaledOperation
-  reporter: Reporter
-  log: OperationLog
-  cancel: AbortSignal
-  deps: RunDeps
-  /** Marks that are not in the journal yet: they go with the next one, in one flush. */
-  marks: Mark[]
-}
+/** One pickup of an operation: its plan, its place in the journal, and what it reports. */
+export type Run = Awaited<ReturnType<typeof beginRun>>
 
 /** @throws ProvostError `unknown_plan`. */
-export async function beginRun(job: JailJob, log: OperationLog, cancel: AbortSignal, deps: RunDeps): Promise<Run> {
-  const plan = planOf(job.kind, job.plan, deps.plans)
-  if (!plan) throw new ProvostError('unknown_plan', `This worker does not know plan ${job.kind} in version ${job.plan}.`)
-  const operation = await deps.journal.beginRun(job, await deps.host.bootId())
+export async function beginRun(job: JailJob, log: OperationLog, cancel: AbortSignal, deps: RunDeps) {
+  const { journal } = deps
+  const plan = knownPlan(job, deps.plans)
+  const operation = await journal.beginRun(job, await deps.host.bootId())
   const steps = stepsOf(plan)
   const reporter = operationReporter(job, operation, steps, deps.send)
+  const asker = { operation: askerOf(job), record: log.record }
   // What only goes forward cannot be ended within a step: the notice may have been on its way when the plan began.
   const heeded = plan.undoes === 'nothing' ? new AbortController().signal : cancel
-  return { job, plan, steps, operation, reporter, log, cancel: heeded, deps, marks: [] }
+  /** Marks that are not in the journal yet. */
+  let marks: Mark[] = []
+
+  return {
+    ...{ job, plan, steps, operation, reporter, log, asker, cancel: heeded, deps },
+    /** Whether anything was begun on the host. */
+    hasBegun: () => operation.steps.size + marks.length > 0,
+    /** Goes into the journal with the next mark, in one flush. */
+    markLater: (mark: Mark) => void marks.push(mark),
+    async mark(...more: Mark[]): Promise<void> {
+      marks.push(...more)
+      if (marks.length > 0) await journal.mark(operation, marks)
+      marks = []
+    },
+    /** Before anything is undone: a worker that is killed meanwhile must not have the next one go forward. */
+    async beginUndo(error: ProvostError, step: string | null): Promise<void> {
+      const failed = reporter.hasFailed(step)
+      const why = { error: describeError(error, step), failed, percent: reporter.said('percent') }
+      // On a full disk it is undoing that makes room.
+      await journal.beginUndo(operation, why, marks).catch((thrown) => log.note(toProvostError(thrown).message))
+      marks = []
+    },
+    /** Goes no further here, in order. */
+    async leave(): Promise<void> {
+      await journal.leaveRun(operation, marks)
+      marks = []
+    },
+    /** @throws ProvostError why the operation is not to go on, if so. What only goes forward is not asked once it has begun. */
+    async throwUnlessWanted(): Promise<void> {
+      if (plan.undoes === 'nothing' && operation.steps.size > 0) return
+      if (cancel.aborted) throw toProvostError(cancel.reason)
+      const why = whyNotWanted(job, await deps.recorded(job))
+      if (why) throw why
+    },
+    contextOf: (signal: AbortSignal): StepContext => ({
+      ...{ host: deps.host, worlds: deps.worlds, jail: job.jail, asker, signal, learn: reporter.learn },
+    }),
+  }
 }
 
-export async function flushMarks(run: Run, ...more: Run['marks']): Promise<void> {
-  run.marks.push(...more)
-  if (run.marks.length > 0) await run.deps.journal.mark(run.operation, run.marks)
-  run.marks = []
-}
-
-/** A run goes no further here, in order. */
-export async function leaveRun(run: Run): Promise<void> {
-  await run.deps.journal.leaveRun(run.operation, run.marks)
-  run.marks = []
-}
-
-export function movedAway({ operation, host }: Pick<JailJob, 'operation' | 'host'>): ProvostError {
-  return new ProvostError('moved_away', `Operation ${operation} was moved away from host ${host}.`)
-}
-
-export function endedElsewhere({ operation, host }: Pick<JailJob, 'operation' | 'host'>): ProvostError {
-  return new ProvostError('ended_elsewhere', `Operation ${operation} was ended without host ${host}, which comes too late.`)
-}
-
-/** Why an operation is not to go on; undefined when it is. */
-export function whyNotWanted(job: Pick<JailJob, 'operation' | 'host'>, { moved, ended, cancelled }: Standing) {
-  if (moved) return movedAway(job)
-  if (ended) return endedElsewhere(job)
-  return cancelled ? new ProvostError('cancelled', 'The operation was cancelled.') : undefined
+function knownPlan({ kind, plan }: JailJob, known: readonly number[]): Plan {
+  const found = planOf(kind, plan, known)
+  if (!found) throw new ProvostError('unknown_plan', `This worker does not know plan ${kind} in version ${plan}.`)
+  return found
 }
 
 export const isOfBatch = ({ origin }: JailJob): boolean => origin?.batch !== undefined
 
 /** Who asks for a world on behalf of a job. A retry is another one: it does not hear of a failure before it. */
-export function askerOf({ operation, attempt }: Pick<JailJob, 'operation' | 'attempt'>): string {
+export function askerOf({ operation, attempt }: Pick<JailJob, 'operation' | 'attempt'>): Asker['operation'] {
   return `${operation}/${attempt}`
 }

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toProvostError } from '#shared/errors.ts'
 import { retryDelayMs } from '#shared/process/retry-policy.ts'
-import type { Mark } from '../journal/journal.ts'
-import { askerOf, type Run } from './run.ts'
-import type { Step } from './step.ts'
+import type { Mark } from '../journal/runs.ts'
+import type { Run } from './run.ts'
+import type { Step } from './steps/step.ts'
 
 const undoAttempts = 4
 
 /**
  * Takes back a plan's steps, last first, each with time of its own: those that had begun, so that a half-made thing is not
- * missed, or all of the plan. Gives what could not be undone.
+ * missed, or all of the plan. Returns what could not be undone.
  */
 export async function undoSteps(run: Run): Promise<string[]> {
   const failures: string[] = []
@@ -26,7 +26,7 @@ export async function undoSteps(run: Run): Promise<string[]> {
   return failures
 }
 
-/** Leaves all that had begun as it is. Gives what that is. */
+/** Leaves all that had begun as it is. Returns what that is. */
 export async function leaveSteps(run: Run): Promise<string[]> {
   const { steps, operation } = run
   const left = steps.filter(({ name, undo }) => undo && operation.steps.has(name)).map(({ name }) => name)
@@ -42,18 +42,11 @@ async function noteMarks({ deps, operation, log }: Run, marks: Mark[]): Promise<
   await deps.journal.markUndo(operation, marks).catch((thrown) => log.note(toProvostError(thrown).message))
 }
 
-/** Gives why a step could not be undone, if so. */
-export async function undoStep({ deps, job, log, reporter }: Run, step: Step): Promise<string | undefined> {
+/** Returns why a step could not be undone, if so. */
+export async function undoStep({ deps, log, contextOf }: Run, step: Step): Promise<string | undefined> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await step.undo?.({
-        host: deps.host,
-        worlds: deps.worlds,
-        jail: job.jail,
-        asker: { operation: askerOf(job), record: log.record },
-        signal: AbortSignal.timeout(step.timeoutMs),
-        learn: reporter.learn,
-      })
+      await step.undo?.(contextOf(AbortSignal.timeout(step.timeoutMs)))
       return undefined
     } catch (thrown) {
       const error = toProvostError(thrown)

@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs'
 import { release, type } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { HostBeat, HostReport } from '#shared/host.ts'
+import type { BackgroundWork, HostBeat, HostReport } from '#shared/host.ts'
+import type { Repeat, Repeated } from '#shared/process/repeat.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { Report } from '#shared/report.ts'
 import type { WorkerConfig } from '../config/config.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { WorldStore } from '../worlds/world-store.ts'
-import { type Claim, renewClaim } from './claim-host.ts'
+import { type Presence, renewPresence } from './presence.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 // Whoever lost the list of hosts learns of this one again.
@@ -18,78 +19,74 @@ const enrolEvery = 10
 type Deps = {
   config: WorkerConfig
   host: HostRuntime
-  worlds: WorldStore
   redis: Redis
   keys: RedisKeys
-  claim: Claim
+  presence: Presence
+  repeat: Repeat
   log: Logger
   /** The plan versions that this worker knows. */
   plans: number[]
+  /** Of what this worker repeats. */
+  background: BackgroundWork
+  send(report: Report): Promise<void>
+}
+
+/** Where what is told comes from. */
+type Sources = {
+  worlds: Pick<WorldStore, 'states'>
   load(): HostBeat['load']
-  /** How many of its jails are otherwise than the records say. */
+  /** How many of its jails differ from their records. */
   drift(): number
   /** Of how many it has something left. */
   leftovers(): number
   /** The id of the fleet that it knows its jails by, if it has any. */
   fleet(): string | undefined
-  send(report: Report): Promise<void>
 }
 
-/** Writes what this host is and has when that changes, and that it is there at every heartbeat. Gives what ends that. */
-export async function reportHost(deps: Deps) {
-  const { config, redis, keys, log, claim } = deps
+export type HostReporter = ReturnType<typeof makeHostReporter>
+
+/** Writes what this host is and has when that changes, and that it is there at every heartbeat, once it has begun. */
+export function makeHostReporter(deps: Deps) {
+  const { config, redis, keys, log, presence, repeat } = deps
   const startedAt = new Date().toISOString()
   let beats = 0
   let lastReport = ''
+  let beating: Repeated | undefined
 
-  async function beat(): Promise<void> {
+  async function beat(sources: Sources): Promise<void> {
     const enrols = beats % enrolEvery === 0
     if (enrols) await deps.send({ type: 'enrol', host: config.host, at: new Date().toISOString() })
-    const report = JSON.stringify(reportOf(deps, startedAt))
+    const report = JSON.stringify(reportOf(deps, sources, startedAt))
     // With each enrolment also when it is the same: Redis may have lost it.
     if (enrols || report !== lastReport) await redis.set(keys.hostReport(config.host), report)
+    if (enrols) await redis.set(keys.hostBackground(config.host), JSON.stringify(deps.background))
     lastReport = report
     beats += 1
-    await redis.set(keys.hostBeat(config.host), JSON.stringify(beatOf(deps, report)))
-    const other = await renewClaim(redis, claim)
+    await redis.set(keys.hostBeat(config.host), JSON.stringify(beatOf(sources, report)))
+    const other = await renewPresence(redis, presence)
     if (other !== undefined) log.error({ other }, 'another worker reports under the name of this host')
   }
 
-  let beating: Promise<void> | undefined
-  let again = false
-  const beatNow = (): Promise<void> => {
-    // While Redis is away the one under way waits for it; more would only pile up.
-    again = beating !== undefined
-    beating ??= beat()
-      .catch((error) => log.warn({ err: error }, 'heartbeat'))
-      .finally(() => {
-        beating = undefined
-        if (again) void beatNow()
-      })
-    return beating
-  }
-  await beatNow()
-  const timer = setInterval(beatNow, config.timing.heartbeat)
   return {
+    name: 'heartbeat',
+    /** Says for the first time that this host is there, and goes on to. */
+    async begin(sources: Sources): Promise<void> {
+      beating = repeat('heartbeat', config.timing.heartbeat, () => beat(sources))
+      await beating.now().catch(() => undefined)
+    },
     /** Something changed that others wait for. */
-    changed: () => void beatNow(),
+    changed: () => void beating?.now(),
     /** Redis has lost the list of hosts, or what this one is. */
     enrolAgain(): void {
       beats = 0
-      void beatNow()
+      void beating?.now()
     },
-    /** Says that the host is away, so that nobody has to wait for its silence. */
-    async stop(): Promise<void> {
-      clearInterval(timer)
-      again = false
-      await beating
-      await redis.del(claim.key)
-    },
+    stop: () => beating?.stop(),
   }
 }
 
 /** Of the report only what tells whether it is another one: a producer reads the beats of all hosts each second. */
-function beatOf({ load, drift, leftovers, fleet }: Deps, report: string): HostBeat {
+function beatOf({ load, drift, leftovers, fleet }: Sources, report: string): HostBeat {
   const digest = createHash('sha256').update(report).digest('hex').slice(0, 16)
   const known = fleet()
   return {
@@ -102,7 +99,7 @@ function beatOf({ load, drift, leftovers, fleet }: Deps, report: string): HostBe
   }
 }
 
-function reportOf({ config, host, worlds, plans }: Deps, startedAt: string): HostReport {
+function reportOf({ config, host, plans }: Deps, { worlds }: Sources, startedAt: string): HostReport {
   const { fills, builds, starts, ...promisable } = config.capacity
   const { disk, ...rest } = promisable
   return {

@@ -4,19 +4,19 @@ import type { JailReport, Report } from '#shared/report.ts'
 
 /** What a worker tells the fleet goes into one stream, in order. */
 export function openReportStream(redis: Redis, keys: RedisKeys) {
-  /** By jail, what was said last of one that no operation was at work on. */
-  const found = new Map<string, JailReport>()
+  /** By jail, what was reported last of one that no operation was at work on. */
+  const lastReports = new Map<string, JailReport>()
 
   async function send(report: Report): Promise<void> {
     await redis.xadd(keys.reports, '*', 'report', JSON.stringify(report))
   }
 
   return {
-    found,
+    lastReports,
     send,
-    /** The same of a jail that no operation is at work on. */
-    sendFound(report: JailReport): Promise<void> {
-      found.set(report.jail, report)
+    /** Sends what is the case of a jail that no operation is at work on. */
+    sendOfJail(report: JailReport): Promise<void> {
+      lastReports.set(report.jail, report)
       return send(report)
     },
   }

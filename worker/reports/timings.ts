@@ -60,6 +60,7 @@ export function makeTimings({ write, log, everyMs = 5_000 }: Deps) {
       if (report.type === 'operation' && report.kind) add(report.world, report.kind, wholeMs)
       writeSoon()
     },
+    name: 'timings',
     stop: () => clearTimeout(timer),
   }
 }

@@ -7,9 +7,9 @@ import type { RetryPolicy } from '#shared/process/retry-policy.ts'
 import { type World, worldDigest } from '../config/world.ts'
 import type { FilledWorld, HostRuntime } from '../host/host-runtime.ts'
 import type { RunCommand } from '../host/run-command.ts'
-import { poisonousKills } from '../plans/end-operation.ts'
+import { poisonousKills } from '../journal/entries.ts'
 import type { FillKills } from './fill-kills.ts'
-import { type RunningFill, startFill } from './start-fill.ts'
+import { type FillDeps, type RunningFill, startFill } from './start-fill.ts'
 import type { Fill, WorldStore } from './world-store.ts'
 
 type WorldHost = Pick<
@@ -36,7 +36,7 @@ const fillRetry: RetryPolicy = { maxAttempts: 3, firstDelayMs: 2_000, maxDelayMs
 const failureKeptMs = 600_000
 const prefillAgainMs = 60_000
 
-/** A world of the configuration, and how it stands. */
+/** A world of the configuration, and how its fill goes. */
 type Entry = {
   world: World
   id: WorldId
@@ -47,66 +47,23 @@ type Entry = {
 }
 
 export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
-  const { worlds, host, run, fills, kills, log, retry = fillRetry, changed } = deps
+  const { worlds, host, fills, kills, log, changed = () => undefined } = deps
   const entries = worlds.map((world): Entry => ({ world, id: { name: world.name, digest: worldDigest(world) } }))
   const ready = new Map<string, FilledWorld>()
-  const limit = pLimit(fills)
   const closing = new AbortController()
+  const timers = makeTimers()
   /** By operation. */
   const failures = new Map<string, ProvostError>()
-  const timers = new Set<NodeJS.Timeout>()
-
-  function start(entry: Entry): NonNullable<Entry['fill']> {
-    delete entry.failure
-    const { lastEnd } = entry
-    const after = (async () => {
-      await lastEnd?.catch(() => undefined)
-      await kills.noted()
-    })()
-    const running = startFill(entry.world, entry.id, { host, run, log, limit, retry, signal: closing.signal, after })
-    const endsItself = () => entry.fill === fill && delete entry.fill
-    const endsWaits = () => {
-      for (const operation of [...running.operations(), prefillOf(entry)]) kills.end(operation)
-    }
-    // Who waits hears of the end only when it is written down here.
-    const done = running.done.then(
-      (filled) => {
-        endsItself()
-        endsWaits()
-        ready.set(keyOf(filled), filled)
-        log.info({ world: entry.world.name, fillMs: filled.fillMs }, 'world is ready')
-      },
-      (thrown) => {
-        endsItself()
-        endsWaits()
-        // No failure of the world: those who wait ask again after the next start, or nobody waits.
-        if (closing.signal.aborted || running.isLeft()) throw thrown
-        const error = toProvostError(thrown)
-        entry.failure = error
-        for (const operation of running.operations()) keepFailure(operation, error)
-        log.warn({ world: entry.world.name, code: error.code, reason: error.message }, 'world could not be filled')
-        throw error
-      },
-    )
-    done.catch(() => undefined).then(() => changed?.())
-    const leave = (operation: string) => {
-      running.leave(operation)
-      kills.end(operation)
-      // Whoever asks from now on gets a fill anew, which waits for this one's stage to be gone.
-      if (running.isLeft() && endsItself()) changed?.()
-    }
-    const fill = { ...running, done, leave }
-    entry.fill = fill
-    entry.lastEnd = done
-    return fill
-  }
-
-  function keepFailure(operation: string, error: ProvostError): void {
-    failures.set(operation, error)
-    later(failureKeptMs, () => {
-      if (failures.get(operation) === error) failures.delete(operation)
-    })
-  }
+  const start = makeStartFill({
+    ...{ retry: fillRetry, ...deps, changed, limit: pLimit(fills), signal: closing.signal },
+    onReady: (filled) => void ready.set(keyOf(filled), filled),
+    onFailure(operations, error) {
+      for (const operation of operations) {
+        failures.set(operation, error)
+        timers.after(failureKeptMs, () => failures.get(operation) === error && failures.delete(operation))
+      }
+    },
+  })
 
   /** @throws ProvostError `poisoned`, once; who asks after that starts anew. */
   function refusePoisoned({ world }: Entry, asker: string): void {
@@ -122,22 +79,14 @@ export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
     } catch (thrown) {
       entry.failure = toProvostError(thrown)
       log.warn({ world: entry.world.name, reason: entry.failure.message }, 'world is not filled')
-      changed?.()
+      changed()
       return
     }
     const fill = entry.fill ?? start(entry)
     kills.begin(prefillOf(entry))
     fill.done.catch(({ code }) => {
-      if (code === 'mirror_unavailable') later(prefillAgainMs, () => prefillOne(entry))
+      if (code === 'mirror_unavailable') timers.after(prefillAgainMs, () => prefillOne(entry))
     })
-  }
-
-  function later(ms: number, what: () => void): void {
-    const timer = setTimeout(() => {
-      timers.delete(timer)
-      what()
-    }, ms)
-    timers.add(timer.unref())
   }
 
   return {
@@ -179,13 +128,86 @@ export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
         if (isThere) ready.set(keyOf(world), filled)
         throw error
       }
-      changed?.()
+      changed()
     },
     async close() {
       closing.abort(new ProvostError('cancelled', 'The worker stops.'))
-      for (const timer of timers) clearTimeout(timer)
+      timers.clear()
       await Promise.allSettled(entries.map(({ lastEnd }) => lastEnd))
       await kills.noted()
+    },
+  }
+}
+
+type StartDeps = Omit<FillDeps, 'after'> &
+  Pick<WorldStoreDeps, 'kills'> & {
+    changed(): void
+    onReady(filled: FilledWorld): void
+    /** It has failed those who wait for it. */
+    onFailure(operations: string[], error: ProvostError): void
+  }
+
+/** Returns what starts the fill of a world, once an earlier one of it has taken its stage away. */
+function makeStartFill(deps: StartDeps) {
+  const { kills, log, changed, signal } = deps
+  return function start(entry: Entry): NonNullable<Entry['fill']> {
+    delete entry.failure
+    const { lastEnd } = entry
+    const after = (async () => {
+      await lastEnd?.catch(() => undefined)
+      await kills.noted()
+    })()
+    const running = startFill(entry.world, entry.id, { ...deps, after })
+    const endsItself = () => entry.fill === fill && delete entry.fill
+    const endsWaits = () => {
+      endsItself()
+      for (const operation of [...running.operations(), prefillOf(entry)]) kills.end(operation)
+    }
+    // Who waits hears of the end only when it is written down here.
+    const done = running.done.then(
+      (filled) => {
+        endsWaits()
+        deps.onReady(filled)
+        log.info({ world: entry.world.name, fillMs: filled.fillMs }, 'world is ready')
+      },
+      (thrown) => {
+        endsWaits()
+        // No failure of the world: those who wait ask again after the next start, or nobody waits.
+        if (signal.aborted || running.isLeft()) throw thrown
+        const error = toProvostError(thrown)
+        entry.failure = error
+        deps.onFailure(running.operations(), error)
+        log.warn({ world: entry.world.name, code: error.code, reason: error.message }, 'world could not be filled')
+        throw error
+      },
+    )
+    done.catch(() => undefined).then(changed)
+    const leave = (operation: string) => {
+      running.leave(operation)
+      kills.end(operation)
+      // Whoever asks from now on gets a fill anew, which waits for this one's stage to be gone.
+      if (running.isLeft() && endsItself()) changed()
+    }
+    const fill = { ...running, done, leave }
+    entry.fill = fill
+    entry.lastEnd = done
+    return fill
+  }
+}
+
+/** What is to happen later, unless it is cleared before. Keeps no process alive. */
+function makeTimers() {
+  const timers = new Set<NodeJS.Timeout>()
+  return {
+    after(ms: number, what: () => void): void {
+      const timer = setTimeout(() => {
+        timers.delete(timer)
+        what()
+      }, ms)
+      timers.add(timer.unref())
+    },
+    clear(): void {
+      for (const timer of timers) clearTimeout(timer)
     },
   }
 }

@@ -8,30 +8,15 @@ type Deps = {
   used(): WorldId[]
   log: Pick<Logger, 'info' | 'warn'>
   unusedMs?: number
-  everyMs?: number
 }
 
 /**
- * Removes filled worlds that the configuration no longer has and that no jail was made of for `unusedMs`, an hour unless
- * said. Gives what ends that.
+ * Returns what looks once for filled worlds that the configuration no longer has, and removes those of which no jail was made
+ * for `unusedMs`, an hour unless said.
  */
-export function removeUnusedWorlds(deps: Deps): () => void {
-  const { worlds, used, log, unusedMs = 3_600_000, everyMs = 600_000 } = deps
+export function makeRemoveUnusedWorlds({ worlds, used, log, unusedMs = 3_600_000 }: Deps): () => Promise<void> {
   const unusedSince = new Map<string, number>()
   const isUsed = (world: WorldId) => used().some((each) => keyOf(each) === keyOf(world))
-  let looking = false
-
-  async function look(): Promise<void> {
-    const unused = worlds.unlisted().filter((world) => !isUsed(world))
-    const keys = unused.map(keyOf)
-    for (const key of unusedSince.keys()) if (!keys.includes(key)) unusedSince.delete(key)
-    for (const key of keys) if (!unusedSince.has(key)) unusedSince.set(key, Date.now())
-    for (const world of unused) {
-      // Asked again right before: while the world before it was removed, a jail of this one may have come.
-      const isDue = Date.now() - (unusedSince.get(keyOf(world)) ?? Date.now()) >= unusedMs
-      if (isDue && !isUsed(world)) await remove(world)
-    }
-  }
 
   async function remove(world: WorldId): Promise<void> {
     try {
@@ -42,13 +27,17 @@ export function removeUnusedWorlds(deps: Deps): () => void {
     }
   }
 
-  const timer = setInterval(async () => {
-    if (looking) return
-    looking = true
-    await look()
-    looking = false
-  }, everyMs)
-  return () => clearInterval(timer)
+  return async () => {
+    const unused = worlds.unlisted().filter((world) => !isUsed(world))
+    const keys = unused.map(keyOf)
+    for (const key of unusedSince.keys()) if (!keys.includes(key)) unusedSince.delete(key)
+    for (const key of keys) if (!unusedSince.has(key)) unusedSince.set(key, Date.now())
+    for (const world of unused) {
+      // Asked again right before: while the world before it was removed, a jail of this one may have come.
+      const isDue = Date.now() - (unusedSince.get(keyOf(world)) ?? Date.now()) >= unusedMs
+      if (isDue && !isUsed(world)) await remove(world)
+    }
+  }
 }
 
 function keyOf({ name, digest }: WorldId): string {

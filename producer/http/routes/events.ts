@@ -1,8 +1,9 @@
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { ProvostError } from '#shared/errors.ts'
 import { hasEnded } from '#shared/operation.ts'
+import { repeat } from '#shared/process/repeat.ts'
+import { findOperation } from '../../operations/accept.ts'
 import { readBatch } from '../../records/batches/batch-record.ts'
 import type { FeedEvent } from '../../records/event-feed.ts'
 import { toJail } from '../../records/jails/jail-record.ts'
@@ -22,98 +23,115 @@ const streams = { sse: 'manual', exposeHeadRoute: false } as const
 export const eventRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    const { records, feed, hosts, explain } = deps
-
     app.get(
       '/v1/operations/:id/events',
       { ...streams, schema: { summary: 'Follow an operation until it has ended', params: Params } },
-      async ({ params: { id } }, reply) => {
-        const operation = await records.operation(id)
-        if (!operation) throw new ProvostError('not_found', `There is no operation ${id}.`)
-        let seen = lastSeen(reply)
-        let waitedFor: string | undefined
-        if (hasEnded(operation.status) && Number(operation.revision) <= seen) return reply.code(204).send()
-
-        const { promise: closed, resolve: close } = Promise.withResolvers<void>()
-        const pump = makePump(async () => {
-          const now = await records.operation(id)
-          if (!now) return close()
-          const [shown] = await explain([now])
-          const waiting = JSON.stringify(shown?.waiting)
-          if (Number(now.revision) > seen) {
-            seen = Number(now.revision)
-            await reply.sse.send({ id: now.revision, event: 'operation', data: shown })
-          } else if (waiting !== waitedFor) await reply.sse.send({ event: 'operation', data: shown })
-          waitedFor = waiting
-          if (hasEnded(now.status)) close()
-        }, close)
-        const unsubscribe = feed.subscribe(pump, close, id)
-        const timer = setInterval(pump, lookAgainMs)
-        reply.sse.onClose(close)
-        startStream(reply)
-        pump()
-        await closed
-        clearInterval(timer)
-        unsubscribe()
+      async ({ params }, reply) => {
+        const operation = await findOperation(deps, params.id)
+        if (hasEnded(operation.status) && Number(operation.revision) <= lastSeen(reply)) return reply.code(204).send()
+        await followOperation(deps, params.id, reply)
       },
     )
 
-    app.get('/v1/events', { ...streams, schema: { summary: 'Follow the whole fleet' } }, async (_request, reply) => {
-      const { promise: closed, resolve: close } = Promise.withResolvers<void>()
-      const waiting = new Map<string, FeedEvent>()
-      const keep = (event: FeedEvent) => {
-        const name = `${event.kind}/${event.id}`
-        waiting.delete(name)
-        waiting.set(name, event)
-      }
-      const pump = makePump(async () => {
-        for (const [name, event] of waiting) {
-          waiting.delete(name)
-          await reply.sse.send({ id: String(event.sequence), event: event.kind, data: await dataOf(event) })
-        }
-      }, close)
-      // What comes while the missed ones are read stands behind them.
-      const early: FeedEvent[] = []
-      let take = (event: FeedEvent): void => void early.push(event)
-      const unsubscribe = feed.subscribe((event) => take(event), close)
-      try {
-        reply.sse.onClose(close)
-        const seen = lastSeen(reply)
-        const missed = seen >= 0 ? await feed.since(seen) : []
-        const through = missed.at(-1)?.sequence ?? seen
-        missed.forEach(keep)
-        take = (event) => {
-          if (event.sequence <= through) return
-          keep(event)
-          pump()
-        }
-        early.forEach(take)
-        startStream(reply)
-        pump()
-        await closed
-      } finally {
-        unsubscribe()
-      }
-    })
+    app.get('/v1/events', { ...streams, schema: { summary: 'Follow the whole fleet' } }, (_request, reply) =>
+      followFleet(deps, reply),
+    )
+  }
 
-    async function dataOf({ kind, id }: FeedEvent): Promise<object> {
-      if (kind === 'operation') {
-        const operation = await records.operation(id)
-        const [shown] = operation ? await explain([operation]) : []
-        return shown ?? { id, removed: true }
-      }
-      if (kind === 'jail') {
-        const jail = await records.jail(id)
-        return jail ? toJail(jail) : { name: id, removed: true }
-      }
-      if (kind === 'batch') {
-        const batch = await readBatch(deps, id)
-        return batch ? showBatch(deps, batch) : { id, removed: true }
-      }
+async function followOperation({ records, feed, explain }: AppDeps, id: string, reply: FastifyReply): Promise<void> {
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>()
+  let seen = lastSeen(reply)
+  let waitedFor: string | undefined
+
+  async function sendNow(): Promise<void> {
+    const now = await records.operation(id)
+    if (!now) return close()
+    const [shown] = await explain([now])
+    const waiting = JSON.stringify(shown?.waiting)
+    if (Number(now.revision) > seen) {
+      seen = Number(now.revision)
+      await reply.sse.send({ id: now.revision, event: 'operation', data: shown })
+    } else if (waiting !== waitedFor) await reply.sse.send({ event: 'operation', data: shown })
+    waitedFor = waiting
+    if (hasEnded(now.status)) close()
+  }
+
+  const sending = repeat('send-operation', lookAgainMs, sendNow, ({ error }) => error && close())
+  const unsubscribe = feed.subscribe(sending.now, close, id)
+  reply.sse.onClose(close)
+  startStream(reply)
+  void sending.now()
+  await closed
+  unsubscribe()
+  void sending.stop()
+}
+
+async function followFleet(deps: AppDeps, reply: FastifyReply): Promise<void> {
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>()
+  /** By record, the last change of it that was not sent yet. */
+  const waiting = new Map<string, FeedEvent>()
+  const keep = (event: FeedEvent) => {
+    const name = `${event.kind}/${event.id}`
+    waiting.delete(name)
+    waiting.set(name, event)
+  }
+
+  async function sendWaiting(): Promise<void> {
+    for (const [name, event] of waiting) {
+      waiting.delete(name)
+      await reply.sse.send({ id: String(event.sequence), event: event.kind, data: await recordOf(deps, event) })
+    }
+  }
+
+  const sending = repeat('send-events', lookAgainMs, sendWaiting, ({ error }) => error && close())
+  // What comes while the missed ones are read stands behind them.
+  const early: FeedEvent[] = []
+  let take = (event: FeedEvent): void => void early.push(event)
+  const unsubscribe = deps.feed.subscribe((event) => take(event), close)
+  try {
+    reply.sse.onClose(close)
+    const seen = lastSeen(reply)
+    const missed = seen >= 0 ? await deps.feed.since(seen) : []
+    const through = missed.at(-1)?.sequence ?? seen
+    missed.forEach(keep)
+    take = (event) => {
+      if (event.sequence <= through) return
+      keep(event)
+      void sending.now()
+    }
+    early.forEach(take)
+    startStream(reply)
+    void sending.now()
+    await closed
+  } finally {
+    unsubscribe()
+    void sending.stop()
+  }
+}
+
+/** The record that an event is about, as HTTP shows it now. */
+async function recordOf(deps: AppDeps, { kind, id }: FeedEvent): Promise<object> {
+  const { records, explain, hosts } = deps
+  switch (kind) {
+    case 'operation': {
+      const operation = await records.operation(id)
+      const [shown] = operation ? await explain([operation]) : []
+      return shown ?? { id, removed: true }
+    }
+    case 'jail': {
+      const jail = await records.jail(id)
+      return jail ? toJail(jail) : { name: id, removed: true }
+    }
+    case 'batch': {
+      const batch = await readBatch(deps, id)
+      return batch ? showBatch(deps, batch) : { id, removed: true }
+    }
+    case 'host': {
       const host = hosts.get(id)
       return host ? toHost(host) : { id, removed: true }
     }
   }
+}
 
 /** At once, and not with the first event: a reader waits for the headers. */
 function startStream(reply: FastifyReply): void {
@@ -124,25 +142,4 @@ function startStream(reply: FastifyReply): void {
 function lastSeen(reply: FastifyReply): number {
   const id = reply.sse.lastEventId
   return id !== null && /^\d{1,15}$/.test(id) ? Number(id) : -1
-}
-
-/** Runs `work` once at a time; calls that come meanwhile make it run once more. */
-function makePump(work: () => Promise<void>, onFault: () => void): () => void {
-  let running = false
-  let again = false
-  return async function pump() {
-    again = true
-    if (running) return
-    running = true
-    try {
-      while (again) {
-        again = false
-        await work()
-      }
-    } catch {
-      onFault()
-    } finally {
-      running = false
-    }
-  }
 }

@@ -2,9 +2,10 @@ import { pino } from 'pino'
 import { expect, onTestFinished } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import type { CreateJail } from '#shared/jail.ts'
+import { repeat } from '#shared/process/repeat.ts'
 import { standardTiming } from '#shared/process/timing.ts'
 import { cancelBatch, pauseBatch, retryBatch } from '../../../producer/batches/change-batch.ts'
-import { startBatches } from '../../../producer/batches/run-batches.ts'
+import { runBatches } from '../../../producer/batches/run-batches.ts'
 import { newBatch, readBatch } from '../../../producer/records/batches/batch-record.ts'
 import { toFields } from '../../../producer/records/fields.ts'
 import type { Store } from '../../../producer/records/store.ts'
@@ -47,13 +48,10 @@ async function openBatch(at: { url: string; prefix: string }, rows: number) {
     /** Runs it until the test is over. `admit` stands for the admission of a row: it throws why there is none. */
     run(admit: (ask: Pick<CreateJail, 'name'>) => Promise<void>, other: Partial<Store['scripts']> = {}): void {
       const scripts = { ...store.scripts, admit: admissionBy(admit), ...other }
-      const stop = startBatches({
-        ...deps,
-        scripts,
-        feed: { subscribe: () => () => undefined },
-        timing: { ...standardTiming, look: 20 },
-      })
-      onTestFinished(stop)
+      const feed = { subscribe: () => () => undefined }
+      const timing = { ...standardTiming, look: 20 }
+      const running = runBatches({ ...deps, scripts, feed, repeat, timing })
+      onTestFinished(async () => void (await running.stop()))
     },
     batch: async () => (await readBatch(store, id)) ?? expect.unreachable('a batch without a record'),
     /** As long as it takes to ask Redis some times. */

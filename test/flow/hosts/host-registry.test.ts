@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { describe, expect } from 'vitest'
+import { repeat } from '#shared/process/repeat.ts'
 import { standardTiming } from '#shared/process/timing.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
@@ -16,7 +17,7 @@ const test = base.extend<{ fleet: Registry }>({
   fleet: async ({ redis }, use) => {
     const fleet = await openFleet(redis.url, redis.prefix)
     await use(fleet)
-    fleet.hosts.close()
+    await fleet.hosts.stop()
     fleet.redis.disconnect()
   },
 })
@@ -29,7 +30,14 @@ async function openFleet(url: string, prefix: string) {
   for (const id of ['host1', 'host2']) await writeHost(redis, keys, hostReport(id))
   const log = pino({ level: 'silent' })
   const store = openStore(redis, keys)
-  const hosts = await openHostRegistry({ ...store, log, members: [], timing: standardTiming, onChange: (id) => news.push(id) })
+  const hosts = await openHostRegistry({
+    ...store,
+    log,
+    repeat,
+    members: [],
+    timing: standardTiming,
+    onChange: (id) => news.push(id),
+  })
   expect(news.splice(0)).toEqual(['host1', 'host2'])
   return { redis, keys, hosts, news, states: () => hosts.all().map(({ id, state, reason }) => [id, state, reason]) }
 }

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
+import { makeBackground } from '#shared/process/repeat.ts'
 import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import type { JailReport, OperationReport } from '#shared/report.ts'
@@ -50,7 +51,7 @@ async function makeUnheard(fleet: any, { url, prefix }: { url: string; prefix: s
     sayStopped: () => say(stopped),
     follow(): void {
       const metrics = { ended: () => undefined }
-      reports = followReports({ ...store, reader, log, metrics, timing: { abandoned } })
+      reports = followReports({ ...store, ...makeBackground(log, () => undefined), reader, log, metrics, timing: { abandoned } })
     },
     allHeard: () => until('all reports to be applied', async () => (await redis.xlen(keys.reports)) === 0),
     async stop(): Promise<void> {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { describe, expect } from 'vitest'
+import { repeat } from '#shared/process/repeat.ts'
 import { standardTiming } from '#shared/process/timing.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
@@ -17,11 +18,18 @@ describe('what was accepted', () => {
   test('is done although the producer died before it put the job into the queue', async ({ fleet, redis }) => {
     // Another producer of the fleet, which dies between the two: its jobs never reach a queue.
     const store = storeOf(redis)
-    const hosts = await openHostRegistry({ ...store, log, members: [], timing: standardTiming, onChange: () => undefined })
+    const hosts = await openHostRegistry({
+      ...store,
+      log,
+      repeat,
+      members: [],
+      timing: standardTiming,
+      onChange: () => undefined,
+    })
     const enqueue = () => Promise.reject(new Error('killed'))
     const dying = { ...store, log, hosts, placement: 'spread', enqueue } as const
     const { operation } = await createJail(dying, { name: 'web1', client: 'acme', world: 'tiny' })
-    hosts.close()
+    await hosts.stop()
     await until('the sweeper to have done it', async () => (await fleet.operation(operation.id)).status === 'succeeded')
     expect(await fleet.jail('web1')).toMatchObject({ state: 'running' })
   })

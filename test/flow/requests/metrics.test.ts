@@ -27,5 +27,15 @@ test('the fleet is told in numbers, for those with a key', async ({ fleet }) => 
       'provost_stray_leases 0',
     ]),
   )
+  // Figures that only time makes: what both sides repeat has been done, and took some time.
+  const amountOf = (series: string) => Number(lines.find((line) => line.startsWith(`${series} `))?.split(' ')[1])
+  for (const work of ['read-hosts', 'add-missing-jobs', 'move-operations', 'run-batches']) {
+    expect(amountOf(`provost_background_passes_total{work="${work}"}`), work).toBeGreaterThan(0)
+    expect(amountOf(`provost_background_seconds_total{work="${work}"}`), work).toBeGreaterThan(0)
+    expect(amountOf(`provost_background_failures_total{work="${work}"}`), work).toBe(0)
+  }
+  // As it was when the host enrolled.
+  expect(amountOf('provost_host_background_passes_total{host="host1",work="follow-fleet"}')).toBeGreaterThan(0)
+  expect(amountOf('provost_host_background_failures_total{host="host1",work="follow-fleet"}')).toBe(0)
   expect((await fetch(`${fleet.url}/metrics`)).status).toBe(401)
 })

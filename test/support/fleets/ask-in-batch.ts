@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { repeat } from '#shared/process/repeat.ts'
 import { standardTiming } from '#shared/process/timing.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
@@ -12,16 +13,16 @@ export async function openBatch({ url, prefix }: { url: string; prefix: string }
   const redis = connectRedis(url)
   const store = openStore(redis, redisKeys(prefix))
   const log = pino({ level: 'silent' })
-  const hosts = await openHostRegistry({ ...store, log, members: [], timing: standardTiming, onChange: () => undefined })
-  const { enqueue, close } = openQueues(store)
-  const deps = { ...store, log, enqueue, hosts, placement: 'spread' } as const
+  const hosts = await openHostRegistry({ ...store, log, repeat, members: [], timing: standardTiming, onChange: () => undefined })
+  const queues = openQueues(store)
+  const deps = { ...store, log, enqueue: queues.enqueue, hosts, placement: 'spread' } as const
   let row = 0
   return {
     ask: (name: string) =>
       createJail(deps, { name, client: 'acme', world: 'tiny' }, undefined, { batch: { id: 'batch-of-a-test', row: row++ } }),
     async close(): Promise<void> {
-      hosts.close()
-      await close()
+      await hosts.stop()
+      await queues.stop()
       redis.disconnect()
     },
   }

@@ -4,6 +4,7 @@ import { test as base, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import type { Leftover } from '#shared/host.ts'
 import type { JailJob } from '#shared/job.ts'
+import { repeat } from '#shared/process/repeat.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { makeJailLocks } from '../../../worker/jails/jail-locks.ts'
 import { retryLeftovers } from '../../../worker/jails/retry-leftovers.ts'
@@ -58,7 +59,7 @@ async function open() {
       log: pino({ level: 'silent' }),
       withJail: makeJailLocks(),
       delays: { firstMs: minute, mostMs: 4 * minute },
-      everyMs: 2 ** 30,
+      repeat: (name, _everyMs, work) => repeat(name, 2 ** 30, work),
     })
   return { ...simulated, journal, entries, start }
 }

@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { test as base, describe, expect } from 'vitest'
 import type { Drift } from '#shared/host.ts'
 import type { JailJob } from '#shared/job.ts'
+import { repeat } from '#shared/process/repeat.ts'
 import type { JailReport, OperationReport } from '#shared/report.ts'
 import { makeJailLocks } from '../../../worker/jails/jail-locks.ts'
 import type { SettledJail } from '../../../worker/jails/revive-jails.ts'
@@ -41,8 +42,8 @@ function jobOf(name: string, epoch = 5): JailJob {
 
 function ended({ operation, jail, epoch }: JailJob, jailState: OperationReport['jailState']): OperationReport {
   const at = new Date().toISOString()
-  const standing = { host: 'host1', operation, epoch, attempt: 1, sequence: 1, at, percent: 100, step: null, steps: [] }
-  return { type: 'operation', ...standing, status: 'succeeded', jail: jail.name, jailState, jid: null }
+  const common = { host: 'host1', operation, epoch, attempt: 1, sequence: 1, at, percent: 100, step: null, steps: [] }
+  return { type: 'operation', ...common, status: 'succeeded', jail: jail.name, jailState, jid: null }
 }
 
 type Options = Partial<Pick<Parameters<typeof watchDrift>[0], 'send' | 'revived' | 'journal'>>
@@ -55,7 +56,7 @@ async function open() {
   const withJail = makeJailLocks()
   const sent: JailReport[] = []
   const entries = new Map<string, Drift>()
-  const stops: (() => void)[] = []
+  const stops: (() => Promise<void>)[] = []
   let looks = 0
   const { listJails } = simulated.host
   simulated.host.listJails = () => {
@@ -80,7 +81,19 @@ async function open() {
       const { host } = simulated
       const log = pino({ enabled: false })
       const revived: Promise<SettledJail[]> = Promise.resolve([])
-      const stop = watchDrift({ hostId: 'host1', host, journal, withJail, send, drift, log, revived, everyMs, ...options })
+      const { stop } = watchDrift({
+        hostId: 'host1',
+        host,
+        journal,
+        withJail,
+        send,
+        drift,
+        log,
+        revived,
+        repeat,
+        everyMs,
+        ...options,
+      })
       stops.push(stop)
       return stop
     },
@@ -90,7 +103,7 @@ async function open() {
       await until('three more looks', async () => looks >= after)
     },
     close: async () => {
-      for (const stop of stops) stop()
+      for (const stop of stops) await stop()
       await simulated.remove()
     },
   }
@@ -341,7 +354,7 @@ describe('one who watches', () => {
     await running(trial)
     const stop = trial.watch()
     await trial.nextLooks()
-    stop()
+    await stop()
     trial.byHand.stop('web1')
     trial.watch({ revived: Promise.resolve([{ spec: jobOf('web1').jail, epoch: 5 }]) })
     await trial.nextLooks()

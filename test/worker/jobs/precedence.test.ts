@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
-import { makeGiveWay } from '../../../worker/jobs/precedence.ts'
+import { makePrecedence } from '../../../worker/jobs/precedence.ts'
 
 const never = new AbortController().signal
 const long = 60_000
 
 /** What is at work until it is told to end. */
-function workOf(way: ReturnType<typeof makeGiveWay>) {
+function workOf(way: ReturnType<typeof makePrecedence>) {
   const { promise, resolve } = Promise.withResolvers<void>()
-  return { ended: way.ahead(() => promise), end: resolve }
+  return { ended: way.first(() => promise), end: resolve }
 }
 
 async function hasPassed(turn: Promise<void>): Promise<boolean> {
@@ -15,13 +15,13 @@ async function hasPassed(turn: Promise<void>): Promise<boolean> {
 }
 
 test('a batch goes on at once where nobody else is at work', async () => {
-  expect(await hasPassed(makeGiveWay(long).turn(never))).toBe(true)
+  expect(await hasPassed(makePrecedence(long).waitForOthers(never))).toBe(true)
 })
 
 test('a batch waits until all who are ahead of it have ended, also those that came later or failed', async () => {
-  const way = makeGiveWay(long)
+  const way = makePrecedence(long)
   const first = workOf(way)
-  const turn = way.turn(never)
+  const turn = way.waitForOthers(never)
   const second = workOf(way)
   first.end()
   await first.ended
@@ -29,17 +29,17 @@ test('a batch waits until all who are ahead of it have ended, also those that ca
   second.end()
   await second.ended
   await turn
-  await expect(way.ahead(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
-  expect(await hasPassed(way.turn(never))).toBe(true)
+  await expect(way.first(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
+  expect(await hasPassed(way.waitForOthers(never))).toBe(true)
 })
 
 test('a batch waits no longer than so long, nor once it is cancelled', async () => {
-  const way = makeGiveWay(1)
+  const way = makePrecedence(1)
   const { ended, end } = workOf(way)
-  await way.turn(never)
-  const patient = makeGiveWay(long)
+  await way.waitForOthers(never)
+  const patient = makePrecedence(long)
   const other = workOf(patient)
-  await patient.turn(AbortSignal.abort())
+  await patient.waitForOthers(AbortSignal.abort())
   for (const finish of [end, other.end]) finish()
   await Promise.all([ended, other.ended])
 })

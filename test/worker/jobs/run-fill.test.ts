@@ -3,7 +3,7 @@ import { ProvostError } from '#shared/errors.ts'
 import type { FillJob } from '#shared/job.ts'
 import type { FillReport } from '#shared/report.ts'
 import { makeRunFill } from '../../../worker/jobs/run-fill.ts'
-import type { Standing } from '../../../worker/plans/read-record.ts'
+import type { Recorded } from '../../../worker/plans/not-wanted.ts'
 import type { Fill, WorldStore } from '../../../worker/worlds/world-store.ts'
 
 const job: FillJob = {
@@ -24,17 +24,17 @@ const log = { heading: () => undefined, note: () => undefined, record: () => und
 function open(answer: () => Fill | undefined) {
   const sent: FillReport[] = []
   const left: string[] = []
-  const standing: Standing = { cancelled: false, moved: false, ended: false }
+  const recorded: Recorded = { cancelled: false, moved: false, ended: false }
   const stopping = new AbortController()
   const worlds = { fill: answer, leave: (_world, operation) => left.push(operation) } as Partial<WorldStore> as WorldStore
   const runFill = makeRunFill({
     worlds,
     send: async (report) => void sent.push(report),
-    standing: async () => standing,
+    recorded: async () => recorded,
     stopping: stopping.signal,
   })
   const run = (cancel = new AbortController().signal) => runFill(job, log, cancel)
-  return { run, sent, left, standing, stopping }
+  return { run, sent, left, recorded, stopping }
 }
 
 function pendingFill(): Fill {
@@ -61,9 +61,9 @@ describe('the job of a fill', () => {
   })
 
   test('goes on telling after what was told before its host set its clock back', async () => {
-    const { run, sent, standing } = open(() => undefined)
+    const { run, sent, recorded } = open(() => undefined)
     const told = (Date.now() + 3_600_000) * 1_000
-    standing.sequence = told
+    recorded.sequence = told
     await run()
     expect(sent[0]?.sequence).toBeGreaterThan(told)
   })
@@ -79,9 +79,9 @@ describe('the job of a fill', () => {
   })
 
   test('leaves the fill when it is cancelled', async () => {
-    const { run, sent, left, standing } = open(pendingFill)
+    const { run, sent, left, recorded } = open(pendingFill)
     await run()
-    standing.cancelled = true
+    recorded.cancelled = true
     expect((await run()).type).toBe('ended')
     expect(left).toEqual([asker])
     expect(sent.map(({ status }) => status)).toEqual(['running', 'cancelled'])
@@ -90,7 +90,7 @@ describe('the job of a fill', () => {
 
   test('asks for nothing once its operation was given to another worker, or its own stops', async () => {
     const moved = open(() => expect.fail('asked'))
-    moved.standing.moved = true
+    moved.recorded.moved = true
     expect((await moved.run()).type).toBe('ended')
     expect(moved.sent).toMatchObject([{ error: { code: 'moved_away' } }])
     const stopped = open(() => expect.fail('asked'))

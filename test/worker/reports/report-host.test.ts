@@ -3,17 +3,18 @@ import type { Redis } from 'ioredis'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { HostBeat, HostReport, type WorldState } from '#shared/host.ts'
+import { repeat } from '#shared/process/repeat.ts'
 import { standardTiming } from '#shared/process/timing.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import type { WorkerConfig } from '../../../worker/config/config.ts'
 import type { HostRuntime } from '../../../worker/host/host-runtime.ts'
-import { reportHost } from '../../../worker/reports/report-host.ts'
-import type { WorldStore } from '../../../worker/worlds/world-store.ts'
+import { makeHostReporter } from '../../../worker/reports/report-host.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 const keys = redisKeys('test')
+const background = { heartbeat: { passes: 3, failures: 1, seconds: 0.5 } }
 const world: WorldState = { name: 'tiny', digest: 'a'.repeat(64), method: 'tree', state: 'filling', prefill: true, percent: 0 }
 
 /** A host whose writes are noted by their keys; `world` and `drift` may be changed. */
@@ -29,32 +30,37 @@ async function open() {
     labels: {},
     timing: standardTiming,
   } as unknown as WorkerConfig
-  const reporting = await reportHost({
+  const reporting = makeHostReporter({
     config,
     host: { runtime: 'linux', platform: 'linux/x64', supports: { diskLimit: false } } as HostRuntime,
-    worlds: { states: () => [now.world] } as Partial<WorldStore> as WorldStore,
     redis: redis as unknown as Redis,
     keys,
-    claim: { key: keys.hostAlive('host1'), holder: 'it', holdsMs: 10_000 },
+    presence: { key: keys.hostAlive('host1'), holder: 'it', lastsMs: 10_000 },
+    repeat,
+    background,
     log: pino({ level: 'silent' }),
     plans: [1, 2],
+    send: async () => undefined,
+  })
+  await reporting.begin({
+    worlds: { states: () => [now.world] },
     load: () => ({ fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }),
     fleet: () => undefined,
     drift: () => now.drift,
     leftovers: () => 0,
-    send: async () => undefined,
   })
   const taken = () => writes.splice(0)
   return { reporting, now, taken }
 }
 
-const [reportKey, beatKey] = [keys.hostReport('host1'), keys.hostBeat('host1')]
+const [reportKey, beatKey, workKey] = [keys.hostReport('host1'), keys.hostBeat('host1'), keys.hostBackground('host1')]
 const keysOf = (writes: [string, string][]) => writes.map(([key]) => key)
 
 test('a host writes what it is when that changes, and at each heartbeat only that it is there', async () => {
   const { reporting, now, taken } = await open()
-  const [report, beat] = taken()
+  const [report, work, beat] = taken()
   expect([report?.[0], beat?.[0]]).toEqual([reportKey, beatKey])
+  expect(work).toEqual([workKey, JSON.stringify(background)])
   expect(HostReport.parse(JSON.parse(report?.[1] ?? '')).versions.plans).toEqual([1, 2])
   const digest = createHash('sha256')
     .update(report?.[1] ?? '')
@@ -77,12 +83,12 @@ test('a host writes what it is when that changes, and at each heartbeat only tha
   await reporting.stop()
 })
 
-test('a host writes what it is anew with each enrolment', async () => {
+test('a host writes what it is, and how its background work went, anew with each enrolment', async () => {
   const { reporting, taken } = await open()
   taken()
   await vi.advanceTimersByTimeAsync(9 * standardTiming.heartbeat)
   expect(keysOf(taken())).toEqual(Array(9).fill(beatKey))
   await vi.advanceTimersByTimeAsync(standardTiming.heartbeat)
-  expect(keysOf(taken())).toEqual([reportKey, beatKey])
+  expect(keysOf(taken())).toEqual([reportKey, workKey, beatKey])
   await reporting.stop()
 })

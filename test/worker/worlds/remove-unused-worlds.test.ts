@@ -1,16 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { WorldId } from '#shared/job.ts'
-import { removeUnusedWorlds } from '../../../worker/worlds/remove-unused-worlds.ts'
+import { type Repeated, repeat } from '#shared/process/repeat.ts'
+import { makeRemoveUnusedWorlds } from '../../../worker/worlds/remove-unused-worlds.ts'
 
 const minute = 60_000
 const log = { info() {}, warn() {} }
 const old: WorldId = { name: 'app', digest: 'a1'.repeat(32) }
 const older: WorldId = { name: 'app', digest: 'b2'.repeat(32) }
 
-let stop: () => void
+let repeated: Repeated
 beforeEach(() => vi.useFakeTimers())
-afterEach(() => {
-  stop()
+afterEach(async () => {
+  await repeated.stop()
   vi.useRealTimers()
 })
 
@@ -22,13 +23,8 @@ function watch(filled: WorldId[], used: () => WorldId[]) {
     removed.push(world)
     worlds = worlds.filter((each) => each !== world)
   })
-  stop = removeUnusedWorlds({
-    worlds: { unlisted: () => worlds, remove },
-    used,
-    log,
-    unusedMs: 60 * minute,
-    everyMs: 10 * minute,
-  })
+  const pass = makeRemoveUnusedWorlds({ worlds: { unlisted: () => worlds, remove }, used, log, unusedMs: 60 * minute })
+  repeated = repeat('remove-unused-worlds', 10 * minute, pass)
   return { removed, remove }
 }
 

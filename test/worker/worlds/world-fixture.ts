@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test as base } from 'vitest'
 import { World, worldDigest } from '../../../worker/config/world.ts'
 import { type CommandRecord, commandRunner } from '../../../worker/host/run-command.ts'
-import { openFillKills } from '../../../worker/worlds/fill-kills.ts'
+import { type FillKills, openFillKills } from '../../../worker/worlds/fill-kills.ts'
 import { makeWorldStore } from '../../../worker/worlds/make-world-store.ts'
 import { directoryHost } from '../../support/hosts/directory-host.ts'
 
@@ -33,10 +33,15 @@ export const test = base.extend<Fixtures>({
 
 type Definition = Record<string, unknown> & { name: string }
 
+/** By host, the notes of its last worker: the next one begins once that is gone. */
+const lastKills = new WeakMap<Fixtures['kept'], FillKills>()
+
 /** A store on a host of plain directories, with the definitions' ids in the same order. */
 export async function openStore(kept: Fixtures['kept'], definitions: Definition[], { fills = 1 } = {}) {
   const worlds = definitions.map((definition) => World.parse(definition))
+  await lastKills.get(kept)?.noted()
   const kills = await openFillKills(join(kept.root, 'fills'), log)
+  lastKills.set(kept, kills)
   const store = makeWorldStore({ worlds, host: kept.host, run, fills, kills, log, retry })
   await store.open()
   return { store, ids: worlds.map((world) => ({ name: world.name, digest: worldDigest(world) })) }

@@ -1,5 +1,5 @@
-import { Pause } from '../pause.ts'
-import type { Step } from '../step.ts'
+import { Pause } from './pause.ts'
+import type { Step } from './step.ts'
 
 /** A jail of a ready world goes on at once; any other gives its build slot back until the fill has ended. */
 export const fillWorld = {

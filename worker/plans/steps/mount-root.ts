@@ -1,4 +1,4 @@
-import type { Step } from '../step.ts'
+import type { Step } from './step.ts'
 
 /** After a reboot a jail's root is there but not mounted. It is the client's: nothing takes it back. */
 export const mountRoot = {

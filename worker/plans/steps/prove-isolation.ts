@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import type { Step } from '../step.ts'
+import type { Step } from './step.ts'
 
 export const proveIsolation = {
   name: 'prove-isolation',

@@ -1,4 +1,4 @@
-import type { Step } from '../step.ts'
+import type { Step } from './step.ts'
 
 /** A command that has run for a while cannot be run twice: what was begun of it ends first. */
 export const runCommand = {

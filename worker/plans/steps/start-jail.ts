@@ -1,4 +1,4 @@
-import type { Step } from '../step.ts'
+import type { Step } from './step.ts'
 
 export const startJail = {
   name: 'start-jail',

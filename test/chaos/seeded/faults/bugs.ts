@@ -22,10 +22,10 @@ function deleteBeforeWork({ redisUrl, redisPrefix, host }: WorkerConfig) {
   const lists = ['start', 'stop'].map((queue) => `${prefix}:${host}.${queue}:active`)
   return (deps: RunDeps): RunDeps => ({
     ...deps,
-    async standing(job) {
+    async recorded(job) {
       for (const list of lists)
         for (const id of await redis.lrange(list, 0, -1)) if (id.startsWith(job.operation)) await redis.lrem(list, 1, id)
-      return deps.standing(job)
+      return deps.recorded(job)
     },
   })
 }
@@ -35,7 +35,7 @@ function trustEveryJob(deps: RunDeps): RunDeps {
   return {
     ...deps,
     journal: { ...deps.journal, epochOf: () => 0 },
-    standing: async (job) => ({ ...(await deps.standing(job)), moved: false }),
+    recorded: async (job) => ({ ...(await deps.recorded(job)), moved: false }),
     bind: async () => true,
   }
 }

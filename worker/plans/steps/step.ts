@@ -1,7 +1,7 @@
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
-import type { HostRuntime } from '../host/host-runtime.ts'
-import type { Asker, WorldStore } from '../worlds/world-store.ts'
+import type { HostRuntime } from '../../host/host-runtime.ts'
+import type { Asker, WorldStore } from '../../worlds/world-store.ts'
 
 /** What a step found out about the jail, for its record. */
 export type JailFacts = { jid?: number | null; isolation?: Isolation }

@@ -1,0 +1,37 @@
+import { ProvostError } from '#shared/errors.ts'
+import type { JailJob } from '#shared/job.ts'
+
+/** What an operation's record says, beside its job. */
+export type Recorded = {
+  /** The durable flag of a cancel. */
+  cancelled: boolean
+  /** Its record is of a later epoch than the job and, where it is about a jail, of another host. */
+  moved: boolean
+  /** It has its verdict already, or is at a later attempt: this host was away for so long that it was given up. */
+  ended: boolean
+  /** It has no record: Redis has lost it. */
+  lost?: boolean
+  /** Of the last report that was applied. */
+  sequence?: number
+}
+
+type Where = Pick<JailJob, 'operation' | 'host'>
+
+export function movedAway({ operation, host }: Where): ProvostError {
+  return new ProvostError('moved_away', `Operation ${operation} was moved away from host ${host}.`)
+}
+
+export function endedElsewhere({ operation, host }: Where): ProvostError {
+  return new ProvostError('ended_elsewhere', `Operation ${operation} was ended without host ${host}, which comes too late.`)
+}
+
+export function cancelled(): ProvostError {
+  return new ProvostError('cancelled', 'The operation was cancelled.')
+}
+
+/** Returns why an operation is not to go on; undefined when it is. */
+export function whyNotWanted(job: Where, recorded: Recorded): ProvostError | undefined {
+  if (recorded.moved) return movedAway(job)
+  if (recorded.ended) return endedElsewhere(job)
+  return recorded.cancelled ? cancelled() : undefined
+}
