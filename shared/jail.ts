@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Size } from './process/size.ts'
+import { Size } from './size.ts'
 
 /** The part of jail(8)'s names that is safe everywhere: no dot (hierarchy), no `=` (parameters), never all digits. */
 export const JailName = z.string().regex(/^[a-z][a-z0-9_]{0,29}$/, 'must match ^[a-z][a-z0-9_]{0,29}$')

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { cancelBatchCommand } from './cancel.ts'
 import { createBatchCommand } from './create.ts'
 import { listBatchesCommand } from './list.ts'

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { z } from 'zod'
 import { Batch } from '#shared/batch.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { batchStandingLine, nextLines } from '../print/batch-lines.ts'
 
 export const WithBatch = z.object({ batch: Batch })

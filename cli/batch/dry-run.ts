@@ -1,5 +1,5 @@
 import { DryRunOfBatch } from '#shared/batch.ts'
-import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import type { Upload } from '../http/client.ts'
 import { formatCount } from '../print/amounts.ts'
 import { durationText } from '../print/operation-lines.ts'

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { Batch } from '#shared/batch.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { listAll } from '../http/list-all.ts'
 import { formatAge, formatCount } from '../print/amounts.ts'
 import { percentOf } from '../print/batch-lines.ts'

@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { Command, Option } from 'commander'
 import { errnoOf } from '#shared/errors.ts'
-import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 
 type ReportOptions = { format?: 'csv' | 'json'; output?: string }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { batchVerb, changeBatch } from './change-batch.ts'
 
 export function resumeBatchCommand(context: CommandContext): Command {

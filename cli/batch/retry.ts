@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { batchVerb, changeBatch, WithBatch } from './change-batch.ts'
 import { watchBatch } from './watch-batch.ts'
 

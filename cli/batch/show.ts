@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { Batch } from '#shared/batch.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { batchLines } from '../print/batch-lines.ts'
 import { batchVerb } from './change-batch.ts'
 import { watchBatch } from './watch-batch.ts'

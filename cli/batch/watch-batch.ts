@@ -1,5 +1,5 @@
 import type { Batch } from '#shared/batch.ts'
-import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import { followBatch } from '../http/follow-batch.ts'
 import { batchChanges, countsText, detailLines, liveBatchLines } from '../print/batch-lines.ts'
 import { sayOnInterrupt } from '../print/say-on-interrupt.ts'

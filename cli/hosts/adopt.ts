@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { z } from 'zod'
-import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 
 const Adopted = z.object({
   adopted: z.array(z.string()),

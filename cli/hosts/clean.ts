@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { z } from 'zod'
 import { Operation } from '#shared/operation.ts'
-import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import type { Client } from '../http/client.ts'
 import { followOperation } from '../http/follow-operation.ts'
 import type { WaitOptions } from '../operations/request-operation.ts'

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { Host } from '#shared/host.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import type { Client } from '../http/client.ts'
 import type { WaitOptions } from '../operations/request-operation.ts'
 

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { z } from 'zod'
 import { Leftover } from '#shared/host.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { formatAge } from '../print/amounts.ts'
 import { tableLines } from '../print/table.ts'
 

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { Host } from '#shared/host.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { listAll } from '../http/list-all.ts'
 import { formatAge, formatBytes, formatCores } from '../print/amounts.ts'
 import { tableLines } from '../print/table.ts'

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { z } from 'zod'
 import { Host, type WorldState } from '#shared/host.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { formatAge, formatBytes, formatCores } from '../print/amounts.ts'
 import { type Fact, factLines } from '../print/fact-lines.ts'
 import { tableLines } from '../print/table.ts'

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { z } from 'zod'
 import { Host } from '#shared/host.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 
 export function undrainCommand({ client, print }: CommandContext): Command {
   return new Command('undrain')

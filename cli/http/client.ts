@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { hasEnded, Operation } from '#shared/operation.ts'
-import type { ClientConfig } from '../config.ts'
+import type { ClientConfig } from './config.ts'
 import { Refusal, Unreachable } from './refusal.ts'
 
 /** `replayed`: it was given before, to the same request with the same Idempotency-Key. */

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import type { Request } from '../http/client.ts'
 import { requestOperation, type WaitOptions } from '../operations/request-operation.ts'
 

@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { Jail } from '#shared/jail.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
+import { parseNumber } from '../arguments/parse-number.ts'
 import { requestOperation, type WaitOptions } from '../operations/request-operation.ts'
-import { parseNumber } from '../parse-number.ts'
 import { dryRun } from './dry-run.ts'
 
 type CreateOptions = WaitOptions & {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { actOnJail } from './act-on-jail.ts'
 
 export function destroyCommand(context: CommandContext): Command {

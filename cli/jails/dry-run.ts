@@ -1,5 +1,5 @@
 import { DryRun, type Limits } from '#shared/jail.ts'
-import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import { formatBytes } from '../print/amounts.ts'
 import { tableLines } from '../print/table.ts'
 

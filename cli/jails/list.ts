@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { Jail } from '#shared/jail.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { listAll } from '../http/list-all.ts'
 import { formatBytes } from '../print/amounts.ts'
 import { tableLines } from '../print/table.ts'

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { Jail } from '#shared/jail.ts'
 import { hasEnded, Operation } from '#shared/operation.ts'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { Refusal } from '../http/refusal.ts'
 import { formatBytes } from '../print/amounts.ts'
 import { type Fact, factLines } from '../print/fact-lines.ts'

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 
 export function logCommand({ client, print }: CommandContext): Command {
   return new Command('log')

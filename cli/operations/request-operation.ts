@@ -1,5 +1,5 @@
 import type { Operation, OperationStatus } from '#shared/operation.ts'
-import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import { type Request, WithOperation } from '../http/client.ts'
 import { followOperation } from '../http/follow-operation.ts'
 import { acceptedLine, failureLines } from '../print/operation-lines.ts'

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { CommandContext } from '../command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
 import { requestOperation, type WaitOptions } from './request-operation.ts'
 
 export function retryCommand(context: CommandContext): Command {

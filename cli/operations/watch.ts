@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { Operation } from '#shared/operation.ts'
-import { type CommandContext, Unsuccessful } from '../command-context.ts'
+import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import { followOperation } from '../http/follow-operation.ts'
 import { failureLines } from '../print/operation-lines.ts'
 import { watchOperation } from './request-operation.ts'

@@ -11,8 +11,8 @@ import { pagesOf } from '../records/lists.ts'
 import { operationList } from '../records/operations/operation-lists.ts'
 import type { Store } from '../records/store.ts'
 import { assertLocked, awaitBatchLock } from './batch-lock.ts'
-import { returnAllNames } from './claim-names.ts'
 import { findCauses } from './find-causes.ts'
+import { returnAllNames } from './rows/claim-names.ts'
 
 /** What a person may ask of a batch that was accepted. All of it may be asked again. */
 

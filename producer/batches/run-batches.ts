@@ -8,12 +8,12 @@ import { type BatchRecord, countWaiting, readBatch } from '../records/batches/ba
 import type { EventFeed } from '../records/event-feed.ts'
 import type { Facts } from '../records/fields.ts'
 import { assertLocked, withBatchLock } from './batch-lock.ts'
-import { returnAllNames } from './claim-names.ts'
 import { judgeBatch } from './judge-batch.ts'
 import { makeRate } from './measure-rate.ts'
-import { type LockedBatch, releaseRows } from './release-rows.ts'
-import { retryRows } from './retry-rows.ts'
 import { isBounded, roomOnHosts } from './room-on-hosts.ts'
+import { returnAllNames } from './rows/claim-names.ts'
+import { type LockedBatch, releaseRows } from './rows/release-rows.ts'
+import { retryRows } from './rows/retry-rows.ts'
 
 /** `hosts`: all of the fleet; rows are only given to those that are not bounded. */
 type Deps = AcceptDeps & { feed: Pick<EventFeed, 'subscribe'>; repeat: Repeat; timing: Timing }

@@ -4,8 +4,8 @@ import { AskedLimits, PlainName } from '#shared/jail.ts'
 import { contains, overlaps, parseBlock } from '#shared/network/addresses.ts'
 import { Pool } from '#shared/network/pool.ts'
 import { readConfig, readConfigFile } from '#shared/process/read-config.ts'
-import { Size } from '#shared/process/size.ts'
 import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
+import { Size } from '#shared/size.ts'
 import { misfit, World } from './world.ts'
 
 const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')

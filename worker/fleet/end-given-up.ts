@@ -8,9 +8,9 @@ import { removeLeftovers } from '../jails/revive-jails.ts'
 import type { JournaledOperation } from '../journal/entries.ts'
 import { endAbandoned } from '../plans/end-operation.ts'
 import { endedElsewhere, movedAway } from '../plans/not-wanted.ts'
+import { makeOperationLog } from '../plans/operation-log.ts'
 import type { RunDeps } from '../plans/run.ts'
 import type { DriftNotes } from '../reports/host-notes.ts'
-import { makeOperationLog } from '../reports/operation-log.ts'
 
 type Deps = { hostId: string; redis: Redis; keys: RedisKeys; drift: DriftNotes; log: Logger; runDeps: RunDeps }
 

@@ -4,8 +4,8 @@ import type { Job, JobName } from '#shared/job.ts'
 import type { QueueKind } from '#shared/redis/queues.ts'
 import { onBehalfOf } from '../host/run-command.ts'
 import { cancelled, type Recorded, whyNotWanted } from '../plans/not-wanted.ts'
+import type { OperationLog } from '../plans/operation-log.ts'
 import type { Outcome } from '../plans/run.ts'
-import type { OperationLog } from '../reports/operation-log.ts'
 import type { QueueSlots } from './slots.ts'
 
 export type OpenJob = { job: Job; name: JobName }

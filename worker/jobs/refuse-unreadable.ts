@@ -3,10 +3,10 @@ import { ProvostError } from '#shared/errors.ts'
 import { JailJob, JailSpec, WorldId } from '#shared/job.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
 import { endAbandoned } from '../plans/end-operation.ts'
+import type { OperationLog } from '../plans/operation-log.ts'
 import { describeError } from '../plans/report-progress.ts'
 import type { RunDeps } from '../plans/run.ts'
 import { lastSequence } from '../plans/settle-early.ts'
-import type { OperationLog } from '../reports/operation-log.ts'
 
 type Deps = {
   hostId: string

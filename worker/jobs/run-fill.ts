@@ -3,11 +3,11 @@ import type { FillJob } from '#shared/job.ts'
 import { Interrupted, untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { FillReport } from '#shared/report.ts'
 import { type Recorded, whyNotWanted } from '../plans/not-wanted.ts'
+import type { OperationLog } from '../plans/operation-log.ts'
 import { describeError, fillReporter, type Reporter } from '../plans/report-progress.ts'
 import { askerOf, type Outcome } from '../plans/run.ts'
 import { fillWorld } from '../plans/steps/fill-world.ts'
 import { Pause } from '../plans/steps/pause.ts'
-import type { OperationLog } from '../reports/operation-log.ts'
 import type { Asker, WorldStore } from '../worlds/world-store.ts'
 
 type Deps = {

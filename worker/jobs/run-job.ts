@@ -1,8 +1,8 @@
 import type { JailJob, Job, JobName } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
+import type { OperationLog } from '../plans/operation-log.ts'
 import { isOfBatch, type Outcome, type RunDeps } from '../plans/run.ts'
 import { runPlan } from '../plans/run-plan.ts'
-import type { OperationLog } from '../reports/operation-log.ts'
 import type { makeTimings } from '../reports/timings.ts'
 import type { RunFill } from './run-fill.ts'
 

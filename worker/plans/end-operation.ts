@@ -2,7 +2,7 @@ import { type ErrorCode, type ErrorFacts, ProvostError, toProvostError } from '#
 import type { JailJob } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { type JournaledOperation, poisonousKills, type Undoing } from '../journal/entries.ts'
-import type { OperationLog } from '../reports/operation-log.ts'
+import type { OperationLog } from './operation-log.ts'
 import { describeError, type Reporter } from './report-progress.ts'
 import { beginRun, type Run, type RunDeps } from './run.ts'
 import { leaveSteps, undoSteps } from './undo-steps.ts'

@@ -9,7 +9,7 @@ import { debootstrap } from './methods/debootstrap.ts'
 import { pkgbase } from './methods/pkgbase.ts'
 import { source } from './methods/source.ts'
 import { tree } from './methods/tree.ts'
-import type { FillContext } from './methods/world-method.ts'
+import type { FillContext } from './world-method.ts'
 
 /** Makes a world in an empty directory by its method, then takes out what belongs to this host alone. */
 export async function fillDirectory(context: FillContext<World>): Promise<void> {

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { largestBatch } from '#shared/batch.ts'
 import { ProvostError } from '#shared/errors.ts'
-import { faultyFile, tooLarge } from '../intake/faults.ts'
+import { faultyFile, tooLarge } from '../faults.ts'
 
 /** Some whole lines of a file: their text, with LF at the end of each, and the number of the first, from 1. */
 export type Block = { line: number; text: string }

@@ -1,6 +1,6 @@
 import { CsvError, type Info, parse } from 'csv-parse'
 import { largestBatch } from '#shared/batch.ts'
-import { faultyFile, tooLarge } from '../intake/faults.ts'
+import { faultyFile, tooLarge } from '../faults.ts'
 import type { Block } from './read-blocks.ts'
 import type { RawRow } from './read-rows.ts'
 

@@ -1,4 +1,4 @@
-import { faultyFile } from '../intake/faults.ts'
+import { faultyFile } from '../faults.ts'
 import type { Block } from './read-blocks.ts'
 
 /** One row as it stands in a file: what it says, or why it says nothing. `line`: where it begins. */

@@ -6,10 +6,10 @@ import { findBatch, type NewBatch, newBatch } from '../../records/batches/batch-
 import { merge } from '../../records/change.ts'
 import { answeredBefore, type Idempotency, keyReused } from '../../records/operations/idempotency.ts'
 import type { Store } from '../../records/store.ts'
-import { claimNames, lostToAnother, returnNames } from '../claim-names.ts'
+import { type Faults, faultyRows, makeFaults } from '../faults.ts'
 import type { RawRow } from '../files/read-rows.ts'
+import { claimNames, lostToAnother, returnNames } from '../rows/claim-names.ts'
 import { openDryRun, type Placed } from './dry-run.ts'
-import { type Faults, faultyRows, makeFaults } from './faults.ts'
 import { openStage, type Stage } from './stage-rows.ts'
 import { type BatchForm, validateRows } from './validate-rows.ts'
 

@@ -8,9 +8,9 @@ import type { Hosts } from '../../placement/place-jail.ts'
 import type { PlacementHost } from '../../placement/placement-host.ts'
 import { openTrials } from '../../placement/try-places.ts'
 import type { Store } from '../../records/store.ts'
-import type { NamedRow } from '../claim-names.ts'
+import { shownAtMost } from '../faults.ts'
+import type { NamedRow } from '../rows/claim-names.ts'
 import { estimateBatch, type HostShare } from './estimate-batch.ts'
-import { shownAtMost } from './faults.ts'
 
 /** Where the rows of a batch would go: the first of them, and how many go to each host. */
 export type Placed = Omit<DryRunOfBatch, 'skipped'>

@@ -3,14 +3,11 @@ import { largestBatch, type RowFault } from '#shared/batch.ts'
 import { CreateJail } from '#shared/jail.ts'
 import { offersOf, unknownTo } from '../../placement/offers.ts'
 import type { PlacementHost } from '../../placement/placement-host.ts'
-import type { BatchRow } from '../../records/batches/batch-row.ts'
+import type { NumberedRow } from '../../records/batches/batch-row.ts'
+import { type Faults, tooLarge } from '../faults.ts'
 import { columnOf } from '../files/read-csv.ts'
 import type { RawRow } from '../files/read-rows.ts'
-import { bare } from '../same-spec.ts'
-import { type Faults, tooLarge } from './faults.ts'
-
-/** A row and its place among the rows, from 1. */
-export type NumberedRow = BatchRow & { row: number }
+import { bare } from '../rows/same-spec.ts'
 
 export type BatchForm = 'json' | 'ndjson' | 'csv'
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import type { CommandContext } from '../../../cli/command-context.ts'
+import type { CommandContext } from '../../../cli/arguments/command-context.ts'
 import { WorkerFile } from '../../../worker/config/config.ts'
 import { findProgram } from '../../../worker/host/run-command.ts'
 

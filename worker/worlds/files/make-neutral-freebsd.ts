@@ -1,8 +1,8 @@
 import { lstat, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { World } from '../../config/world.ts'
-import { refuseNewer, releaseOfTree } from '../methods/freebsd-version.ts'
-import type { FillContext } from '../methods/world-method.ts'
+import type { FillContext } from '../world-method.ts'
+import { refuseNewer, releaseOfTree } from './freebsd-version.ts'
 import { ensureDirectory, etcOf, exists, isDirectory, putFile, putLink } from './world-files.ts'
 
 /** rc.conf(5) of a world that has none: nothing in a jail listens that its client did not ask for. */

@@ -2,7 +2,7 @@ import { chmod, lstat, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { BusyboxWorld } from '../../config/world.ts'
-import type { WorldMethod } from './world-method.ts'
+import type { WorldMethod } from '../world-method.ts'
 
 const directories = ['bin', 'sbin', 'usr/bin', 'usr/sbin', 'dev', 'etc', 'home', 'mnt', 'proc', 'run', 'sys', 'var/log']
 

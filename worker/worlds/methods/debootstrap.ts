@@ -5,9 +5,9 @@ import type { DebootstrapWorld } from '../../config/world.ts'
 import { followFile } from '../../host/follow-file.ts'
 import type { CommandOptions, RunCommand } from '../../host/run-command.ts'
 import { freeBytes } from '../files/free-bytes.ts'
+import type { WorldMethod } from '../world-method.ts'
 import { mirrorOf, wgetSettings } from './apt-settings.ts'
 import { debootstrapProgress, type Fault } from './debootstrap-progress.ts'
-import type { WorldMethod } from './world-method.ts'
 
 const timeoutMs = 3_600_000
 /** wget's own: 900 seconds of silence, twenty times over. The world store tries the whole fill again. */

@@ -2,8 +2,8 @@ import { cp, lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { PkgbaseWorld } from '../../config/world.ts'
-import { architectureOf, refuseNewer } from './freebsd-version.ts'
-import type { WorldMethod } from './world-method.ts'
+import { architectureOf, refuseNewer } from '../files/freebsd-version.ts'
+import type { WorldMethod } from '../world-method.ts'
 
 const timeoutMs = 3_600_000
 const repository = 'FreeBSD-base'

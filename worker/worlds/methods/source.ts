@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { SourceWorld } from '../../config/world.ts'
-import { refuseNewer, releaseOfSource } from './freebsd-version.ts'
+import { refuseNewer, releaseOfSource } from '../files/freebsd-version.ts'
+import type { WorldMethod } from '../world-method.ts'
 import { type MakeTarget, makeTargets, sourceProgress } from './source-progress.ts'
-import type { WorldMethod } from './world-method.ts'
 
 const hour = 3_600_000
 const timeoutMs: Record<MakeTarget, number> = {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { errnoOf, ProvostError } from '#shared/errors.ts'
 import type { TreeWorld } from '../../config/world.ts'
 import { pack, unpack } from '../files/unpack.ts'
-import type { FillContext, WorldMethod } from './world-method.ts'
+import type { FillContext, WorldMethod } from '../world-method.ts'
 
 const timeoutMs = 3_600_000
 

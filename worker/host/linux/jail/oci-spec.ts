@@ -2,8 +2,14 @@ import { existsSync } from 'node:fs'
 import type { JailSpec } from '#shared/job.ts'
 import type { JailLayout } from '../layout.ts'
 import type { Cgroups } from '../limits/cgroups.ts'
-import { tasksForRunc } from '../limits/limits.ts'
 import { seccomp } from './seccomp.ts'
+
+/**
+ * runc's own init enters the jail's cgroup with about six threads and, on a small share of the CPU, takes longer to start a
+ * jail than all the rest. So it gets this many tasks at least, and no quota, until the jail's first process has taken over,
+ * which never forks; no process of the client has run by then.
+ */
+export const tasksForRunc = 16
 
 type SpecMount = { destination: string; type: string; source: string; options: string[] }
 

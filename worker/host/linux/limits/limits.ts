@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Limits } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { waitUntil } from '../../wait-until.ts'
+import { tasksForRunc } from '../jail/oci-spec.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { type Cgroups, readValue, setValue } from './cgroups.ts'
 
@@ -11,13 +12,6 @@ const enterMs = 30_000
 
 /** What the kernel holds a jail to; undefined where it holds it to nothing. */
 export type HeldLimits = { memory: number | undefined; cpu: number | undefined; processes: number | undefined }
-
-/**
- * runc's own init enters the jail's cgroup with about six threads and, on a small share of the CPU, takes longer to start a
- * jail than all the rest. So it gets this many tasks at least, and no quota, until the jail's first process has taken over,
- * which never forks; no process of the client has run by then.
- */
-export const tasksForRunc = 16
 
 /** Holds the jail to its share of the CPU and its number of tasks: processes and their threads. */
 export function applyLimits({ cgroups, layout }: LinuxHost, jail: JailSpec): void {

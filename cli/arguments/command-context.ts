@@ -1,4 +1,4 @@
-import type { Client } from './http/client.ts'
+import type { Client } from '../http/client.ts'
 
 /** What a command is given. `client` reads the environment when it is first called: `--help` needs none. */
 export type CommandContext = {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { CreateJail } from '#shared/jail.ts'
-import { isAsAsked } from '../../../producer/batches/same-spec.ts'
-import type { JailRecord } from '../../../producer/records/jails/jail-record.ts'
+import { isAsAsked } from '../../../../producer/batches/rows/same-spec.ts'
+import type { JailRecord } from '../../../../producer/records/jails/jail-record.ts'
 
 const jail = {
   name: 'web_1',

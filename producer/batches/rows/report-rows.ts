@@ -1,9 +1,9 @@
-import type { BatchRecord } from '../records/batches/batch-record.ts'
-import { BatchRow } from '../records/batches/batch-row.ts'
-import type { JailRecord } from '../records/jails/jail-record.ts'
-import { addressesOf } from '../records/jails/leases.ts'
-import type { OperationRecord } from '../records/operations/operation-record.ts'
-import type { Store } from '../records/store.ts'
+import type { BatchRecord } from '../../records/batches/batch-record.ts'
+import { BatchRow } from '../../records/batches/batch-row.ts'
+import type { JailRecord } from '../../records/jails/jail-record.ts'
+import { addressesOf } from '../../records/jails/leases.ts'
+import type { OperationRecord } from '../../records/operations/operation-record.ts'
+import type { Store } from '../../records/store.ts'
 import { isLost } from './same-spec.ts'
 
 /** What became of one row; `expired` if nobody knows any more. `seconds`: from its acceptance to its end. */

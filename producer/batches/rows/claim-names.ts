@@ -1,9 +1,8 @@
 import { ProvostError } from '#shared/errors.ts'
-import { BatchRow } from '../records/batches/batch-row.ts'
-import type { JailRecord } from '../records/jails/jail-record.ts'
-import type { Store } from '../records/store.ts'
-import type { Faults } from './intake/faults.ts'
-import type { NumberedRow } from './intake/validate-rows.ts'
+import { BatchRow, type NumberedRow } from '../../records/batches/batch-row.ts'
+import type { JailRecord } from '../../records/jails/jail-record.ts'
+import type { Store } from '../../records/store.ts'
+import type { Faults } from '../faults.ts'
 import { isAsAsked, isLost } from './same-spec.ts'
 
 /** The names that batches have claimed: until its jail is made, nobody else gets a name. */

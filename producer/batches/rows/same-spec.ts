@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type CreateJail, defaultHostname } from '#shared/jail.ts'
 import { formatAddress, parseBlock } from '#shared/network/addresses.ts'
-import type { JailRecord } from '../records/jails/jail-record.ts'
+import type { JailRecord } from '../../records/jails/jail-record.ts'
 
 /** Whether a jail is what was asked for, and is to stay. What was left open may be anything. */
 export function isAsAsked(jail: JailRecord, ask: CreateJail): boolean {
