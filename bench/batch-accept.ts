@@ -32,7 +32,7 @@ const forms: Record<'NDJSON' | 'CSV', Form> = {
 }
 
 let named = 0
-/** Names are claimed, so that no two files may have the same. */
+/** Returns new jails: a batch claims its names, so no two files may share one. */
 function asksFor(count: number, labels?: Record<string, string>): CreateJail[] {
   return Array.from({ length: count }, () => {
     named += 1
@@ -74,7 +74,7 @@ async function opened(name: string): Promise<BenchFleet> {
   return fleet
 }
 
-/** The three in turns, so that what else the computer does falls upon all of them. */
+/** Takes the three in turns, so that other load of the machine affects all of them. */
 async function compareRates(fleet: BenchFleet): Promise<void> {
   const connection = { url: fleet.redisUrl }
   const queue = new Queue('bench', { connection, prefix: '{bench}' })
@@ -103,7 +103,7 @@ async function compareRates(fleet: BenchFleet): Promise<void> {
   }
 }
 
-/** The largest batch there may be, just below 64 MiB, with a producer that has done nothing else. */
+/** Measures the largest possible batch, just below 64 MiB, with a producer that has done nothing else. */
 async function measureMemory(fleet: BenchFleet): Promise<void> {
   table.push(['memory of the producer before', `${megabytes(fleet, 'VmRSS')} MB`, ''])
   const labels = { note: 'x'.repeat(256), other: 'y'.repeat(200) }

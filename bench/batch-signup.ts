@@ -3,30 +3,25 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { findFreePort } from '../cli/dev/processes/free-port.ts'
-import { endProcess } from '../cli/dev/processes/process-record.ts'
-import { redisAnswers, startRedis } from '../cli/dev/processes/start-redis.ts'
 import { startRealFleet } from '../test/support/fleets/real-fleet.ts'
 import { until } from '../test/support/until.ts'
 import { median } from './figures.ts'
+import { openRedis } from './fleet/open-services.ts'
 
-// What a signup waits for while a batch runs on its host: real jails on one host, asked for one after another, in turns with
-// the host idle and with a batch at work.
+// How long a signup takes while a batch is at work on its host: real jails on one host, one after another, first on the idle
+// host, then beside the batch.
 const { values } = parseArgs({
   options: { rows: { type: 'string', default: '500' }, signups: { type: 'string', default: '25' } },
 })
-const say = (line: string) => process.stdout.write(`${line}\n`)
+const print = (line: string) => process.stdout.write(`${line}\n`)
 
 const state = await mkdtemp(join(tmpdir(), 'provost-signup-'))
-const port = await findFreePort(process.pid)
-const url = `redis://127.0.0.1:${port}`
-const server = startRedis(port, state, join(state, 'redis.log'))
-await redisAnswers(url, [])
+const redis = await openRedis(state)
 const prefix = `{provost-bench-${randomBytes(6).toString('hex')}}`
 const bridge = `pvb${randomBytes(3).toString('hex')}`
 const pools = [{ name: 'bench', cidr: '10.222.0.0/20', gateway: '10.222.0.1' }]
 const capacity = { jails: 2_000, memory: '200G', cpu: 2_000 }
-const fleet = await startRealFleet({ url, prefix }, { worker: { capacity, network: { mode: 'vnet', bridge, pools } } })
+const fleet = await startRealFleet({ url: redis.url, prefix }, { worker: { capacity, network: { mode: 'vnet', bridge, pools } } })
 let asked = 0
 
 try {
@@ -38,14 +33,14 @@ try {
   await until('the batch to be at work', async () => (await batch(id)).counts.succeeded > 10)
   const busy = await signups(Number(values.signups))
   const { counts } = await batch(id)
-  say(`idle host: median ${Math.round(median(idle))} ms of ${idle.length}`)
-  say(`batch of ${rows} at work (${counts.succeeded} done by the end): median ${Math.round(median(busy))} ms of ${busy.length}`)
-  say(`ratio ${(median(busy) / median(idle)).toFixed(2)} (goal: at most 1.5)`)
+  print(`idle host: median ${Math.round(median(idle))} ms of ${idle.length}`)
+  print(`batch of ${rows} at work (${counts.succeeded} done by the end): median ${Math.round(median(busy))} ms of ${busy.length}`)
+  print(`ratio ${(median(busy) / median(idle)).toFixed(2)} (goal: at most 1.5)`)
   await fleet.call('POST', `/v1/batches/${id}/cancel`, { running: 'cancel' })
   await until('the batch to end', async () => (await batch(id)).finishedAt !== null, 60_000)
 } finally {
   await fleet.stop()
-  await endProcess(server.record, 5_000)
+  await redis.stop()
   await rm(state, { recursive: true, force: true })
 }
 
@@ -53,7 +48,7 @@ async function batch(id: string) {
   return (await fleet.call('GET', `/v1/batches/${id}`)).body
 }
 
-/** Milliseconds from POST to running, with the isolation proven, of so many jails one after another. */
+/** Provisions jails one after another. Returns the milliseconds of each, from POST until it runs with its isolation proven. */
 async function signups(count: number): Promise<number[]> {
   const times: number[] = []
   for (let i = 0; i < count; i += 1) {

@@ -6,7 +6,7 @@ import { execa } from 'execa'
 export type ByHand = {
   up(name: string): Promise<void>
   down(name: string): Promise<void>
-  /** As many at once as this machine has cores, as xargs -P does. */
+  /** Makes jails, at most `parallel` at once, by xargs -P. */
   upMany(names: string[], parallel: number): Promise<void>
   close(): Promise<void>
 }
@@ -14,12 +14,12 @@ export type ByHand = {
 const script = fileURLToPath(new URL('./by-hand.sh', import.meta.url))
 const bridge = 'bhbridge'
 const cgroup = 'provost-bench'
-/** Of the range for documentation (RFC 5737): nobody routes it. */
+/** From a range for documentation (RFC 5737), which nobody routes. */
 const network = { gateway: '198.51.100.1', address: (n: number) => `198.51.100.${n + 2}/24` }
 
 /**
- * Prepares the floor: a bridge, and the OCI configuration of one of our own jails with its names taken out, so that both
- * make the same jail from the same tree with the same first process.
+ * Prepares a bridge and a template from the OCI configuration of one of our own jails, so that both make the same jail from
+ * the same tree with the same first process.
  */
 export async function prepareByHand(directory: string, tree: string, ourConfig: string): Promise<ByHand> {
   mkdirSync(directory, { recursive: true })

@@ -26,7 +26,7 @@ const fanOuts = 5
 const directory = mkdtempSync(join(tmpdir(), 'provost-bench-'))
 const open: BenchFleet[] = []
 const rows: string[][] = []
-const say = (line: string) => process.stdout.write(`${line}\n`)
+const print = (line: string) => process.stdout.write(`${line}\n`)
 const note = (what: string, figure: string, goal = '') => void rows.push([what, figure, goal])
 
 try {
@@ -38,7 +38,7 @@ try {
   await compareAdmissions(one, empty, full)
   await readPages(full)
   await measureFanOut(empty)
-  say(tableLines(['WHAT', 'FIGURE', 'GOAL'], rows).join('\n'))
+  print(tableLines(['WHAT', 'FIGURE', 'GOAL'], rows).join('\n'))
 } finally {
   for (const fleet of open) await fleet.close()
   rmSync(directory, { recursive: true, force: true })
@@ -50,7 +50,7 @@ async function opened(name: string, hosts: number): Promise<BenchFleet> {
   return fleet
 }
 
-/** What one worker more adds to the clients of Redis. */
+/** Counts the connections that one more worker opens to Redis. */
 async function countConnections({ redis, redisUrl }: BenchFleet): Promise<void> {
   const clients = async () =>
     String(await redis.client('LIST'))
@@ -63,7 +63,7 @@ async function countConnections({ redis, redisUrl }: BenchFleet): Promise<void> 
   await fleet.stop()
 }
 
-/** Real admissions, so that what is counted is what a fleet would hold: records, leases, promises, jobs. */
+/** Admits all jails over HTTP, so that Redis has what it would have of a fleet: records, leases, promises, jobs. */
 async function fill(fleet: BenchFleet): Promise<void> {
   const before = await fleet.usedMemory()
   const limit = pLimit(32)
@@ -79,7 +79,7 @@ async function fill(fleet: BenchFleet): Promise<void> {
   note('their reports applied', `${(jailCount / seconds).toFixed(0)} a second`)
 }
 
-/** What Redis says of the keys that are one jail's alone: the median of some. */
+/** The memory of the keys of a single jail, by the MEMORY USAGE of Redis: the median of some jails. */
 async function memoryByKey({ redis, keys }: BenchFleet, admitted: Admitted[]): Promise<string> {
   const sizes = { jail: [] as number[], operation: [] as number[], build: [] as number[], start: [] as number[] }
   for (const { jail, operation } of admitted.slice(-101)) {
@@ -99,7 +99,7 @@ async function memoryByKey({ redis, keys }: BenchFleet, admitted: Admitted[]): P
     .join(', ')
 }
 
-/** The three fleets in turns, so that what else the computer does falls upon all of them. */
+/** Takes the three fleets in turns, so that other load of the machine affects all of them. */
 async function compareAdmissions(one: BenchFleet, empty: BenchFleet, full: BenchFleet): Promise<void> {
   const fleets = [one, empty, full].map((fleet) => ({ fleet, times: [] as number[] }))
   for (let round = -1; round < rounds; round += 1) {
@@ -111,10 +111,10 @@ async function compareAdmissions(one: BenchFleet, empty: BenchFleet, full: Bench
       }
   }
   const [ofOne = [], ofEmpty = [], ofFull = []] = fleets.map(({ times }) => times)
-  note('admission: 1 host, no jails', standing(ofOne))
-  note(`admission: ${hostCount} hosts, no jails`, standing(ofEmpty))
+  note('admission: 1 host, no jails', quantiles(ofOne))
+  note(`admission: ${hostCount} hosts, no jails`, quantiles(ofEmpty))
   note('  p50 to that with 1 host', ratio(ofEmpty, ofOne), 'at most 1.2')
-  note(`admission: ${hostCount} hosts, ${jailCount} jails`, standing(ofFull))
+  note(`admission: ${hostCount} hosts, ${jailCount} jails`, quantiles(ofFull))
   note('  p50 to that with no jails', ratio(ofFull, ofEmpty), 'at most 1.2')
 }
 
@@ -125,7 +125,7 @@ async function readPages(fleet: BenchFleet): Promise<void> {
     const cursor = Buffer.from(after).toString('base64url')
     times.push(await timed(() => fleet.ask('GET', `/v1/jails?limit=50&cursor=${cursor}`)))
   }
-  note(`a page of 50 of ${jailCount} jails`, standing(times))
+  note(`a page of 50 of ${jailCount} jails`, quantiles(times))
 }
 
 async function measureFanOut(fleet: BenchFleet): Promise<void> {
@@ -135,7 +135,7 @@ async function measureFanOut(fleet: BenchFleet): Promise<void> {
   note(`a job to each of ${hostCount} hosts, until all are done`, `${median(times).toFixed(0)} ms (${range})`, 'at most 2000 ms')
 }
 
-function standing(times: number[]): string {
+function quantiles(times: number[]): string {
   return `p50 ${percentile(times, 50).toFixed(2)} ms, p99 ${percentile(times, 99).toFixed(2)} ms`
 }
 

@@ -23,7 +23,7 @@ const [rounds, many, pairs] = [Number(values.rounds), Number(values.many), Numbe
 const treeFiles = 3_000
 
 const directory = mkdtempSync(join(tmpdir(), 'provost-bench-'))
-const say = (...lines: string[]) => process.stdout.write(`${lines.join('\n')}\n`)
+const print = (...lines: string[]) => process.stdout.write(`${lines.join('\n')}\n`)
 const Provisioned = WithOperation.extend({ jail: Jail })
 
 writeFileSync(join(directory, 'over.yaml'), stringify({ worlds: freshWorlds() }))
@@ -31,7 +31,7 @@ const dev = await spawnDev(join(directory, 'state'), ['--port', '0', '--config',
 const client = httpClient(dev)
 let byHand: ByHand | undefined
 try {
-  // One jail stays, so that our bridge stays too, as that of the floor does.
+  // One jail stays, so that our bridge stays as well, like the bridge of the jails made by hand.
   await provision('resident', 'busybox')
   const root = join(directory, 'state/hosts/dev-1/root')
   const config = join(root, 'jails/resident/bundle/config.json')
@@ -46,7 +46,7 @@ try {
   rmSync(directory, { recursive: true, force: true })
 }
 
-/** One jail of a ready world, asked to running and proven, against one by hand, in turns. */
+/** Compares a jail from a ready world, from request until its isolation is proven, with one made by hand, in turns. */
 async function compareOne(floor: ByHand): Promise<void> {
   const [ours, theirs]: [number[], number[]] = [[], []]
   const spans = new Map<string, number[]>()
@@ -59,15 +59,15 @@ async function compareOne(floor: ByHand): Promise<void> {
     await destroy(name)
     const theirMs = await timed(() => floor.up(name))
     await floor.down(name)
-    // The first two warm up.
+    // The first two rounds warm up.
     if (round < 0) continue
     ours.push(ourMs)
     theirs.push(theirMs)
     if (operation) noteSpans(spans, operation)
   }
   const ratio = median(ours) / median(theirs)
-  say(`A jail from a ready world, asked to running and isolation proven, ${rounds} rounds in turns:`)
-  say(
+  print(`A jail from a ready world, asked to running and isolation proven, ${rounds} rounds in turns:`)
+  print(
     ...tableLines(
       ['', 'MEDIAN (RANGE)'],
       [
@@ -76,8 +76,8 @@ async function compareOne(floor: ByHand): Promise<void> {
       ],
     ),
   )
-  say(`  ratio ${ratio.toFixed(2)} (goal: at most 2)`)
-  say(`  of it: ${[...spans].map(([name, all]) => `${name} ${median(all).toFixed(0)}`).join(', ')} ms`, '')
+  print(`  ratio ${ratio.toFixed(2)} (goal: at most 2)`)
+  print(`  of it: ${[...spans].map(([name, all]) => `${name} ${median(all).toFixed(0)}`).join(', ')} ms`, '')
 }
 
 async function compareMany(floor: ByHand): Promise<void> {
@@ -87,11 +87,11 @@ async function compareMany(floor: ByHand): Promise<void> {
   for (const name of names) await floor.down(name)
   const ours = await timed(() => Promise.all(names.map((name) => provision(name, 'busybox'))))
   await Promise.all(names.map(destroy))
-  say(`${many} jails at once: by hand under xargs -P ${parallel} ${theirs.toFixed(0)} ms, provost ${ours.toFixed(0)} ms`)
-  say(`  ratio ${(ours / theirs).toFixed(2)} (goal: at most 1.5)`, '')
+  print(`${many} jails at once: by hand under xargs -P ${parallel} ${theirs.toFixed(0)} ms, provost ${ours.toFixed(0)} ms`)
+  print(`  ratio ${(ours / theirs).toFixed(2)} (goal: at most 1.5)`, '')
 }
 
-/** Ten jails of a world that is not filled yet, against one of another such world: the fill is paid once. */
+/** Compares ten jails of an absent world with one of another such world: it must be filled only once. */
 async function compareFills(): Promise<void> {
   const [one, ten]: [number[], number[]] = [[], []]
   for (let i = 0; i < pairs; i += 1) {
@@ -102,11 +102,11 @@ async function compareFills(): Promise<void> {
   }
   const log = readFileSync(dev.state.logFile('dev-1'), 'utf8').split('\n')
   const fills = log.filter((line) => line.includes('"world":"fresh-ten-') && line.includes('world is ready')).length
-  say(`A new world of ${treeFiles} files: one jail ${spread(one)}, ten at once ${spread(ten)}`)
-  say(`  fills for ten jails: ${fills / pairs} (goal: 1)`)
+  print(`A new world of ${treeFiles} files: one jail ${spread(one)}, ten at once ${spread(ten)}`)
+  print(`  fills for ten jails: ${fills / pairs} (goal: 1)`)
 }
 
-/** How long each step took, and how long it was between two of them, by the operation's own times. */
+/** Adds the durations of the steps and of the gaps between them, by the times in the operation. */
 function noteSpans(spans: Map<string, number[]>, { createdAt, startedAt, finishedAt, steps }: Operation): void {
   const note = (name: string, from: string | null | undefined, to: string | null | undefined) => {
     if (!from || !to) return
@@ -137,7 +137,7 @@ async function destroy(name: string): Promise<void> {
   if (operation.status !== 'succeeded') throw new Error(`${name} could not be destroyed.`)
 }
 
-/** Worlds that are all copies of one tree; the names differ, so each is filled anew. */
+/** Returns worlds that are copies of one tree; their names differ, so each is filled anew. */
 function freshWorlds(): object[] {
   const path = join(directory, 'tree')
   for (const name of ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp', 'usr']) mkdirSync(join(path, name), { recursive: true })
@@ -147,7 +147,7 @@ function freshWorlds(): object[] {
     .map((name) => ({ name, method: 'tree', path }))
 }
 
-/** The tree below an overlay, by the kernel's word. */
+/** Returns the lower directory of an overlay mount. */
 function lowerOf(mountPoint: string): string {
   const line = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')

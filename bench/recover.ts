@@ -13,50 +13,34 @@ import type { Recovery } from '#shared/recovery.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import type { OperationReport } from '#shared/report.ts'
-import { findFreePort } from '../cli/dev/processes/free-port.ts'
-import { endProcess } from '../cli/dev/processes/process-record.ts'
-import { startProcess } from '../cli/dev/processes/start-process.ts'
-import { redisAnswers, startRedis } from '../cli/dev/processes/start-redis.ts'
+import { httpClient } from '../cli/http/client.ts'
+import { listAll } from '../cli/http/list-all.ts'
 import { simulatedHost } from '../test/support/hosts/simulated-host.ts'
-import { until } from '../test/support/until.ts'
 import type { WorkerConfig } from '../worker/config/config.ts'
 import { commandRunner } from '../worker/host/run-command.ts'
 import { planOf, stepsOf } from '../worker/plans/plans.ts'
 import { startWorker } from '../worker/start-worker.ts'
 import { ask } from './fleet/ask.ts'
+import { openProducer, openRedis } from './fleet/open-services.ts'
 
 const { values } = parseArgs({ options: { hosts: { type: 'string' }, jails: { type: 'string' } } })
 const hostCount = Number(values.hosts ?? 10)
 const jailCount = Number(values.jails ?? 10_000)
 const perHost = Math.ceil(jailCount / hostCount)
 
-const key = 'a-key-for-the-bench-only'
-const patienceMs = 30_000
 const pollMs = 250
 const at = new Date().toISOString()
-const say = (line: string) => process.stdout.write(`${line}\n`)
+const print = (line: string) => process.stdout.write(`${line}\n`)
 
 const state = await mkdtemp(join(tmpdir(), 'provost-recover-'))
-const redisPort = await findFreePort(process.pid)
-const redisUrl = `redis://127.0.0.1:${redisPort}`
-const server = startRedis(redisPort, state, join(state, 'redis.log'))
-await redisAnswers(redisUrl, [])
-const redis = connectRedis(redisUrl)
-const port = await findFreePort(process.pid + 1)
-const url = `http://127.0.0.1:${port}`
-const producer = startProcess({
-  name: 'producer',
-  program: process.execPath,
-  args: [new URL('../producer/main.ts', import.meta.url).pathname],
-  env: { PROVOST_REDIS_URL: redisUrl, PROVOST_LISTEN: `127.0.0.1:${port}`, PROVOST_API_KEY: key, PROVOST_LOG_LEVEL: 'warn' },
-  logFile: join(state, 'producer.log'),
-})
-await until('a producer', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok)
+const server = await openRedis(state)
+const redis = connectRedis(server.url)
+const producer = await openProducer(server.url, state)
 
 const hosts = await Promise.all(Array.from({ length: hostCount }, (_, i) => openHost(i)))
 await untilRebuilt('')
 const before = await allJails()
-say(`${before.length} running jails on ${hostCount} hosts, ${await redis.dbsize()} keys in Redis`)
+print(`${before.length} running jails on ${hostCount} hosts, ${await redis.dbsize()} keys in Redis`)
 
 const { fleet } = await recovery()
 const started = performance.now()
@@ -65,20 +49,20 @@ const rebuilt = await untilRebuilt(fleet)
 const seconds = (performance.now() - started) / 1_000
 const operations = rebuilt.hosts.reduce((sum, host) => sum + host.operations, 0)
 const isSame = JSON.stringify(await allJails()) === JSON.stringify(before)
-say(`from FLUSHALL until all was admitted again: ${seconds.toFixed(1)} s (goal: under 60 s)`)
-say(`rebuilt: ${before.length} jails, ${operations} operations; jails ${isSame ? 'as they were' : 'NOT as they were'}`)
+print(`from FLUSHALL until all was admitted again: ${seconds.toFixed(1)} s (goal: under 60 s)`)
+print(`rebuilt: ${before.length} jails, ${operations} operations; jails ${isSame ? 'as they were' : 'NOT as they were'}`)
 const promised = await redis.hget(redisKeys('{provost}').promised('host0'), 'jails')
-say(`promised on host0: ${promised} jails; leases: ${await redis.hlen(redisKeys('{provost}').leases)}`)
+print(`promised on host0: ${promised} jails; leases: ${await redis.hlen(redisKeys('{provost}').leases)}`)
 
 for (const { worker } of hosts) await worker.stop()
 redis.disconnect()
-await endProcess(producer.record, patienceMs)
-await endProcess(server.record, patienceMs)
+await producer.stop()
+await server.stop()
 for (const { host } of hosts) await host.remove()
 await rm(state, { recursive: true })
 process.exitCode = isSame && seconds < 60 ? 0 : 1
 
-/** A host whose jails are in its journal as if it had run for long. */
+/** Opens a host with a journal as if it had been in use for long. */
 async function openHost(index: number) {
   const host = await simulatedHost()
   const name = `host${index}`
@@ -94,7 +78,7 @@ async function openHost(index: number) {
     defaults: { memory: 2 ** 26, cpu: 0.1, processes: 100 },
     worlds: [],
     labels: {},
-    redisUrl,
+    redisUrl: server.url,
     redisPrefix: '{provost}',
     logLevel: 'silent',
     timing: standardTiming,
@@ -151,37 +135,27 @@ function reportOf(host: string, jail: string, kind: 'provision' | 'restart', ope
   }
 }
 
-/** Seldom: each answer takes from the producer what is measured. */
-async function poll<T>(look: () => Promise<T | false>): Promise<T> {
+async function recovery(): Promise<Recovery> {
+  return (await ask(`${producer.url}/v1/recover`, producer.key, 'GET')).body as Recovery
+}
+
+/**
+ * Waits until the records are of another fleet than `last` and jails can be asked for. Polls rarely: each answer costs the
+ * producer time that is measured.
+ */
+async function untilRebuilt(last: string): Promise<Recovery> {
   for (;;) {
-    const found = await look()
-    if (found !== false) return found
+    const now = await recovery()
+    const isDone = now.fleet !== last && now.state === 'normal' && now.hosts.length === hostCount
+    if (isDone && now.hosts.every(({ jails }) => jails === perHost)) return now
     await pause(pollMs)
   }
 }
 
-async function recovery(): Promise<Recovery> {
-  return (await ask(`${url}/v1/recover`, key, 'GET')).body as Recovery
-}
-
-/** Until the records are those of another fleet than the last one, and jails can be asked for. */
-function untilRebuilt(last: string): Promise<Recovery> {
-  const look = async () => {
-    const now = await recovery()
-    const isDone = now.fleet !== last && now.state === 'normal' && now.hosts.length === hostCount
-    return isDone && now.hosts.every(({ jails }) => jails === perHost) && now
-  }
-  return poll(look)
-}
-
 async function allJails(): Promise<Omit<Jail, 'updatedAt'>[]> {
-  const jails: Omit<Jail, 'updatedAt'>[] = []
-  let cursor = ''
-  for (;;) {
-    const { body } = await ask(`${url}/v1/jails?limit=500${cursor}`, key, 'GET')
-    const { items, nextCursor } = body as { items: Jail[]; nextCursor: string | null }
-    for (const { updatedAt: _, ...jail } of items) jails.push(jail)
-    if (!nextCursor) return jails
-    cursor = `&cursor=${encodeURIComponent(nextCursor)}`
-  }
+  const items = await listAll(httpClient(producer), '/v1/jails', { limit: '500' })
+  return items.map((item) => {
+    const { updatedAt: _, ...jail } = item as Jail
+    return jail
+  })
 }

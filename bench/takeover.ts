@@ -4,24 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { hasEnded } from '#shared/operation.ts'
-import { findFreePort } from '../cli/dev/processes/free-port.ts'
-import { endProcess } from '../cli/dev/processes/process-record.ts'
-import { redisAnswers, startRedis } from '../cli/dev/processes/start-redis.ts'
 import { startRealFleet } from '../test/support/fleets/real-fleet.ts'
 import { until } from '../test/support/until.ts'
 import { median } from './figures.ts'
+import { openRedis } from './fleet/open-services.ts'
 
-// How long after a killed worker's return its job runs again: real jails, a real worker, kill -9 in the middle of each.
+// How long after its restart a killed worker continues its job: real jails, a real worker, SIGKILL in the middle of each.
 const { values } = parseArgs({ options: { kills: { type: 'string', default: '10' } } })
-const say = (line: string) => process.stdout.write(`${line}\n`)
+const print = (line: string) => process.stdout.write(`${line}\n`)
 
 const state = await mkdtemp(join(tmpdir(), 'provost-takeover-'))
-const port = await findFreePort(process.pid)
-const url = `redis://127.0.0.1:${port}`
-const server = startRedis(port, state, join(state, 'redis.log'))
-await redisAnswers(url, [])
+const redis = await openRedis(state)
 const prefix = `{provost-bench-${randomBytes(6).toString('hex')}}`
-const fleet = await startRealFleet({ url, prefix })
+const fleet = await startRealFleet({ url: redis.url, prefix })
 const running: number[] = []
 const ended: number[] = []
 try {
@@ -42,12 +37,12 @@ try {
     await until('it to end', async () => hasEnded((await fleet.operation(id)).status))
     ended.push(Date.now() - startedMs)
     const { status } = await fleet.operation(id)
-    say(`kill ${i + 1}: goes on after ${running.at(-1)} ms, ${status} after ${ended.at(-1)} ms`)
+    print(`kill ${i + 1}: goes on after ${running.at(-1)} ms, ${status} after ${ended.at(-1)} ms`)
   }
-  say(`goes on after: median ${median(running)} ms, at most ${Math.max(...running)} ms (goal: 12,000 ms)`)
-  say(`has ended after: median ${median(ended)} ms, at most ${Math.max(...ended)} ms`)
+  print(`goes on after: median ${median(running)} ms, at most ${Math.max(...running)} ms (goal: 12,000 ms)`)
+  print(`has ended after: median ${median(ended)} ms, at most ${Math.max(...ended)} ms`)
 } finally {
   await fleet.stop()
-  await endProcess(server.record, 5_000)
+  await redis.stop()
   await rm(state, { recursive: true, force: true })
 }

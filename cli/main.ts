@@ -68,18 +68,18 @@ const program = new Command('provost')
   .description('Provisions jails across a fleet of hosts, from a queue.')
   .addHelpText('after', services)
   .exitOverride()
-  // Else `hosts` would take the --json of `hosts show` for its own.
+  // Otherwise `hosts` would take the --json of `hosts show` as its own.
   .enablePositionalOptions()
   .hook('preAction', (_, action) => {
     json = action.opts()['json'] === true
   })
 for (const command of commands) {
   const verb = command(context).copyInheritedSettings(program)
-  for (const below of verb.commands) below.copyInheritedSettings(verb)
+  for (const subcommand of verb.commands) subcommand.copyInheritedSettings(verb)
   program.addCommand(verb)
 }
 
-// A reader that has seen enough, like head(1), is no fault.
+// A reader that closes the pipe early, like head(1), is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error
@@ -88,31 +88,31 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   await program.parseAsync()
 } catch (error) {
-  process.exitCode = tell(error)
+  process.exitCode = printError(error)
 }
 
-/** Says what went wrong and gives the exit status for it. */
-function tell(error: unknown): number {
-  const complain = (lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
-  // commander has said it by itself.
+/** Prints what went wrong and returns the exit status for it. */
+function printError(error: unknown): number {
+  const printErrors = (lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
+  // commander has printed it already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof ConfigError) {
-    complain([error.message])
+    printErrors([error.message])
     return 2
   }
   if (error instanceof Refusal) {
     if (json) context.print(error.text)
-    else complain(refusalLines(error.problem))
+    else printErrors(refusalLines(error.problem))
     return 1
   }
   if (error instanceof Unsuccessful) {
-    if (!json) complain(error.lines)
+    if (!json) printErrors(error.lines)
     return 1
   }
   if (error instanceof Unreachable) {
-    complain([error.message, '  what to do: check PROVOST_URL and that the producer runs.'])
+    printErrors([error.message, '  what to do: check PROVOST_URL and that the producer runs.'])
     return 1
   }
-  complain([`This is a fault of Provost: ${error instanceof Error ? error.stack : error}`])
+  printErrors([`This is a fault of Provost: ${error instanceof Error ? error.stack : error}`])
   return 1
 }

@@ -4,9 +4,9 @@ import { ConfigError, readConfig, readConfigFile } from '#shared/process/read-co
 import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
 
 const ProducerFile = z.strictObject({
-  /** The hosts that belong to the fleet; none named: every host that enrols does. */
+  /** The hosts that belong to the fleet; if none is named, every host that enrols does. */
   hosts: z.array(PlainName).default([]),
-  /** Whether jails go to the emptiest host or fill one up after the other. */
+  /** Whether jails go to the emptiest host, or fill one host after the other. */
   placement: z.enum(['spread', 'pack']).default('spread'),
 })
 
@@ -34,7 +34,7 @@ export type ProducerConfig = z.output<typeof ProducerFile> & {
   timing: Timing
 }
 
-/** @throws ConfigError naming every fault of the environment or of the file. */
+/** Reads the configuration. @throws ConfigError naming every fault of the environment or of the file. */
 export function readProducerConfig(environment: NodeJS.ProcessEnv, file?: string): ProducerConfig {
   const env = readConfig(Environment, environment, 'The environment')
   const path = file ?? env.PROVOST_PRODUCER_CONFIG

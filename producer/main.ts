@@ -4,11 +4,11 @@ import { readArguments } from '#shared/process/read-arguments.ts'
 import { runService } from '#shared/process/run-service.ts'
 import { readProducerConfig } from './config.ts'
 
-// V8 would let garbage pile up while a large batch is read (bench/batch-accept.ts); it is told before most code is loaded.
+// Otherwise V8 lets garbage pile up while a large batch is read (bench/batch-accept.ts). Set before most code is loaded.
 setFlagsFromString('--optimize-for-size')
 const { startProducer } = await import('./start-producer.ts')
 
-const usage = 'Usage: provost producer [--config FILE]    (see README.md for what is read from the environment)'
+const usage = 'Usage: provost producer [--config FILE]    (see docs/operate.md for what is read from the environment)'
 const values = readArguments(usage, { config: { type: 'string' } })
 const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'info' })
 await runService(() => startProducer(readProducerConfig(process.env, values.config), log), log)

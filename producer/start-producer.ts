@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
-import { makeBackground } from '#shared/process/repeat.ts'
+import { backgroundWork } from '#shared/process/repeat.ts'
 import type { Service } from '#shared/process/run-service.ts'
 import { makeServices } from '#shared/process/services.ts'
-import { connectRedis, failFast, hasSentinel, unlessAway, waitForEver } from '#shared/redis/connect-redis.ts'
+import { connectRedis, failFast, hasSentinel, waitForEver, waitUnlessAway } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { runBatches } from './batches/run-batches.ts'
 import type { ProducerConfig } from './config.ts'
@@ -26,18 +26,18 @@ import { makeMetrics } from './reports/metrics.ts'
 
 const commandTimeoutMs = 5_000
 const answerWithinMs = 5_000
-/** How long a producer that stops waits for a Redis that is away. */
+/** How long a stopping producer waits for a Redis that is away. */
 const redisAwayMs = 3_000
 const strayLeasesEveryMs = 60_000
 
-/** Opens the connections, then what reads and writes records, then the door. What is started here is stopped in reverse. */
+/** Opens connections, then what reads and writes records, then the HTTP service. All of it is stopped in reverse order. */
 export async function startProducer(config: ProducerConfig, log: Logger): Promise<Service & { url: string }> {
   const { timing } = config
   const connections = await connect(config, log)
   const { redis } = connections
   const store = openStore(redis, redisKeys(config.redisPrefix), log)
   const metrics = makeMetrics(store)
-  const { repeat, follow } = makeBackground(log, metrics.passed)
+  const { repeat, follow } = backgroundWork(log, metrics.passed)
   const services = makeServices(log)
 
   const queues = services.add(openQueues(store))
@@ -60,18 +60,18 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
 
   const awaitReplica = hasSentinel(config.redisUrl) ? makeAwaitReplica(redis, store.keys) : undefined
   const app = { ...deps, recovery, explain: makeExplain(deps), apiKey: config.apiKey, awaitReplica }
-  const door = services.add(await openDoor(app, config.listen))
+  const http = services.add(await listen(app, config.listen))
 
   return {
-    url: door.url,
+    url: http.url,
     async stop() {
-      await unlessAway(redis, redisAwayMs, services.stop())
+      await waitUnlessAway(redis, redisAwayMs, services.stop())
       for (const connection of Object.values(connections)) connection.disconnect()
     },
   }
 }
 
-/** Those that block have a connection of their own. */
+/** Opens the connections to Redis; readers that block have their own. */
 async function connect({ redisUrl }: ProducerConfig, log: Logger) {
   const open = (options: Parameters<typeof connectRedis>[1]) => {
     const connection = connectRedis(redisUrl, options)
@@ -83,14 +83,14 @@ async function connect({ redisUrl }: ProducerConfig, log: Logger) {
   return { redis, reportReader: open(waitForEver), eventReader: open(waitForEver) }
 }
 
-/** The HTTP service, which listens. */
-async function openDoor(deps: AppDeps, listen: ProducerConfig['listen']) {
+/** Starts the HTTP service. */
+async function listen(deps: AppDeps, address: ProducerConfig['listen']) {
   const app = await buildApp(deps)
   return {
     name: 'http',
-    url: await app.listen(listen),
+    url: await app.listen(address),
     async stop(): Promise<void> {
-      // Streams and waits end first; a request under way is answered.
+      // Ends streams and waits first; open requests are answered.
       deps.feed.end()
       const late = setTimeout(() => app.server.closeAllConnections(), answerWithinMs)
       await app.close()

@@ -4,23 +4,23 @@ import { CreateJail, PlainName } from './jail.ts'
 export const BatchStatus = z.enum(['running', 'paused', 'succeeded', 'failed', 'cancelled'])
 export type BatchStatus = z.infer<typeof BatchStatus>
 
-/** The largest batch: rows, and bytes of its file and of one line. A JSON body has the limit of any other. */
+/** The largest batch: rows, bytes of its file, and bytes of one line. A JSON body has the same limit as any other body. */
 export const largestBatch = { rows: 100_000, bytes: 64 * 1024 ** 2, lineBytes: 64 * 1024 }
 
-/** In a query a number is text. What is none, as `Number` would make 0 of nothing, is refused. */
+/** A number that may come as the text of a query. Other text is refused: `Number` would turn an empty one into 0. */
 function amount(number: z.ZodNumber) {
   return z.preprocess((value) => (typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value), number)
 }
 
-/** How a batch is to run; for CSV and NDJSON these are query parameters. */
+/** The options of a batch; with CSV and NDJSON they are query parameters. */
 export const BatchOptions = z.strictObject({
   name: PlainName.optional(),
-  /** How many of its operations may be open at once. */
+  /** The most operations that may be open at once. */
   maxInFlight: amount(z.int().min(1).max(10_000)).default(50).describe('50 unless it is given.'),
-  /** So many rows run first; the others only if at most `maxFailures` of them failed. */
+  /** The number of rows that go first; the others follow only if at most `maxFailures` of these failed. */
   canary: amount(z.int().min(1).max(10_000)).optional(),
   maxFailures: amount(z.int().min(0).max(100_000)).default(0).describe('0 unless it is given.'),
-  /** Share of the ended rows, 0 to 1, that may have failed before the batch pauses by itself. */
+  /** The share of failures among the ended rows, 0 to 1, above which the batch pauses by itself. */
   maxFailureRate: amount(z.number().min(0).max(1)).optional(),
 })
 export type BatchOptions = z.infer<typeof BatchOptions>
@@ -30,41 +30,40 @@ export const CreateBatch = BatchOptions.extend({ jails: z.array(CreateJail).min(
 })
 export type CreateBatch = z.infer<typeof CreateBatch>
 
-/** Failures of one kind: the same error at the same step for the same world, whatever names and numbers stand in it. */
+/** Failures with one cause: the same error at the same step with the same world, names and numbers aside. */
 export const Cause = z.object({
   id: z.string(),
   code: z.string(),
   step: z.string().nullable(),
   world: z.string(),
-  /** The message, with what differs between the rows taken out. */
+  /** The message without the parts that differ between rows. */
   message: z.string(),
   hosts: z.array(z.string()),
   count: z.int(),
   hint: z.string(),
-  /** One of the operations; null for rows that were refused before they had one. */
+  /** One of the operations; null for rows that were refused before they got one. */
   sampleOperation: z.string().nullable(),
 })
 export type Cause = z.infer<typeof Cause>
 
-export const BatchCounts = z.object({
+const BatchCounts = z.object({
   queued: z.int(),
   running: z.int(),
   succeeded: z.int(),
   failed: z.int(),
   cancelled: z.int(),
 })
-export type BatchCounts = z.infer<typeof BatchCounts>
 
-/** A batch as HTTP shows it. `rate` is in ended rows a minute, `eta` in seconds. */
+/** A batch as HTTP shows it. `rate` is in ended rows per minute, `eta` in seconds. */
 export const Batch = z
   .object({
     id: z.string(),
     name: z.string(),
     status: BatchStatus,
-    /** Why it is paused, or waits. */
+    /** Why it is paused or waits. */
     reason: z.string().optional(),
     counts: BatchCounts,
-    /** Rows left out at acceptance, by `skipInvalid`. */
+    /** The number of rows left out at acceptance by `skipInvalid`. */
     skipped: z.int(),
     causes: z.array(Cause),
     maxInFlight: z.int(),
@@ -79,7 +78,7 @@ export const Batch = z
   .meta({ id: 'Batch' })
 export type Batch = z.infer<typeof Batch>
 
-/** What is wrong with a row. `line`: of its file, from 1; `row`: among the rows, from 1, without a header. */
+/** A fault of a row. `line` is of the file, from 1; `row` counts rows without a header, from 1. */
 export const RowFault = z.object({ line: z.int(), row: z.int().optional(), field: z.string(), message: z.string() })
 export type RowFault = z.infer<typeof RowFault>
 
@@ -88,7 +87,7 @@ export const SkippedRows = z
   .optional()
   .describe('What is wrong with the rows that were left out, the first 1,000.')
 
-/** Where the jails of a batch would go that is asked for now. */
+/** Where the jails of a batch would go if it were accepted now. */
 export const DryRunOfBatch = z
   .object({
     rows: z

@@ -1,11 +1,11 @@
 type Entry = { status?: number; retryable?: true; hint: string }
 
 /**
- * Every way in which Provost says no, in one table: the code that programs read, the HTTP status it answers with, whether
- * the same step may be tried again by itself, and what a person can do about it.
+ * All error codes: the HTTP status, whether the step may be retried automatically, and a hint that names what a person can do
+ * next.
  */
 const table = {
-  // What a caller asked for is wrong or cannot be had.
+  // A request is wrong or cannot be fulfilled.
   invalid_request: { status: 400, hint: 'Correct the named fields and send the request again.' },
   unauthorized: { status: 401, hint: 'Send the header "Authorization: Bearer KEY" with a key of this fleet.' },
   forbidden: { status: 403, hint: 'Use a key whose role allows this.' },
@@ -39,7 +39,7 @@ const table = {
     hint: 'Send the same request again after Retry-After; under one Idempotency-Key it is done once.',
   },
 
-  // What can go wrong on a host while a plan runs.
+  // Faults on a host while it carries out a plan.
   command_failed: { hint: "Read the command's output in the operation's log, mend its cause, then retry." },
   program_missing: { hint: 'Install the program on the host, or set commandPath; `provost doctor` lists what is needed.' },
   step_timeout: { hint: 'See in the log what the step waited for; retry when the host is quieter.' },
@@ -76,16 +76,16 @@ export type ErrorFacts = {
   exitCode?: number
   logTail?: string
   step?: string
-  /** `line` and `row`: of a file, from 1. */
+  /** `line` and `row` count from 1 in the file of a batch. */
   errors?: { line?: number | undefined; row?: number | undefined; field: string; message: string }[]
-  /** How many more there are than `errors` names. */
+  /** The number of errors beyond those in `errors`. */
   more?: number
   /** Seconds, for `Retry-After`. */
   retryAfter?: number
   cause?: unknown
 }
 
-/** The one error class. Anything else that is thrown is a fault of ours. */
+/** The one error class. Any other error is a bug of Provost. */
 export class ProvostError extends Error {
   override readonly name = 'ProvostError'
   readonly code: ErrorCode
@@ -102,14 +102,14 @@ export class ProvostError extends Error {
     this.facts = facts
   }
 
-  /** The HTTP status, 500 for a code that only a worker knows. */
+  /** The HTTP status; 500 for the codes of workers. */
   get status(): number {
     const entry: Entry = table[this.code]
     return entry.status ?? 500
   }
 }
 
-/** Any thrown value as a `ProvostError`; what is not ours becomes `unexpected`. */
+/** Converts any thrown value: a full disk becomes `disk_full`, an unknown error `unexpected`. */
 export function toProvostError(thrown: unknown): ProvostError {
   if (thrown instanceof ProvostError) return thrown
   if (errnoOf(thrown) === 'ENOSPC' || errnoOf(thrown) === 'EDQUOT')
@@ -118,7 +118,7 @@ export function toProvostError(thrown: unknown): ProvostError {
   return new ProvostError('unexpected', message, { cause: thrown })
 }
 
-/** The `errno` name (`ENOENT`, …) that Node put on a system error. */
+/** The name of a system error's errno, like `ENOENT`. */
 export function errnoOf(thrown: unknown): string | undefined {
   return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : undefined
 }

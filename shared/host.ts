@@ -3,11 +3,11 @@ import { JailName, Limits, PlainName } from './jail.ts'
 import { JailSpec } from './job.ts'
 import { Pool } from './network/pool.ts'
 
-/** What a host has a capacity of and promises to jails, in the order in which a lack of it is told. */
+/** What a host promises to jails up to its capacity, in the order in which shortages are reported. */
 export const resources = ['jails', 'memory', 'cpu', 'disk'] as const
 export type Resource = (typeof resources)[number]
 
-/** What a host promises at most, by declaration. Bytes, cores, counts. `disk` declared enables `limits.disk`. */
+/** The declared capacity of a host: bytes, cores, counts. Declaring `disk` enables `limits.disk`. */
 export const Capacity = z.object({
   jails: z.int().positive(),
   memory: z.int().positive(),
@@ -25,16 +25,16 @@ export const WorldState = z.object({
   method: z.string(),
   state: z.enum(['absent', 'filling', 'ready', 'failed']),
   prefill: z.boolean(),
-  /** While it fills. */
+  /** Only while it fills. */
   percent: z.int().optional(),
   /** Why the last fill failed. */
   error: z.string().optional(),
-  /** How long the last fill took that made it, in milliseconds, without what failed before it. */
+  /** Duration of the fill that made it, in milliseconds, without earlier failed fills. */
   fillMs: z.int().optional(),
 })
 export type WorldState = z.infer<typeof WorldState>
 
-/** What a host is and has. Written when it changes. */
+/** What a host is and has; written when it changes. */
 export const HostReport = z.object({
   id: PlainName,
   runtime: z.enum(['freebsd', 'linux']),
@@ -51,32 +51,32 @@ export const HostReport = z.object({
 })
 export type HostReport = z.infer<typeof HostReport>
 
-/** What a worker writes of its host at every heartbeat; small, since a producer reads those of all hosts each second. */
+/** What a worker writes at every heartbeat; small, since a producer reads the beats of all hosts every second. */
 export const HostBeat = z.object({
-  /** Differs when the host's report does: only then is it read again. */
+  /** Changes with the host's report: only then is the report read again. */
   report: z.string(),
   load: z.object({ fills: z.int(), builds: z.int(), starts: z.int(), jails: z.int(), loadAverage: z.number() }),
-  /** How many entries its drift has. */
+  /** The number of its drifted jails. */
   drift: z.int().default(0),
-  /** Of how many jails it has something left that should be gone. */
+  /** The number of jails with leftovers. */
   leftovers: z.int().default(0),
-  /** The id of the fleet that it knows its jails by; left out by a host that has had none. */
+  /** The id of the fleet that its jails belong to; omitted by a host that has never had one. */
   fleet: z.string().optional(),
   at: z.iso.datetime(),
 })
 export type HostBeat = z.infer<typeof HostBeat>
 
+const drifted = { jail: JailName, reason: z.string(), since: z.iso.datetime() }
+
 /**
- * One jail that a host has otherwise than the records say: stopped by hand, gone with its root, or unknown to the fleet
- * (an orphan, with all that is needed to adopt or clean it).
+ * A jail whose host and record differ: stopped by hand, gone with its root, or unknown to the fleet (an orphan, with all that
+ * is needed to adopt or clean it).
  */
 export const Drift = z.discriminatedUnion('found', [
-  z.object({ found: z.enum(['stopped', 'gone']), jail: JailName, reason: z.string(), since: z.iso.datetime() }),
+  z.object({ found: z.enum(['stopped', 'gone']), ...drifted }),
   z.object({
     found: z.literal('orphan'),
-    jail: JailName,
-    reason: z.string(),
-    since: z.iso.datetime(),
+    ...drifted,
     spec: JailSpec,
     epoch: z.int(),
     wanted: z.enum(['running', 'stopped', 'gone']),
@@ -84,7 +84,7 @@ export const Drift = z.discriminatedUnion('found', [
 ])
 export type Drift = z.infer<typeof Drift>
 
-/** What an operation could not take off a host: tried again until it is gone. `attempts`: of those tries. */
+/** What an operation could not remove from a host; its removal is retried until it succeeds. `attempts` counts the retries. */
 export const Leftover = z
   .object({
     jail: JailName,
@@ -98,13 +98,13 @@ export const Leftover = z
 export type Leftover = z.infer<typeof Leftover>
 
 /**
- * How long steps took on a host, in milliseconds: by world, then by step. `fill` is the fill of that world, `fill-world`
- * when it was ready; a kind of operation, like `provision`, is all its steps but a fill.
+ * Durations of steps on a host in milliseconds, by world, then by step. `fill` is the fill of that world, `fill-world` the
+ * step with a ready world; a kind of operation, like `provision`, stands for all its steps except a fill.
  */
 export const Timings = z.record(z.string(), z.record(z.string(), z.object({ p50: z.number(), p90: z.number() })))
 export type Timings = z.infer<typeof Timings>
 
-/** Passes of a worker's background work since its start, by the work's name: how many, of them failed, and how long in all. */
+/** A worker's background work since its start, by name: passes, how many of them failed, and their seconds in all. */
 export const BackgroundWork = z.record(z.string(), z.object({ passes: z.int(), failures: z.int(), seconds: z.number() }))
 export type BackgroundWork = z.infer<typeof BackgroundWork>
 
@@ -118,18 +118,14 @@ export const Host = z
     state: HostState,
     /** Why it is not `up`. */
     reason: z.string().optional(),
-    runtime: z.enum(['freebsd', 'linux']),
-    platform: z.string(),
-    worlds: z.array(WorldState),
-    pools: z.array(Pool),
-    capacity: Capacity,
+    ...HostReport.pick({ runtime: true, platform: true, worlds: true, pools: true, capacity: true }).shape,
     promised: z.object({ jails: z.int(), memory: z.int(), cpu: z.number(), disk: z.int() }),
     load: HostBeat.shape.load,
-    /** Operations on it that have not ended. A draining host is empty of them in the end. */
+    /** Open operations on it. A draining host ends up with none. */
     operations: z.int(),
-    /** Jails that are otherwise than the records say; `GET /v1/hosts/ID` lists them. */
+    /** The number of drifted jails; `GET /v1/hosts/ID` lists them. */
     drift: z.int(),
-    /** Jails of which something is left that could not be removed; `GET /v1/hosts/ID/leftovers` lists them. */
+    /** The number of jails with leftovers; `GET /v1/hosts/ID/leftovers` lists them. */
     leftovers: z.int(),
     labels: z.record(z.string(), z.string()),
     lastSeen: z.iso.datetime(),
@@ -138,7 +134,7 @@ export const Host = z
   .meta({ id: 'Host' })
 export type Host = z.infer<typeof Host>
 
-/** A host on its own: with each jail that it has otherwise than the records say. */
+/** A single host as HTTP shows it, with its drifted jails. */
 export const HostInDetail = Host.extend({
   drifts: z.array(
     z.object({ found: z.enum(['stopped', 'gone', 'orphan']), jail: z.string(), reason: z.string(), since: z.string() }),

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { Size } from './size.ts'
 
-/** The part of jail(8)'s names that is safe everywhere: no dot (hierarchy), no `=` (parameters), never all digits. */
+/** The subset of jail(8) names that is safe everywhere: no dot (hierarchy), no `=` (parameters), never only digits. */
 export const JailName = z.string().regex(/^[a-z][a-z0-9_]{0,29}$/, 'must match ^[a-z][a-z0-9_]{0,29}$')
 
 /** The names of worlds, clients, hosts and label keys. */
 export const PlainName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must match ^[a-z0-9][a-z0-9._-]{0,62}$')
 
-/** RFC 1123; at most 64 characters because sethostname(2) on Linux takes no more. */
+/** RFC 1123; at most 64 characters, the limit of sethostname(2) on Linux. */
 export const Hostname = z
   .string()
   .max(64, 'must have at most 64 characters')
@@ -16,25 +16,25 @@ export const Hostname = z
     'must be a host name (RFC 1123)',
   )
 
-/** One argument array, without a shell; the alphabet has nothing that a shell or jail.conf(5) would read as its own. */
+/** An argument array, run without a shell; no allowed character has a meaning in a shell or in jail.conf(5). */
 export const Command = z
   .array(z.string().regex(/^[A-Za-z0-9_./:@%+,=-]{1,1024}$/, 'may only have the characters A-Z a-z 0-9 _ . / : @ % + , = -'))
   .min(1)
   .max(32)
 
-/** An address as asked for: IPv4 or IPv6, with or without a prefix length. Which pool it belongs to is checked later. */
-export const AskedAddress = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+/** A requested address: IPv4 or IPv6, with or without a prefix length. Its pool is checked later. */
+const AskedAddress = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
   error: 'must be an IPv4 or IPv6 address, like 10.0.0.7 or 10.0.0.7/24',
 })
 
 const Cpu = z.number().min(0.01).max(1024).multipleOf(0.001)
 const Processes = z.int().min(1).max(1_000_000)
 
-/** Less does not hold the processes that bring a jail up. */
+/** The processes that start a jail do not fit into less. */
 const smallestMemory = 4 * 1024 ** 2
 const Memory = Size.refine((bytes) => bytes >= smallestMemory, 'must be at least 4M')
 
-/** What a caller may ask; sizes as numbers of bytes or strings like `512M`, cpu in cores. */
+/** The limits in a request: sizes as bytes or strings like `512M`, cpu in cores. */
 export const AskedLimits = z.strictObject({
   memory: Memory.optional(),
   cpu: Cpu.optional(),
@@ -42,7 +42,7 @@ export const AskedLimits = z.strictObject({
   disk: Size.optional(),
 })
 
-/** What a jail has: bytes, cores, a count. `disk` only where the host can hold it. */
+/** The limits of a jail: bytes, cores, a count. `disk` only on hosts that can enforce it. */
 export const Limits = z.object({
   memory: z.int().positive(),
   cpu: Cpu,
@@ -70,15 +70,14 @@ export const CreateJail = z
   .meta({ id: 'CreateJail' })
 export type CreateJail = z.infer<typeof CreateJail>
 
-/** The host name of a jail whose caller gave none: its name with `_` as `-`, trailing `-` dropped. */
+/** The default host name of a jail: its name with `_` replaced by `-`, without trailing `-`. */
 export function defaultHostname(name: string): string {
   return name.replaceAll('_', '-').replace(/-+$/, '')
 }
 
-export const IsolationCheck = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })
-export type IsolationCheck = z.infer<typeof IsolationCheck>
+const IsolationCheck = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })
 
-/** What was seen from outside the jail after its last start. */
+/** The result of the checks from outside the jail after its last start. */
 export const Isolation = z.object({ checkedAt: z.iso.datetime(), checks: z.array(IsolationCheck) })
 export type Isolation = z.infer<typeof Isolation>
 
@@ -108,7 +107,7 @@ export const Jail = z
     command: Command.optional(),
     labels: Labels,
     state: JailState,
-    /** Why it is so, when nobody asked for it: stopped by hand, gone from its host. */
+    /** Why it is in this state when no operation put it there: stopped by hand, gone from its host. */
     reason: z.string().optional(),
     jid: z.int().nullable(),
     epoch: z.int(),
@@ -120,7 +119,7 @@ export const Jail = z
   .meta({ id: 'Jail' })
 export type Jail = z.infer<typeof Jail>
 
-/** Where a jail would go that is asked for now, or why nowhere. */
+/** Where a jail would go if it were admitted now, or why it fits nowhere. */
 export const DryRun = z
   .object({
     fits: z.boolean(),

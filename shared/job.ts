@@ -2,24 +2,24 @@ import { z } from 'zod'
 import { Command, Hostname, JailName, Labels, Limits, PlainName } from './jail.ts'
 import { JailOperationKind, type OperationKind } from './operation.ts'
 
-/** The plan that a kind of operation follows. Raised when its steps change; a worker leaves one it does not know waiting. */
+/** The version of the plans. Raised when steps change; a worker leaves jobs with an unknown plan in the queue. */
 export const planVersion = 1
 
-/** What a host needs to know of a jail to make it. The producer writes it once, at admission. */
+/** All that a host needs to make a jail. The producer writes it once, at admission. */
 export const JailSpec = z.object({
   name: JailName,
-  /** The provision that made it. Two jails of one name are told apart by it, whatever became of the records. */
+  /** The provision that made it. It distinguishes two jails of one name, whatever became of the records. */
   provision: z.uuid(),
   client: PlainName,
   hostname: Hostname,
   world: PlainName,
   /** sha256 of the world's definition on the chosen host, 64 hex digits. */
   worldDigest: z.string().regex(/^[0-9a-f]{64}$/),
-  /** CIDR form, the pool's prefix length. */
+  /** In CIDR form, with the prefix length of the pool. */
   addresses: z.array(z.union([z.cidrv4(), z.cidrv6()])),
   limits: Limits,
   command: Command.optional(),
-  /** No host needs them: a Redis that lost everything gets them back from the hosts. */
+  /** Not needed by hosts: kept so that a Redis that lost everything can be rebuilt from them. */
   labels: Labels.optional(),
   createdAt: z.iso.datetime().optional(),
 })
@@ -28,7 +28,7 @@ export type JailSpec = z.infer<typeof JailSpec>
 export const JobName = z.enum(['fill', 'build', 'start', 'stop', 'restart', 'destroy'])
 export type JobName = z.infer<typeof JobName>
 
-/** The jobs of each kind of operation, in the order they run: each waits for the one before it. */
+/** The jobs of each kind of operation in order; each waits for the one before it. */
 export const jobsOf = {
   provision: ['build', 'start'],
   start: ['start'],
@@ -38,17 +38,17 @@ export const jobsOf = {
   fill: ['fill'],
 } as const satisfies Record<OperationKind, readonly [JobName, ...JobName[]]>
 
-/** The jobs that an operation of a kind may have. */
+/** The jobs of a kind of operation. */
 export type JobOf<K extends OperationKind> = (typeof jobsOf)[K][number]
 
 export const firstJobOf = (kind: OperationKind): JobName => jobsOf[kind][0]
 export const lastJobOf = (kind: OperationKind): JobName => jobsOf[kind].at(-1) ?? firstJobOf(kind)
 
-/** A world on a host: its name and the sha256 of its definition. Jails made from it keep both. */
+/** A world on a host: its name and the sha256 of its definition. Jails made from it record both. */
 export const WorldId = z.object({ name: PlainName, digest: JailSpec.shape.worldDigest })
 export type WorldId = z.infer<typeof WorldId>
 
-/** What every job carries. `version` is the envelope's own; a signature finds its place beside `operation`. */
+/** The fields of every job. `version` is the envelope's own; a signature can be added beside `operation`. */
 const envelope = {
   version: z.literal(1),
   operation: z.uuid(),
@@ -59,11 +59,11 @@ const envelope = {
   issuedAt: z.iso.datetime(),
 }
 
-/** What an operation's record has and no host needs, for a Redis that lost everything. */
+/** Fields of an operation's record that no host needs: kept for a Redis that lost everything. */
 export const Origin = z.object({
   createdAt: z.iso.datetime(),
   batch: z.string().optional(),
-  /** The requests that asked for it under an Idempotency-Key: the key as Redis has it, and what the request was. */
+  /** The requests for it that had an Idempotency-Key: the key as stored in Redis, and the fingerprint of the request. */
   requests: z.array(z.object({ key: z.string(), fingerprint: z.string() })).optional(),
 })
 export type Origin = z.infer<typeof Origin>
@@ -74,11 +74,11 @@ export type JailJob = z.infer<typeof JailJob>
 export const FillJob = z.object({ ...envelope, kind: z.literal('fill'), world: WorldId })
 export type FillJob = z.infer<typeof FillJob>
 
-/** What a BullMQ job carries: everything a worker needs, parsed again by it. */
+/** The data of a BullMQ job: all that a worker needs. The worker parses it again. */
 export const Job = z.discriminatedUnion('kind', [JailJob, FillJob])
 export type Job = z.infer<typeof Job>
 
-/** What tells a worker at once that an operation was cancelled (`name`: its first job), or what else it is asked for. */
+/** Notifies a worker at once of a cancelled operation (`name`: its first job) or of another request. */
 export const HostNotice = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cancel'), job: Job, name: JobName }),
   z.object({ type: z.literal('retry-leftovers') }),

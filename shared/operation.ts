@@ -1,9 +1,57 @@
 import { z } from 'zod'
-import { PlainName } from './jail.ts'
+import { type JailState, PlainName } from './jail.ts'
 
 /** What is done to a jail. */
 export const JailOperationKind = z.enum(['provision', 'start', 'stop', 'restart', 'destroy'])
 export type JailOperationKind = z.infer<typeof JailOperationKind>
+
+/** `queued` is what a jail is whose provision no worker has begun. */
+type State = Exclude<JailState, 'queued'>
+
+type Life = {
+  /** What a jail must not be for it to be asked. A provision is asked of none. */
+  refusedOf: readonly JailState[]
+  /** What a jail is that it leaves as it is: there is nothing to do. */
+  doneOf?: State
+  /** What the jail is while a worker is at it, in this order. */
+  meanwhile: readonly [State, ...State[]]
+  /** `gone`: the jail has no record any more. */
+  succeeded: State | 'gone'
+  /** `as-it-is`: whatever its host has then. */
+  failed: State | 'as-it-is'
+  /** Without it a cancel only counts until a worker has begun, and leaves the jail as it was. */
+  cancelled?: State | 'gone'
+}
+
+const unusable = ['failed', 'destroying'] as const
+
+/** How each kind of operation takes a jail from state to state. `docs/architecture.md` shows it, with what changes a jail beside operations. */
+export const lifeOfJail: Record<JailOperationKind, Life> = {
+  provision: {
+    refusedOf: [],
+    meanwhile: ['building', 'built', 'starting'],
+    succeeded: 'running',
+    failed: 'failed',
+    cancelled: 'gone',
+  },
+  start: {
+    refusedOf: unusable,
+    doneOf: 'running',
+    meanwhile: ['starting'],
+    succeeded: 'running',
+    failed: 'stopped',
+    cancelled: 'stopped',
+  },
+  stop: { refusedOf: unusable, doneOf: 'stopped', meanwhile: ['stopping'], succeeded: 'stopped', failed: 'as-it-is' },
+  restart: {
+    refusedOf: unusable,
+    meanwhile: ['stopping', 'starting'],
+    succeeded: 'running',
+    failed: 'stopped',
+    cancelled: 'stopped',
+  },
+  destroy: { refusedOf: [], meanwhile: ['destroying'], succeeded: 'gone', failed: 'destroying' },
+}
 
 /** `fill` makes a world on a host and has no jail. */
 export const OperationKind = z.enum([...JailOperationKind.options, 'fill'])
@@ -18,12 +66,12 @@ export const StepState = z.object({
   status: z.enum(['pending', 'running', 'succeeded', 'failed', 'undone']),
   startedAt: z.iso.datetime().nullable(),
   finishedAt: z.iso.datetime().nullable(),
-  /** How often the step was tried in this attempt of the operation. */
+  /** The number of tries of the step in this attempt of the operation. */
   attempt: z.int(),
 })
 export type StepState = z.infer<typeof StepState>
 
-/** What an operation waits for; `position`: its place among those that wait for the same, from 1. */
+/** What an operation waits for; `position` is its place among all that wait for the same, from 1. */
 export const Waiting = z.object({ reason: z.string(), position: z.int().optional() })
 export type Waiting = z.infer<typeof Waiting>
 
@@ -38,7 +86,7 @@ export const OperationError = z.object({
 })
 export type OperationError = z.infer<typeof OperationError>
 
-/** Why an operation was given to another host, and when. `epoch` is the one it took with the move. */
+/** A move of an operation to another host. `epoch` is the one that the operation got with it. */
 export const Move = z.object({ at: z.iso.datetime(), from: PlainName, to: PlainName, epoch: z.int(), reason: z.string() })
 export type Move = z.infer<typeof Move>
 
@@ -50,7 +98,7 @@ export const Operation = z
     /** Null for a fill. */
     jail: z.string().nullable(),
     host: PlainName,
-    /** Of a fill. */
+    /** Only of a fill. */
     world: PlainName.optional(),
     batch: z.string().optional(),
     status: OperationStatus,
@@ -58,7 +106,7 @@ export const Operation = z
     step: z.string().nullable(),
     steps: z.array(StepState),
     attempt: z.int().min(1),
-    /** Seconds until its end, from what its host took for the same steps and world before. */
+    /** Seconds until its end, estimated from the durations of the same steps and world on its host. */
     eta: z.object({ p50: z.number(), p90: z.number() }).optional(),
     waiting: Waiting.optional(),
     error: OperationError.optional(),

@@ -3,7 +3,7 @@ import { Isolation, JailName, JailState, PlainName } from './jail.ts'
 import { JailSpec, Origin } from './job.ts'
 import { JailOperationKind, OperationError, OperationStatus, StepState } from './operation.ts'
 
-/** A jail as its host's journal has it: what the lost record said of it. */
+/** A jail as the journal of its host has it: the content of its lost record. */
 export const UploadedJail = z.object({
   type: z.literal('jail'),
   spec: JailSpec,
@@ -17,7 +17,7 @@ export const UploadedJail = z.object({
 })
 export type UploadedJail = z.infer<typeof UploadedJail>
 
-/** An operation that has ended on the host, or that it is in the middle of. */
+/** An operation that has ended on the host or is under way there. */
 export const UploadedOperation = z.object({
   type: z.literal('operation'),
   operation: z.uuid(),
@@ -41,15 +41,15 @@ export type UploadedOperation = z.infer<typeof UploadedOperation>
 export const UploadEntry = z.discriminatedUnion('type', [UploadedJail, UploadedOperation])
 export type UploadEntry = z.infer<typeof UploadEntry>
 
-/** How far a host's upload is. `id`: another one each time, so that nobody takes an earlier one for it. */
+/** The progress of a host's upload. `id` is new each time, so that it is not mistaken for an earlier upload. */
 export const Upload = z.object({
   id: z.uuid(),
   /** The fleet that it is for. */
   fleet: z.string(),
-  /** Its first entries are jails, the others operations. */
+  /** The number of entries so far: first jails, then operations. */
   jails: z.int(),
   operations: z.int(),
-  /** The highest that the host has seen. */
+  /** The highest epoch that the host has seen. */
   epoch: z.int(),
   isComplete: z.boolean(),
 })
@@ -57,10 +57,10 @@ export type Upload = z.infer<typeof Upload>
 
 const Conflict = z.object({ jail: z.string(), detail: z.string() })
 
-/** What a recovery knows of a host. */
+/** A host as a recovery knows it. */
 export const FleetHost = z.object({
   state: z.enum(['awaited', 'taken', 'forgotten']),
-  /** The upload that was taken in last; a worker that sees its own knows the fleet from now on. */
+  /** The last upload taken in; a worker that sees its own here adopts the id of the fleet. */
   upload: z.string().optional(),
   jails: z.int(),
   operations: z.int(),
@@ -79,11 +79,11 @@ export const Recovery = z
         state: z.enum(['waiting', 'uploading', 'taken', 'forgotten']),
         jails: z.int(),
         operations: z.int(),
-        /** Jails that another one has the name or an address of: they are orphans of the host. */
+        /** Jails whose name or address another jail has: they are orphans of the host. */
         conflicts: z.array(Conflict),
       }),
     ),
-    /** What no journal has. Null while nothing was ever lost. */
+    /** What no journal contains. Null if nothing was ever lost. */
     lost: z.string().nullable(),
   })
   .meta({ id: 'Recovery' })

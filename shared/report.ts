@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { Isolation, JailName, PlainName } from './jail.ts'
+import { Isolation, JailName, JailState, PlainName } from './jail.ts'
 import { JailOperationKind, OperationError, StepState, Waiting } from './operation.ts'
 
 /**
- * How an operation stands, whole, as its worker sees it: a later report makes an earlier one superfluous, so one that is
- * lost or late does no harm. `sequence` rises over all runs of an attempt.
+ * The whole state of an operation as its worker sees it: a later report replaces an earlier one, so that a lost or late one
+ * does no harm. `sequence` rises over all runs of an attempt.
  */
-const standing = {
+const common = {
   host: PlainName,
   operation: z.uuid(),
   epoch: z.int(),
@@ -24,37 +24,24 @@ const standing = {
 /** An operation on a jail. */
 export const OperationReport = z.object({
   type: z.literal('operation'),
-  ...standing,
-  /** None of a worker that is older than reports with a kind. */
+  ...common,
+  /** Missing from workers older than this field. */
   kind: JailOperationKind.optional(),
   jail: JailName,
   world: PlainName.optional(),
-  /** The state the jail is in now. `gone`: nothing of it is left on the host; `unchanged`: it was not touched. */
-  jailState: z.enum([
-    'building',
-    'built',
-    'starting',
-    'running',
-    'stopping',
-    'stopped',
-    'failed',
-    'destroying',
-    'gone',
-    'unchanged',
-  ]),
+  /** The state that the jail is in now. `gone`: nothing of it is left on the host; `unchanged`: it was not touched. */
+  jailState: z.enum([...JailState.exclude(['queued']).options, 'gone', 'unchanged']),
   jid: z.int().nullable(),
   isolation: Isolation.optional(),
 })
 export type OperationReport = z.infer<typeof OperationReport>
 
 /** An operation that makes a world. */
-export const FillReport = z.object({ type: z.literal('fill'), ...standing, world: PlainName })
+export const FillReport = z.object({ type: z.literal('fill'), ...common, world: PlainName })
 export type FillReport = z.infer<typeof FillReport>
 
-/**
- * How a jail stands that no operation is at work on: found at a worker's start, or later, when somebody stopped it by hand
- * (`stopped`) or took its root away (`failed`).
- */
+/** The state of a jail without an open operation: at the start of its worker, or once it was stopped by hand (`stopped`) or its
+ * root was taken away (`failed`). */
 export const JailReport = z.object({
   type: z.literal('jail'),
   host: PlainName,
@@ -69,9 +56,9 @@ export const JailReport = z.object({
 })
 export type JailReport = z.infer<typeof JailReport>
 
-/** A worker is there; its host report says the rest. */
-export const EnrolReport = z.object({ type: z.literal('enrol'), host: PlainName, at: z.iso.datetime() })
+/** A worker has started; its host report has the details. */
+const EnrolReport = z.object({ type: z.literal('enrol'), host: PlainName, at: z.iso.datetime() })
 
-/** One entry of the report stream, in its field `report`, as JSON. */
+/** An entry of the report stream, as JSON in its field `report`. */
 export const Report = z.discriminatedUnion('type', [OperationReport, FillReport, JailReport, EnrolReport])
 export type Report = z.infer<typeof Report>

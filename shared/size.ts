@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 const factors = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 } as const
 
-/** A size in bytes, given as a number or as a string like `512M` (K, M and G are powers of 1024). Gives bytes. */
+/** A number of bytes, or a string like `512M` (K, M and G are powers of 1024), parsed to bytes. */
 export const Size = z.union([z.number(), z.string()]).transform((value, context) => {
   const bytes = typeof value === 'number' ? value : parseSize(value)
   if (bytes !== undefined && Number.isSafeInteger(bytes) && bytes > 0) return bytes

@@ -6,7 +6,7 @@ import { makeRuntime } from './host/make-runtime.ts'
 import { commandRunner } from './host/run-command.ts'
 import { startWorker } from './start-worker.ts'
 
-const usage = 'Usage: provost worker [--config FILE]    (see README.md for what is read from the environment)'
+const usage = 'Usage: provost worker [--config FILE]    (see docs/operate.md for what is read from the environment)'
 const values = readArguments(usage, { config: { type: 'string' } })
 const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'info' })
 await runService(async () => {

@@ -3,18 +3,18 @@ import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { Drift, Leftover } from '#shared/host.ts'
 import { planVersion } from '#shared/job.ts'
-import { makeBackground } from '#shared/process/repeat.ts'
+import { backgroundWork } from '#shared/process/repeat.ts'
 import { type RetryPolicy, stepRetry } from '#shared/process/retry-policy.ts'
 import type { Service } from '#shared/process/run-service.ts'
 import { makeServices, type Services } from '#shared/process/services.ts'
-import { connectRedis, unlessAway, waitForEver } from '#shared/redis/connect-redis.ts'
+import { connectRedis, waitForEver, waitUnlessAway } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { WorkerConfig } from './config/config.ts'
-import { makeCompareRecords } from './fleet/compare-records.ts'
+import { compareAll, compareJail } from './fleet/compare-records.ts'
 import { followFleet } from './fleet/follow-fleet.ts'
-import { lockHost } from './host/host-lock.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
+import { lockHost } from './host/lock-host.ts'
 import type { RunCommand } from './host/run-command.ts'
 import { makeJailLocks } from './jails/jail-locks.ts'
 import { reportJail } from './jails/report-jail.ts'
@@ -26,12 +26,12 @@ import { consumeJobs } from './jobs/consume-jobs.ts'
 import { followNotices } from './jobs/follow-notices.ts'
 import { makePrecedence } from './jobs/precedence.ts'
 import { readLoad } from './jobs/read-load.ts'
-import { makeRefuseUnreadable } from './jobs/refuse-unreadable.ts'
+import { refuseUnreadable } from './jobs/refuse-unreadable.ts'
 import { makeRunFill } from './jobs/run-fill.ts'
-import { makeRunJob } from './jobs/run-job.ts'
+import { type JobDeps, runJob } from './jobs/run-job.ts'
 import { type JournalFiles, journalFiles } from './journal/file.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
-import { makeOperationLog } from './plans/operation-log.ts'
+import { openOperationLog } from './plans/operation-log.ts'
 import { bindOperation, readRecorded } from './plans/read-record.ts'
 import type { RunDeps } from './plans/run.ts'
 import { countPasses } from './reports/count-passes.ts'
@@ -45,7 +45,7 @@ import { makeWorldStore } from './worlds/make-world-store.ts'
 import { makeRemoveUnusedWorlds } from './worlds/remove-unused-worlds.ts'
 import type { WorldStore } from './worlds/world-store.ts'
 
-/** `plans`: the plan versions that it knows. `amend`: changes what runs are given, for trials that plant faults. */
+/** `plans`: the plan versions that the worker knows. `amend`: changes what runs work with, for tests that plant faults. */
 type Parts = {
   host: HostRuntime
   run: RunCommand
@@ -56,18 +56,18 @@ type Parts = {
   amend?(deps: RunDeps): RunDeps
 }
 
-/** Of how many operations that ended before a start their steps still count. */
+/** From how many of the latest operations a start reads how long steps took. */
 const timedAtStart = 5_000
-/** How long a step of a batch waits for others at most, in milliseconds. */
+/** How long a step of a batch's operation waits for others at most, in milliseconds. */
 const mostWaitMs = 1_000
-/** How long a worker that stops waits for a Redis that is away. */
+/** How long a worker that stops waits for a Redis that is away, in milliseconds. */
 const redisAwayMs = 3_000
 const consolesEveryMs = 1_000
 const unusedWorldsEveryMs = 600_000
 
 /**
- * Makes this process the worker of its host: finds what is there, goes on with it, then takes jobs. What is started here is
- * stopped in reverse.
+ * Makes this process the worker of its host: reads what is there, goes on with it, then takes jobs. The services that are
+ * started here are stopped in reverse.
  */
 export async function startWorker(config: WorkerConfig, parts: Parts): Promise<Service> {
   const { host, log } = parts
@@ -80,7 +80,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
   const services = makeServices(log)
 
   async function endServices(): Promise<void> {
-    await unlessAway(redis, redisAwayMs, services.stop())
+    await waitUnlessAway(redis, redisAwayMs, services.stop())
     for (const connection of Object.values(connections)) connection.disconnect()
   }
 
@@ -93,7 +93,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     return {
       async stop() {
         stopping.abort()
-        // At once: what has to be ended by force while it still is at a step was not the doing of that.
+        // At once: should this process be killed while a step still runs, that must not count against its operation.
         await local.journal.leaveRuns().catch((error) => log.warn({ err: error }, 'that runs were left could not be noted'))
         await endServices()
       },
@@ -107,7 +107,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
 
 type Connections = ReturnType<typeof connect>
 
-/** Who subscribes has a connection of its own. */
+/** A subscriber needs a connection of its own. */
 function connect({ redisUrl }: WorkerConfig, log: Logger) {
   const open = () => {
     const connection = connectRedis(redisUrl, waitForEver)
@@ -120,7 +120,7 @@ function connect({ redisUrl }: WorkerConfig, log: Logger) {
 type Opened = Connections & { directory: string; services: Services; stopping: AbortSignal }
 type Base = Awaited<ReturnType<typeof openBase>>
 
-/** What all parts share. */
+/** Opens what all parts share. */
 async function openBase(config: WorkerConfig, parts: Parts, opened: Opened) {
   const { host, run, log, plans = [planVersion], retry = stepRetry, files = journalFiles, amend = (deps) => deps } = parts
   const keys = redisKeys(config.redisPrefix)
@@ -129,22 +129,22 @@ async function openBase(config: WorkerConfig, parts: Parts, opened: Opened) {
     ...opened,
     ...{ config, hostId: config.host, timing: config.timing, host, run, log, plans, retry, files, amend, keys },
     ...openReportStream(opened.redis, keys),
-    repeat: makeBackground(log, passes.count).repeat,
+    repeat: backgroundWork(log, passes.count).repeat,
     background: passes.totals,
     withJail: makeJailLocks(),
     presence: {
       key: keys.hostAlive(config.host),
-      holder: `${opened.directory}, boot ${await host.bootId()}`,
+      worker: `${opened.directory}, boot ${await host.bootId()}`,
       lastsMs: config.timing.silence,
     },
-    operationLog: (operation: string) => makeOperationLog(opened.redis, keys.log(config.host, operation)),
+    operationLog: (operation: string) => openOperationLog(opened.redis, keys.log(config.host, operation)),
   }
   return { ...base, reporter: makeHostReporter(base) }
 }
 
 type Local = Awaited<ReturnType<typeof openHost>>
 
-/** What is on this host. Needs no Redis: after a reboot clients have their jails before the fleet has its queue. */
+/** Opens what is on this host. Needs no Redis: after a reboot clients have their jails before the fleet has its queues. */
 async function openHost(base: Base) {
   const { config, host, run, log, directory, files, reporter, sendOfJail } = base
   const journalDirectory = join(directory, 'journal')
@@ -165,7 +165,7 @@ async function openHost(base: Base) {
 
 type Fleet = Awaited<ReturnType<typeof joinFleet>>
 
-/** Takes this host's name in the fleet, and brings its jails and the fleet's records together. */
+/** Takes this host's name in the fleet, and compares its jails with the fleet's records. */
 async function joinFleet(base: Base, { journalDirectory, journal, worlds, revived }: Local) {
   const { redis, keys, hostId, timing, services, stopping, repeat, reporter } = base
   services.add(await takePresence(redis, hostId, base.presence, stopping))
@@ -176,7 +176,7 @@ async function joinFleet(base: Base, { journalDirectory, journal, worlds, revive
 
   const precedence = makePrecedence(mostWaitMs)
   const runDeps = base.amend(runDepsOf(base, journal, worlds, precedence.waitForOthers))
-  const records = makeCompareRecords({ ...base, drift, runDeps })
+  const compareDeps = { ...base, drift, runDeps }
   const fleet = services.add(
     await followFleet({
       ...base,
@@ -191,20 +191,20 @@ async function joinFleet(base: Base, { journalDirectory, journal, worlds, revive
       },
     }),
   )
-  // Where the records were lost, none of the jails here would be known.
-  const compare = async () => fleet.isStrange() || records.compareAll()
+  // Not while the records are lost: none of the jails here would be known.
+  const compare = async () => fleet.isStrange() || compareAll(compareDeps)
   const comparing = services.add(repeat('compare-records', timing.compare, compare))
   await fleet.lookNow().catch(() => undefined)
-  // Before any job is taken: what was moved away meanwhile may be anywhere else by now.
+  // Before any job is taken: a jail that was moved away meanwhile may be anywhere else by now.
   await comparing.now().catch(() => undefined)
-  return { drift, leftoverNotes, runDeps, records, fleet, precedence }
+  return { drift, leftoverNotes, runDeps, compareDeps, fleet, precedence }
 }
 
-function runDepsOf(base: Base, journal: Journal, worlds: WorldStore, giveWay: RunDeps['giveWay']): RunDeps {
+function runDepsOf(base: Base, journal: Journal, worlds: WorldStore, waitForOthers: RunDeps['waitForOthers']): RunDeps {
   const { redis, keys, host, plans, withJail, send, stopping, retry } = base
   const patiently = <T>(ask: () => Promise<T>) => untilRedisAnswers(stopping, ask)
   return {
-    ...{ host, worlds, journal, plans, withJail, giveWay, send, stopping, retry },
+    ...{ host, worlds, journal, plans, withJail, waitForOthers, send, stopping, retry },
     withSuspect: pLimit(1),
     deliver: (report) => patiently(() => send(report)),
     recorded: (job) => patiently(() => readRecorded(redis, keys, job)),
@@ -212,7 +212,7 @@ function runDepsOf(base: Base, journal: Journal, worlds: WorldStore, giveWay: Ru
   }
 }
 
-/** Watches over what is on this host, and takes its jobs. */
+/** Starts the background work on this host, and takes its jobs. */
 async function takeJobs(base: Base, { journal, worlds, revived }: Local, joined: Fleet): Promise<void> {
   const { config, host, log, redis, keys, timing, services, repeat, reporter, sendOfJail } = base
   const { drift, leftoverNotes, fleet } = joined
@@ -230,7 +230,7 @@ async function takeJobs(base: Base, { journal, worlds, revived }: Local, joined:
   services.add(repeat('trim-consoles', consolesEveryMs, () => trimConsoles(consoles(), log)))
 
   const consumer = await consume(base, { journal, worlds, joined, timings, leftovers })
-  // Together: while fills end, no more jobs are taken, only to be put back.
+  // Together: jobs that were taken while fills end would only be put back.
   services.add({ name: 'jobs', stop: () => Promise.all([worlds.close(), consumer.stop()]) })
   await followNotices({ ...base, channel: keys.notices(config.host), consumer, retryLeftovers: leftovers.tryAll })
   await reporter.begin({
@@ -251,9 +251,9 @@ type Watching = Pick<Local, 'journal' | 'worlds'> & {
 
 function consume(base: Base, { journal, worlds, joined, timings, leftovers }: Watching) {
   const { config, hostId, keys, log, send, sendOfJail, stopping, operationLog } = base
-  const { drift, runDeps, records, fleet, precedence } = joined
+  const { drift, runDeps, compareDeps, fleet, precedence } = joined
   const { builds, starts } = config.capacity
-  const runJob = makeRunJob({
+  const jobDeps: JobDeps = {
     runDeps,
     first: precedence.first,
     runFill: makeRunFill({ worlds, send, recorded: runDeps.recorded, stopping }),
@@ -263,19 +263,19 @@ function consume(base: Base, { journal, worlds, joined, timings, leftovers }: Wa
         reportJail(jail, { ...base, journal, send: sendOfJail }).catch((error) =>
           log.error({ err: error, jail }, 'how a jail is could not be reported'),
         )
-      if (drift.entries().has(jail)) void records.compareJail(jail)
+      if (drift.entries().has(jail)) void compareJail(jail, compareDeps)
       void leftovers.lookNow()
     },
-  })
+  }
   return consumeJobs({
     ...base,
     prefix: keys.host(hostId),
     slots: { build: builds, start: starts, stop: Math.max(2, starts) },
     recorded: runDeps.recorded,
-    refuseUnreadable: makeRefuseUnreadable({ hostId, runDeps, send, operationLog }),
+    refuseUnreadable: (data, fault) => refuseUnreadable(data, fault, { hostId, runDeps, send, operationLog }),
     async run(...args) {
       await fleet.learn()
-      return runJob(...args)
+      return runJob(...args, jobDeps)
     },
   })
 }

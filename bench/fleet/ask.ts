@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http'
 
 const agent = new Agent({ keepAlive: true })
 
-/** One request over a connection that is kept; Node's `fetch` alone would take a third of what is measured. */
+/** Sends a request over a kept connection; Node's `fetch` alone would take a third of the measured time. */
 export function ask(url: string, key: string, method: string, body?: object): Promise<{ status: number; body: unknown }> {
   const text = body === undefined ? undefined : JSON.stringify(body)
   const headers = { authorization: `Bearer ${key}`, ...(text === undefined ? {} : { 'content-type': 'application/json' }) }

@@ -10,7 +10,7 @@ import type { BenchFleet } from './open-fleet.ts'
 
 const settleMs = 3_000
 
-/** How long it takes, in each round, from the first of one job for every host until each host's worker has processed its own. */
+/** Enqueues a job for every host in each round. Returns the milliseconds until each host's worker has processed its own. */
 export async function fanOut({ redis, redisUrl, keys, ids }: BenchFleet, jail: Jail, rounds: number): Promise<number[]> {
   const child = fork(new URL('./take-jobs.ts', import.meta.url), [redisUrl, keys.prefix, ...ids])
   await once(child, 'message')

@@ -6,7 +6,7 @@ const reportsAtOnce = 500
 const withinMs = 600_000
 const stepNames = ['fill-world', 'clone-root', 'attach-network', 'start-jail', 'run-command', 'prove-isolation']
 
-/** Says of all jails, as their workers would, that they were provisioned and run; gives the seconds until the producer has noted it. */
+/** Reports all jails as running, as their workers would. Returns the seconds until the producer has applied the reports. */
 export async function runJails({ redis, keys }: BenchFleet, admitted: Admitted[]): Promise<number> {
   const started = performance.now()
   for (let from = 0; from < admitted.length; from += reportsAtOnce) {

@@ -3,8 +3,8 @@ import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { queueName } from '#shared/redis/queues.ts'
 
-// A process of its own: a BullMQ worker on the queue for stops of each host. Says when all wait, and each time that every
-// one has processed a job.
+// Run as a separate process: a BullMQ worker on the queue for stops of each host. Sends a message when all wait, and each time
+// that every one has processed a job.
 const [redisUrl = '', prefix = '', ...hosts] = process.argv.slice(2)
 const connection = connectRedis(redisUrl, waitForEver)
 let processed = 0

@@ -1,12 +1,12 @@
 import type { Client } from '../http/client.ts'
 
-/** What a command is given. `client` reads the environment when it is first called: `--help` needs none. */
+/** What every command gets. `client` reads the environment only when called, since `--help` needs none. */
 export type CommandContext = {
   client(): Client
   print(...lines: string[]): void
 }
 
-/** What was asked for was not done, or not all of it. `lines` tell a person. */
+/** The request was not fulfilled, or only in part. `lines` explain it to a person. */
 export class Unsuccessful extends Error {
   override readonly name = 'Unsuccessful'
   readonly lines: string[]

@@ -2,21 +2,19 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import { Batch } from '#shared/batch.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
-import { batchStandingLine, nextLines } from '../print/batch-lines.ts'
+import { batchStatusLine, nextLines } from '../print/batch-lines.ts'
 
 export const WithBatch = z.object({ batch: Batch })
 
-type Change = { verb: string; description: string }
-
-/** A command of one batch, whose id it takes. */
-export function batchVerb({ verb, description }: Change): Command {
+/** Returns a command on one batch. */
+export function batchVerb(verb: string, description: string): Command {
   return new Command(verb)
     .description(description)
     .argument('<batch>', 'its whole id')
     .option('--json', 'print the body of the HTTP answer')
 }
 
-/** Asks for a change of a batch. Without `json` says how it stands then. */
+/** Asks for a change of a batch, and prints its new status or, with `json`, the answer. */
 export async function changeBatch(
   { client, print }: CommandContext,
   id: string,
@@ -27,5 +25,5 @@ export async function changeBatch(
   const answer = await client().send({ method: 'POST', path, ...(body ? { body } : {}) })
   if (json) return print(answer.text)
   const { batch } = WithBatch.parse(answer.body)
-  print(batchStandingLine(batch), ...nextLines(batch).map((line) => `  ${line}`))
+  print(batchStatusLine(batch), ...nextLines(batch).map((line) => `  ${line}`))
 }

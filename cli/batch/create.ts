@@ -6,7 +6,7 @@ import type { CommandContext } from '../arguments/command-context.ts'
 import { parseNumber } from '../arguments/parse-number.ts'
 import type { Answer, Upload } from '../http/client.ts'
 import { type Format, formatOf, formats, openRows, parseFile } from '../http/open-rows.ts'
-import { batchStandingLine, nextLines } from '../print/batch-lines.ts'
+import { batchStatusLine, nextLines } from '../print/batch-lines.ts'
 import { leftOutLines } from '../print/row-error-lines.ts'
 import { dryRunBatch } from './dry-run.ts'
 import { watchBatch } from './watch-batch.ts'
@@ -74,8 +74,8 @@ async function createBatch(context: CommandContext, upload: Upload, { watch, jso
 function acceptedLines({ batch, skipped }: z.infer<typeof Accepted>, { replayed }: Pick<Answer, 'replayed'>): string[] {
   return [
     ...(replayed ? ['This was sent before with the same key, and nothing is made twice.'] : []),
-    batchStandingLine(batch),
-    // A replay does not name them again.
+    batchStatusLine(batch),
+    // A replayed answer does not name them again.
     ...(replayed ? [] : leftOutLines(skipped ?? [], batch.skipped)),
   ]
 }

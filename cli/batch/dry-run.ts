@@ -6,7 +6,7 @@ import { durationText } from '../print/operation-lines.ts'
 import { leftOutLines } from '../print/row-error-lines.ts'
 import { tableLines } from '../print/table.ts'
 
-/** Asks where the jails of a file would go and makes nothing. @throws Refusal, Unreachable, Unsuccessful unless all fit */
+/** Asks where the jails of a file would go, without making them. @throws Refusal, Unreachable, Unsuccessful unless all fit */
 export async function dryRunBatch({ client, print }: CommandContext, upload: Upload, { json }: { json?: true }): Promise<void> {
   const answer = await client().upload(upload)
   const forecast = DryRunOfBatch.parse(answer.body)
@@ -15,7 +15,7 @@ export async function dryRunBatch({ client, print }: CommandContext, upload: Upl
     throw new Unsuccessful(['Not all of the jails fit now. Made all the same, those that do not would wait for room.'])
 }
 
-/** How many jails would go to each host, those that fit on none, and how long all of it may take. */
+/** How many jails would go to each host, which fit on none, and how long all may take. */
 export function forecastLines({ rows, more, hosts, fits, eta, skipped = [] }: DryRunOfBatch): string[] {
   const placed = Object.entries(hosts).sort(([, a], [, b]) => b - a)
   const misfits = rows.filter(({ host }) => host === undefined)

@@ -3,7 +3,7 @@ import type { CommandContext } from '../arguments/command-context.ts'
 import { batchVerb, changeBatch } from './change-batch.ts'
 
 export function pauseBatchCommand(context: CommandContext): Command {
-  return batchVerb({ verb: 'pause', description: 'begin no more of its jails; those under way go on to their end' }).action(
+  return batchVerb('pause', 'begin no more of its jails; those under way go on to their end').action(
     async (id: string, { json }: { json?: true }) => await changeBatch(context, id, 'pause', { json }),
   )
 }

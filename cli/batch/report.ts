@@ -25,7 +25,7 @@ export function reportBatchCommand({ client }: CommandContext): Command {
     })
 }
 
-/** @throws Unsuccessful when the file cannot be written; whatever is thrown, the file is then as it was */
+/** Writes a file; after any error it is as it was before. @throws Unsuccessful when it cannot be written */
 async function writeWhole(file: string, content: AsyncIterable<Uint8Array>): Promise<void> {
   const part = `${file}.part`
   try {

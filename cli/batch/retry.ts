@@ -6,7 +6,7 @@ import { watchBatch } from './watch-batch.ts'
 type RetryOptions = { cause?: string; watch?: true; json?: true }
 
 export function retryBatchCommand(context: CommandContext): Command {
-  return batchVerb({ verb: 'retry', description: 'try again all of its jails that failed, or those of one cause' })
+  return batchVerb('retry', 'try again all of its jails that failed, or those of one cause')
     .option('--cause <cause>', 'the id of a cause; `provost batch show` has them')
     .option('--watch', 'show the progress and end when the batch has ended')
     .action(async (id: string, { cause, watch, json }: RetryOptions) => {

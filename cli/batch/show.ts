@@ -6,7 +6,7 @@ import { batchVerb } from './change-batch.ts'
 import { watchBatch } from './watch-batch.ts'
 
 export function showBatchCommand(context: CommandContext): Command {
-  return batchVerb({ verb: 'show', description: 'how far a batch is, how long it may take, and why jails of it failed' })
+  return batchVerb('show', 'how far a batch is, how long it may take, and why jails of it failed')
     .option('--watch', 'show the progress and end when the batch has ended')
     .action(async (id: string, { watch, json }: { watch?: true; json?: true }) => {
       if (watch) return await watchBatch(context, id, json ? (ended) => ended : undefined)

@@ -2,12 +2,12 @@ import type { Batch } from '#shared/batch.ts'
 import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import { followBatch } from '../http/follow-batch.ts'
 import { batchChanges, countsText, detailLines, liveBatchLines } from '../print/batch-lines.ts'
-import { sayOnInterrupt } from '../print/say-on-interrupt.ts'
+import { printOnInterrupt } from '../print/print-on-interrupt.ts'
 import { showStates } from '../print/show-states.ts'
 
 /**
- * Shows a batch until it has ended, then its details; with `asJson` nothing but that, as JSON.
- * @throws Refusal, Unreachable, Unsuccessful when it ended other than succeeded
+ * Shows a batch until it has ended, then its details; with `asJson`, prints only its result, as JSON.
+ * @throws Refusal, Unreachable, Unsuccessful unless it succeeded
  */
 export async function watchBatch(
   { client, print }: CommandContext,
@@ -15,7 +15,7 @@ export async function watchBatch(
   asJson?: (ended: Batch) => unknown,
 ): Promise<void> {
   const states = followBatch(client(), id)
-  const ended = await sayOnInterrupt(`The batch goes on. To see it again: provost batch show ${id} --watch`, () =>
+  const ended = await printOnInterrupt(`The batch goes on. To see it again: provost batch show ${id} --watch`, () =>
     asJson ? lastOf(states) : showStates(states, { lines: liveBatchLines, changes: batchChanges }),
   )
   print(...(asJson ? [JSON.stringify(asJson(ended))] : ['', ...detailLines(ended)]))

@@ -4,8 +4,8 @@ import { basename, join } from 'node:path'
 export type Remains = { mounts: number; bridges: number; namespaces: number; cgroups: number; directories: number }
 
 /**
- * What is on this machine of the jails of a dev state; all of it 0 when they are gone. `runDirectory` is where their host
- * keeps what does not outlive a boot, named like its cgroup.
+ * Counts what is left on this machine of the jails of a dev state: all 0 when they are gone. `runDirectory` is where their host
+ * keeps files that do not outlive a boot; its cgroup has the same name.
  */
 export function countRemains(state: string, bridges: string[], runDirectory: string): Remains {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')

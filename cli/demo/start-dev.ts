@@ -6,7 +6,7 @@ import { openState, writeWhole } from '../dev/state-directory.ts'
 
 const patienceMs = 60_000
 
-/** Starts `provost dev` on the demo's own state. A demo that was killed leaves one running, which is ended first. */
+/** Starts `provost dev` on the demo's own state, after ending one that a killed demo left running. */
 export async function startDev(path: string, port: number): Promise<Dev> {
   const file = join(path, 'demo.json')
   const before = openState(path)

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 import { type Block, formatAddress, overlaps, parseBlock } from '#shared/network/addresses.ts'
 
-/** What one host of `provost dev` has of its own on this machine. */
+/** The parts of a host of `provost dev` that must be unique on this machine. */
 export type DevHost = { id: string; bridge: string; pools: { name: string; cidr: string; gateway: string }[] }
 
-/** IPv4 pools are /22s (1,021 addresses to give out) of these, tried from a place that the hash chooses. */
+/** IPv4 pools are /22s (1,021 addresses to lease) of these ranges; the hash chooses the first one to try. */
 const ipv4Ranges = ['10.0.0.0/8', '172.16.0.0/12', '100.64.0.0/10']
 const ipv4Prefix = 22
 
 /**
- * Host `number` of the state directory `state`: the same every time, and apart from the networks in `inUse`.
- * @throws Error when no network is free.
+ * Derives host `number` of the state directory `state`: the same every time, without overlap with the networks in `inUse`.
+ * @throws Error when no network is free
  */
 export function deriveHost(state: string, number: number, inUse: Block[], families: { ipv6: boolean }): DevHost {
   const id = `dev-${number}`
@@ -24,7 +24,7 @@ export function deriveHost(state: string, number: number, inUse: Block[], famili
   }
 }
 
-/** At most 15 characters (IFNAMSIZ). */
+/** Returns an interface name of at most 15 characters (IFNAMSIZ). */
 export function bridgeName(state: string, id: string): string {
   return `pv${createHash('sha256').update(`${state}\0${id}`).digest('hex').slice(0, 10)}`
 }
@@ -46,7 +46,7 @@ function freeIpv4(hash: Buffer, inUse: Block[]): Block {
   throw new Error('Every private IPv4 network of this machine is in use; give dev a pool of your own with --config.')
 }
 
-/** RFC 4193: fd, 40 random bits, 16 bits of subnet; here all 56 come from the hash. */
+/** RFC 4193: fd, 40 random bits, 16 bits of subnet; here all 56 bits come from the hash. */
 function freeIpv6(hash: Buffer, inUse: Block[]): Block {
   for (let i = 0; ; i += 1) {
     const bits = createHash('sha256').update(hash).update(String(i)).digest().subarray(0, 7)

@@ -1,16 +1,16 @@
 import { resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError, readYaml } from '#shared/process/read-config.ts'
-import { choose, seedOf } from './choose.ts'
+import { chooseHosts, seedOf } from './choose-hosts.ts'
+import { endPreviousStart, StartFailed } from './end-previous-start.ts'
 import { findFreePort, isPortFree } from './processes/free-port.ts'
 import { type Fleet, runFleet } from './run-fleet.ts'
 import { openState } from './state-directory.ts'
-import { StartFailed, takeOver } from './take-over.ts'
 
 type DevOptions = { port: number; state: string; key?: string; hosts: number; config?: string }
 
-const say = (line: string) => process.stdout.write(`${line}\n`)
-// Whoever read it may be gone; that must not end what it started.
+const print = (line: string) => process.stdout.write(`${line}\n`)
+// Its reader may be gone; that must not end the processes that were started.
 process.stdout.on('error', () => {})
 
 const program = new Command('provost dev')
@@ -29,48 +29,48 @@ const program = new Command('provost dev')
 try {
   await program.parseAsync()
 } catch (error) {
-  process.exit(tell(error))
+  process.exit(printError(error))
 }
 
 async function run(options: DevOptions): Promise<void> {
-  const over = options.config ? readOver(options.config, options.hosts) : {}
+  const overrides = options.config ? readOverrides(options.config, options.hosts) : {}
   checkMachine()
   const state = openState(resolve(options.state))
-  const ids = Array.from({ length: options.hosts }, (_, i) => over.id ?? `dev-${i + 1}`)
-  await takeOver(state, [...new Set([...ids, ...(state.chosen().hosts ?? []).map(({ id }) => id)])], say)
+  const ids = Array.from({ length: options.hosts }, (_, i) => overrides.id ?? `dev-${i + 1}`)
+  await endPreviousStart(state, [...new Set([...ids, ...(state.chosen().hosts ?? []).map(({ id }) => id)])], print)
 
   if (options.port > 0 && !(await isPortFree(options.port)))
     throw new StartFailed(`Port ${options.port} on 127.0.0.1 is in use; choose another with --port.`)
-  const { redisPort, hosts } = await choose(state, options.hosts)
+  const { redisPort, hosts } = await chooseHosts(state, options.hosts)
   const port = options.port || (await findFreePort(seedOf(state.path) + 1))
   const key = options.key ?? state.key()
 
-  say(`state ${state.path}`)
-  if (!options.key) say(`key ${key}`)
+  print(`state ${state.path}`)
+  if (!options.key) print(`key ${key}`)
   const named = hosts.map((host, i) => ({ ...host, id: ids[i] ?? host.id }))
-  const fleet = runFleet({ state, port, key, redisPort, hosts: named, over: over.file ?? {}, say })
+  const fleet = runFleet({ state, port, key, redisPort, hosts: named, overrides: overrides.file ?? {}, print })
   const signals = endBySignals(fleet)
   try {
     await fleet.ready
   } catch (error) {
-    // Whoever handles the signal also ends this process.
+    // The handler of the signal ends this process.
     if (signals.count > 0) return
     await fleet.stop()
     throw error
   }
-  say(`ready http://127.0.0.1:${port}`)
+  print(`ready http://127.0.0.1:${port}`)
 }
 
-/** The first signal ends all in order, the second at once. */
+/** The first signal ends all processes in order, the second at once. */
 function endBySignals(fleet: Fleet): { count: number } {
   const signals = { count: 0 }
   const onSignal = () => {
     signals.count += 1
     if (signals.count === 1) {
-      say('stopping; jails go on running. A second signal ends at once.')
+      print('stopping; jails go on running. A second signal ends at once.')
       fleet.stop().then(
         () => process.exit(0),
-        (error) => process.exit(tell(error)),
+        (error) => process.exit(printError(error)),
       )
       return
     }
@@ -78,7 +78,7 @@ function endBySignals(fleet: Fleet): { count: number } {
     process.exit(1)
   }
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, onSignal)
-  // Signal handlers alone keep no process alive, and it must outlive its last child: what was started by hand is its to end.
+  // Signal handlers alone do not keep a process alive. It must outlive its last child, to end workers started by hand as well.
   setInterval(() => {}, 2 ** 30)
   return signals
 }
@@ -92,7 +92,7 @@ function checkMachine(): void {
     )
 }
 
-function readOver(path: string, hosts: number): { id?: string; file?: Record<string, unknown> } {
+function readOverrides(path: string, hosts: number): { id?: string; file?: Record<string, unknown> } {
   const file = readYaml(path)
   if (typeof file !== 'object' || file === null || Array.isArray(file))
     throw new ConfigError(`${path} is not right: it must be a map.`)
@@ -111,12 +111,12 @@ function wholeNumber(min: number, max: number) {
   }
 }
 
-/** Says what went wrong and gives the exit status for it. */
-function tell(error: unknown): number {
+/** Prints what went wrong and returns the exit status for it. */
+function printError(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  const told = error instanceof ConfigError || error instanceof StartFailed
+  const isExpected = error instanceof ConfigError || error instanceof StartFailed
   process.stderr.write(
-    `${told ? error.message : `This is a fault of Provost: ${error instanceof Error ? error.stack : error}`}\n`,
+    `${isExpected ? error.message : `This is a fault of Provost: ${error instanceof Error ? error.stack : error}`}\n`,
   )
   return error instanceof ConfigError ? 2 : 1
 }

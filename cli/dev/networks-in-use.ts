@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { type Block, parseBlock } from '#shared/network/addresses.ts'
 
-/** The networks that this machine has addresses in or routes to, but for those of the interfaces in `except`. */
+/** Returns the networks that this machine has addresses in or routes to, without those of the interfaces in `except`. */
 export function networksInUse(except: string[]): Block[] {
   const own = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
     except.includes(name) ? [] : addresses.flatMap(({ cidr }) => (cidr ? [parseBlock(cidr)] : [])),
@@ -10,14 +10,14 @@ export function networksInUse(except: string[]): Block[] {
   return [...own, ...readRoutes('/proc/net/route', ipv4Routes, except), ...readRoutes('/proc/net/ipv6_route', ipv6Routes, except)]
 }
 
-/** Whether this machine's kernel has IPv6 at all. */
+/** Whether the kernel supports IPv6. */
 export function hasIpv6(): boolean {
   return existsSync('/proc/net/if_inet6')
 }
 
 type Route = { device: string; block: Block }
 
-/** The lines of /proc/net/route: device, then the network and the mask as little-endian hex. */
+/** Parses /proc/net/route: the device first, network and mask as little-endian hex. */
 export function ipv4Routes(text: string): Route[] {
   return rows(text)
     .slice(1)
@@ -27,7 +27,7 @@ export function ipv4Routes(text: string): Route[] {
     })
 }
 
-/** The lines of /proc/net/ipv6_route: the network and its prefix length in hex first, the device last. */
+/** Parses /proc/net/ipv6_route: the network and its prefix length in hex first, the device last. */
 export function ipv6Routes(text: string): Route[] {
   return rows(text).map((fields) => ({
     device: fields.at(-1) ?? '',
@@ -38,7 +38,7 @@ export function ipv6Routes(text: string): Route[] {
 function readRoutes(path: string, parse: (text: string) => Route[], except: string[]): Block[] {
   if (!existsSync(path)) return []
   const routes = parse(readFileSync(path, 'utf8'))
-  // A default route is a way to everywhere and no network of this machine's own.
+  // A default route leads everywhere and is no network of this machine.
   return routes.filter(({ device, block }) => block.prefix > 0 && !except.includes(device)).map(({ block }) => block)
 }
 

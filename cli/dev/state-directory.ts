@@ -5,12 +5,12 @@ import { errnoOf } from '#shared/errors.ts'
 import type { DevHost } from './derive-host.ts'
 import type { ProcessRecord } from './processes/process-record.ts'
 
-/** What was chosen once and must stay: jails on the hosts have these addresses. */
-export type Chosen = { redisPort: number; hosts: DevHost[] }
+/** Chosen once and then kept: jails on the hosts have these addresses. */
+type Chosen = { redisPort: number; hosts: DevHost[] }
 
 export type StateDirectory = ReturnType<typeof openState>
 
-/** The directory that `provost dev` keeps everything in; makes it. */
+/** Opens the directory that `provost dev` keeps everything in, and creates it if needed. */
 export function openState(path: string) {
   mkdirSync(path, { recursive: true, mode: 0o711 })
   const root = realpathSync(path)
@@ -28,7 +28,7 @@ export function openState(path: string) {
     workerFile: (host: string) => join(directory(0o711, 'hosts', host), 'worker.yaml'),
     hostRoot: (host: string) => at('hosts', host, 'root'),
 
-    /** The key that an earlier start made, or a new one. */
+    /** Returns the API key of an earlier start, or creates one. */
     key(): string {
       const known = readText(at('key'))?.trim()
       if (known) return known
@@ -40,13 +40,13 @@ export function openState(path: string) {
     chosen: (): Partial<Chosen> => readJson<Partial<Chosen>>(at('chosen.json')) ?? {},
     keepChosen: (chosen: Chosen) => writeWhole(at('chosen.json'), `${JSON.stringify(chosen, undefined, 2)}\n`),
 
-    /** The processes of the start before, this program's own first. */
+    /** The processes of the previous start, `provost dev` itself first. */
     processes: (): ProcessRecord[] => readJson<ProcessRecord[]>(at('processes.json')) ?? [],
     keepProcesses: (records: ProcessRecord[]) => writeWhole(at('processes.json'), `${JSON.stringify(records, undefined, 2)}\n`),
   }
 }
 
-/** Written aside and renamed: a start that is killed leaves the old file or the new one. */
+/** Writes a file aside and renames it: a kill leaves either the old file or the new one. */
 export function writeWhole(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600 })
   renameSync(`${path}.new`, path)

@@ -1,12 +1,12 @@
 import type { DevHost } from './derive-host.ts'
-import { layOver } from './lay-over.ts'
+import { mergeConfig } from './merge-config.ts'
 
-/** Jail slots of a dev host, and room for as many with twice the default limits. */
+/** The capacity of a dev host in jails; its memory and cpu suffice for as many with twice the default limits. */
 const jails = 1_000
 
-/** The worker.yaml of a dev host, with what `--config` lays over it. */
-export function workerFile(host: DevHost, root: string, over: Record<string, unknown>): Record<string, unknown> {
-  return layOver(
+/** Returns the worker.yaml of a dev host with the overrides of `--config`. */
+export function workerFile(host: DevHost, root: string, overrides: Record<string, unknown>): Record<string, unknown> {
+  return mergeConfig(
     {
       host: host.id,
       runtime: 'linux',
@@ -19,6 +19,6 @@ export function workerFile(host: DevHost, root: string, over: Record<string, unk
         { name: 'debian-12', method: 'debootstrap', suite: 'bookworm', variant: 'minbase', prefill: false },
       ],
     },
-    over,
+    overrides,
   )
 }

@@ -21,15 +21,15 @@ export function adoptCommand({ client, print }: CommandContext): Command {
       const answer = await client().send({ method: 'POST', path: `/v1/hosts/${encodeURIComponent(id)}/adopt`, body })
       const outcome = Adopted.parse(answer.body)
       print(...(json ? [answer.text] : [adoptedLine(id, outcome)]))
-      if (outcome.refused.length > 0) throw new Unsuccessful(refusedLines(outcome))
+      if (outcome.refused.length > 0) throw new Unsuccessful(outcome.refused.map(refusedLine))
     })
 }
 
-export function adoptedLine(host: string, { adopted, refused }: Adopted): string {
+function adoptedLine(host: string, { adopted, refused }: Adopted): string {
   if (adopted.length > 0) return `Adopted on ${host}: ${adopted.join(' ')}`
   return refused.length > 0 ? `Adopted nothing on ${host}.` : `There are no orphans on ${host}.`
 }
 
-export function refusedLines({ refused }: Adopted): string[] {
-  return refused.map(({ jail, code, detail }) => `${jail} was not adopted: ${code}: ${detail}`)
+function refusedLine({ jail, code, detail }: Adopted['refused'][number]): string {
+  return `${jail} was not adopted: ${code}: ${detail}`
 }

@@ -2,8 +2,7 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import { Operation } from '#shared/operation.ts'
 import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
-import type { Client } from '../http/client.ts'
-import { followOperation } from '../http/follow-operation.ts'
+import { awaitOperation } from '../http/follow-operation.ts'
 import type { WaitOptions } from '../operations/request-operation.ts'
 import { acceptedLine, failureLines } from '../print/operation-lines.ts'
 import { showBoard } from '../print/show-board.ts'
@@ -25,7 +24,8 @@ export function cleanCommand({ client, print }: CommandContext): Command {
       if (json && !wait) return print(answer.text)
       if (!json && ids.length === 0) return print(`There are no orphans on ${id}.`)
       if (!wait) return print(...operations.map(acceptedLine))
-      const ended = json ? await Promise.all(ids.map((one) => awaitEnd(client(), one))) : await showBoard(client(), ids)
+      const awaitEnd = async (operation: string) => Operation.parse((await awaitOperation(client(), operation)).body)
+      const ended = json ? await Promise.all(ids.map(awaitEnd)) : await showBoard(client(), ids)
       if (json) print(JSON.stringify({ operations: ended }))
       else print(`${count(ended.filter(({ status }) => status === 'succeeded').length)} of ${id} destroyed.`)
       const failed = ended.filter(({ status }) => status !== 'succeeded')
@@ -35,9 +35,4 @@ export function cleanCommand({ client, print }: CommandContext): Command {
 
 function count(orphans: number): string {
   return orphans === 1 ? '1 orphan' : `${orphans} orphans`
-}
-
-async function awaitEnd(client: Client, id: string): Promise<Operation> {
-  for await (const _ of followOperation(client, id));
-  return Operation.parse((await client.get(`/v1/operations/${id}`)).body)
 }

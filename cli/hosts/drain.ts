@@ -24,22 +24,22 @@ export function drainCommand({ client, print }: CommandContext): Command {
     })
 }
 
-/** Polls a drained host until no operation on it is open, and says each time it stands otherwise. */
-async function awaitEmpty(client: Client, path: string, say: (line: string) => void): Promise<unknown> {
-  let told = ''
+/** Polls a drained host until no operation on it is open, and prints each change. Returns the host as HTTP shows it. */
+async function awaitEmpty(client: Client, path: string, print: (line: string) => void): Promise<unknown> {
+  let last = ''
   for (;;) {
     const { body } = await client.get(path)
     const host = Host.parse(body)
     const line = drainLine(host)
-    if (line !== told) say(line)
-    told = line
-    // A second producer shows the drain a moment later; and while somebody has undrained it, it does not stay empty.
+    if (line !== last) print(line)
+    last = line
+    // It is `up` until a second producer has seen the drain, and when it was undrained: then it does not stay empty.
     if (host.operations === 0 && host.state !== 'up') return body
     await pause(pollMs)
   }
 }
 
-export function drainLine({ id, state, reason, operations }: Pick<Host, 'id' | 'state' | 'reason' | 'operations'>): string {
+function drainLine({ id, state, reason, operations }: Pick<Host, 'id' | 'state' | 'reason' | 'operations'>): string {
   const left = operations === 0 ? 'no operations' : operations === 1 ? '1 operation' : `${operations} operations`
   return `${id} is ${state}${reason ? ` (${reason})` : ''}: ${left} left`
 }

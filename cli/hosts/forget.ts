@@ -31,7 +31,7 @@ export function forgetCommand({ client, print }: CommandContext): Command {
     })
 }
 
-export function forgottenLines({ host, operationsFailed, jailsForgotten, addressesHeld }: Forgotten): string[] {
+function forgottenLines({ host, operationsFailed, jailsForgotten, addressesHeld }: Forgotten): string[] {
   return [
     `${host} is forgotten.`,
     `  operations that failed with it: ${operationsFailed}`,

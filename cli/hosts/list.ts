@@ -18,12 +18,8 @@ export function hostsCommand(context: CommandContext): Command {
     .action(async ({ json }: { json?: true }) => {
       const items = await listAll(client(), '/v1/hosts')
       if (json) return print(JSON.stringify({ items, nextCursor: null }))
-      print(
-        ...hostTable(
-          items.map((item) => Host.parse(item)),
-          Date.now(),
-        ),
-      )
+      const hosts = items.map((item) => Host.parse(item))
+      print(...hostTable(hosts, Date.now()))
     })
   for (const verb of [showHostCommand, adoptCommand, cleanCommand, leftoversCommand, forgetCommand])
     command.addCommand(verb(context))

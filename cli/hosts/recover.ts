@@ -19,13 +19,13 @@ export function recoverCommand({ client, print }: CommandContext): Command {
     .option('--json', 'print the body of the HTTP answer')
     .action(async ({ json }: { json?: true }) => {
       let answer = await client().send({ method: 'POST', path: '/v1/recover' })
-      const told = new Map<string, string>()
+      const printed = new Map<string, string>()
       for (;;) {
         const recovery = Recovery.parse(answer.body)
         for (const host of recovery.state === 'recovering' && !json ? recovery.hosts : []) {
           const line = progressLine(host)
-          if (told.get(host.id) !== line) print(line)
-          told.set(host.id, line)
+          if (printed.get(host.id) !== line) print(line)
+          printed.set(host.id, line)
         }
         if (recovery.state === 'normal') return print(...(json ? [answer.text] : recoveryLines(recovery)))
         await pause(pollMs)
@@ -49,7 +49,7 @@ function progressLine({ id, state, jails, operations }: HostLine): string {
 }
 
 /** What was rebuilt, which jails could not be, and what no journal has. */
-export function recoveryLines({ fleet, hosts, lost }: Recovery): string[] {
+function recoveryLines({ fleet, hosts, lost }: Recovery): string[] {
   if (lost === null) return [`Nothing was lost: fleet ${fleet} has its records.`]
   const rows = hosts.map(({ id, state, jails, operations, conflicts }) =>
     [id, state, jails, operations, conflicts.length].map(String),

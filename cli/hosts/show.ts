@@ -1,23 +1,10 @@
 import { Command } from 'commander'
-import { z } from 'zod'
-import { Host, type WorldState } from '#shared/host.ts'
+import { type Host, HostInDetail, type WorldState } from '#shared/host.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { formatAge, formatBytes, formatCores } from '../print/amounts.ts'
 import { type Fact, factLines } from '../print/fact-lines.ts'
 import { tableLines } from '../print/table.ts'
-import { worldStanding } from './worlds.ts'
-
-const HostWithDrifts = Host.extend({
-  drifts: z.array(
-    z.object({
-      jail: z.string(),
-      found: z.enum(['stopped', 'gone', 'orphan']),
-      reason: z.string(),
-      since: z.iso.datetime(),
-    }),
-  ),
-})
-export type HostWithDrifts = z.infer<typeof HostWithDrifts>
+import { worldStateText } from './worlds.ts'
 
 export function showHostCommand({ client, print }: CommandContext): Command {
   return new Command('show')
@@ -27,11 +14,11 @@ export function showHostCommand({ client, print }: CommandContext): Command {
     .action(async (id: string, { json }: { json?: true }) => {
       const answer = await client().get(`/v1/hosts/${encodeURIComponent(id)}`)
       if (json) return print(answer.text)
-      print(...hostLines(HostWithDrifts.parse(answer.body), Date.now()))
+      print(...hostLines(HostInDetail.parse(answer.body), Date.now()))
     })
 }
 
-export function hostLines(host: HostWithDrifts, now: number): string[] {
+export function hostLines(host: HostInDetail, now: number): string[] {
   const tables = [worldTable(host.worlds), poolTable(host.pools), driftTable(host)]
   return [...factsOf(host, now), ...tables.flatMap((lines) => (lines.length > 0 ? ['', ...lines] : []))]
 }
@@ -64,7 +51,7 @@ function worldTable(worlds: WorldState[]): string[] {
     worlds.map((world) => [
       world.name,
       world.method,
-      worldStanding(world),
+      worldStateText(world),
       world.prefill ? 'yes' : 'no',
       world.digest.slice(0, 12),
       world.error ?? '',
@@ -80,7 +67,7 @@ function poolTable(pools: Host['pools']): string[] {
   )
 }
 
-function driftTable({ id, drifts }: HostWithDrifts): string[] {
+function driftTable({ id, drifts }: HostInDetail): string[] {
   if (drifts.length === 0) return []
   const hint = `To take orphans into the fleet: provost hosts adopt ${id}. To destroy them: provost hosts clean ${id}`
   return [

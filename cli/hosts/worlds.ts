@@ -30,7 +30,7 @@ export function worldTable(worlds: World[]): string[] {
       name,
       world.host,
       world.method,
-      worldStanding(world),
+      worldStateText(world),
       world.digest.slice(0, 12),
       conflict.includes(world.platform) ? `not placed: hosts of ${world.platform} define it differently` : (world.error ?? ''),
     ]),
@@ -38,7 +38,7 @@ export function worldTable(worlds: World[]): string[] {
   return rows.length === 0 ? ['No worlds.'] : tableLines(['WORLD', 'HOST', 'METHOD', 'STATE', 'DIGEST', ''], rows)
 }
 
-/** Its state, with how far it is while it fills. */
-export function worldStanding({ state, percent }: Pick<WorldState, 'state' | 'percent'>): string {
+/** The state of a world, with the percentage while it fills. */
+export function worldStateText({ state, percent }: Pick<WorldState, 'state' | 'percent'>): string {
   return state === 'filling' && percent !== undefined ? `filling ${percent}%` : state
 }

@@ -6,32 +6,32 @@ import { hasEnded, Operation } from '#shared/operation.ts'
 import type { ClientConfig } from './config.ts'
 import { Refusal, Unreachable } from './refusal.ts'
 
-/** `replayed`: it was given before, to the same request with the same Idempotency-Key. */
-export type Answer = { status: number; text: string; body: unknown; replayed: boolean }
+/** `replayed`: an earlier request with the same Idempotency-Key got the same answer. */
+export type Answer = { text: string; body: unknown; replayed: boolean }
 
 export type Request = { method: 'POST' | 'DELETE'; path: string; body?: unknown }
 
-/** A body that is not held in memory. `isRepeatable`: it can be opened more than once, as stdin cannot. */
+/** A request whose body is streamed. `isRepeatable`: it can be opened more than once, unlike stdin. */
 export type Upload = { path: string; type: string; open(): Readable; isRepeatable: boolean; idempotencyKey: string }
 
 export type Client = {
   /** @throws Refusal, Unreachable */
   get(path: string): Promise<Answer>
-  /** Sends once what may be sent more than once: a repeat carries the same Idempotency-Key. @throws Refusal, Unreachable */
+  /** Sends a request and repeats it on faults of the connection, with one Idempotency-Key. @throws Refusal, Unreachable */
   send(request: Request): Promise<Answer>
-  /** As `send`, and answers only when the operation has ended. */
+  /** Like `send`, and returns the answer once the operation has ended. */
   sendAndWait(request: Request): Promise<Answer>
-  /** Sends a body as it is read; repeated like `send` where it can be. @throws Refusal, Unreachable */
+  /** Streams a body; repeats like `send` if the body is repeatable. @throws Refusal, Unreachable */
   upload(upload: Upload): Promise<Answer>
-  /** A body as it comes. @throws Refusal, Unreachable, also when it breaks off */
+  /** Streams the body of an answer. @throws Refusal, Unreachable, also when it breaks off */
   download(path: string): AsyncGenerator<Uint8Array, void, undefined>
-  /** The event stream of an operation; 204 when there is nothing after `lastEventId`. */
-  openEvents(operation: string, lastEventId: string | undefined, signal?: AbortSignal): Promise<Response>
+  /** Opens the event stream of an operation; 204 when there is nothing after `lastEventId`. */
+  openEvents(operation: string, lastEventId: string | undefined): Promise<Response>
 }
 
 export const WithOperation = z.object({ operation: Operation })
 
-/** How long a request is repeated: a producer that restarts is back sooner, and so is Redis after a 503. */
+/** How long a request is repeated: long enough for a restart of the producer, and for Redis to return after a 503. */
 const faultsForMs = 5_000
 const unavailableForMs = 30_000
 const pauseAtFirstMs = 200
@@ -66,7 +66,7 @@ export function httpClient({ url, key }: ClientConfig): Client {
       for (;;) {
         const answer = await send({ prefer: `wait=${waitSeconds}` })
         if (hasEnded(WithOperation.parse(answer.body).operation.status)) return answer
-        // A server that does not hold its answers is not to be asked without a pause.
+        // Without a pause, a server that ignores `Prefer: wait` would be flooded.
         await pause(pauseAtFirstMs)
       }
     },
@@ -76,7 +76,7 @@ export function httpClient({ url, key }: ClientConfig): Client {
         headers: { ...headers, 'content-type': type, 'idempotency-key': idempotencyKey },
         body: open(),
         duplex: 'half',
-        // Else fetch keeps all of the body in memory, to send it again where it is redirected to.
+        // Otherwise fetch keeps the whole body in memory, to send it again after a redirect.
         redirect: 'error',
       })
       return await answerOf(await repeatFetch(`${url}${path}`, init, isRepeatable))
@@ -90,10 +90,9 @@ export function httpClient({ url, key }: ClientConfig): Client {
         throw new Unreachable(`${url} broke off its answer: ${whyOf(error)}`, { cause: error })
       }
     },
-    openEvents: (operation, lastEventId, signal) =>
+    openEvents: (operation, lastEventId) =>
       fetch(`${url}/v1/operations/${encodeURIComponent(operation)}/events`, {
         headers: { ...headers, accept: 'text/event-stream', ...(lastEventId ? { 'last-event-id': lastEventId } : {}) },
-        ...(signal ? { signal } : {}),
       }),
   }
 }
@@ -102,7 +101,7 @@ async function answerOf(response: Response): Promise<Answer> {
   const text = await response.text()
   if (!response.ok) throw new Refusal(response.status, text)
   const replayed = response.headers.get('idempotency-replayed') === 'true'
-  return { status: response.status, text, body: bodyOf(response, text), replayed }
+  return { text, body: bodyOf(response, text), replayed }
 }
 
 async function repeatFetch(url: string, init: () => RequestInit, isRepeatable = true): Promise<Response> {
@@ -124,7 +123,7 @@ async function repeatFetch(url: string, init: () => RequestInit, isRepeatable = 
   }
 }
 
-/** Why a fetch failed: what it throws says only that it did. */
+/** Why a fetch failed; its own message says only that it did. */
 function whyOf(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error
   return cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : String(cause)

@@ -10,7 +10,7 @@ const Environment = z.object({
 
 export type ClientConfig = { url: string; key: string }
 
-/** Where the producer is and the key for it. @throws ConfigError naming every fault of the environment. */
+/** Reads the address of the producer and the key for it. @throws ConfigError with every fault of the environment */
 export function readClientConfig(environment: NodeJS.ProcessEnv): ClientConfig {
   const env = readConfig(Environment, environment, 'The environment')
   return { url: env.PROVOST_URL.replace(/\/+$/, ''), key: env.PROVOST_API_KEY }

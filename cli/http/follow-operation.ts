@@ -1,30 +1,23 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 import { hasEnded, Operation } from '#shared/operation.ts'
-import type { Client } from './client.ts'
+import type { Answer, Client } from './client.ts'
 import { Refusal, Unreachable } from './refusal.ts'
 
-export type FollowOptions = {
-  signal?: AbortSignal
-  /** How long to look for a producer that is away before giving up. */
-  giveUpAfterMs?: number
-  pauseMs?: number
-}
-
 /**
- * Gives an operation each time it changed, the last time when it has ended. A connection that breaks is opened again
- * after the last event seen. @throws Refusal, Unreachable
+ * Yields an operation at each change, at last when it has ended. Reopens a broken connection after the last event seen.
+ * @throws Refusal, Unreachable when the producer is away for `giveUpAfterMs`
  */
 export async function* followOperation(
   client: Client,
   id: string,
-  { signal, giveUpAfterMs = 120_000, pauseMs = 500 }: FollowOptions = {},
+  { giveUpAfterMs = 120_000, pauseMs = 500 }: { giveUpAfterMs?: number; pauseMs?: number } = {},
 ): AsyncGenerator<Operation, void, undefined> {
   let lastEventId: string | undefined
-  let lastHeardAt = performance.now()
+  let lastEventAt = performance.now()
   for (;;) {
     try {
-      const response = await client.openEvents(id, lastEventId, signal)
+      const response = await client.openEvents(id, lastEventId)
       if (response.status === 204) {
         const operation = Operation.parse((await client.get(`/v1/operations/${encodeURIComponent(id)}`)).body)
         yield operation
@@ -34,7 +27,7 @@ export async function* followOperation(
       } else {
         const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream())
         for await (const event of events) {
-          lastHeardAt = performance.now()
+          lastEventAt = performance.now()
           if (event.id) lastEventId = event.id
           if (event.event !== 'operation') continue
           const operation = Operation.parse(JSON.parse(event.data))
@@ -43,16 +36,20 @@ export async function* followOperation(
         }
       }
     } catch (error) {
-      if (signal?.aborted) throw signal.reason
-      if (!isPassing(error)) throw error
-      if (performance.now() - lastHeardAt > giveUpAfterMs) throw error
+      if (!isTransient(error) || performance.now() - lastEventAt > giveUpAfterMs) throw error
     }
-    await pause(pauseMs, undefined, signal ? { signal } : undefined)
+    await pause(pauseMs)
   }
 }
 
-/** fetch throws TypeError for every fault of a connection, also of one that breaks in mid-stream. */
-export function isPassing(error: unknown): boolean {
+/** Waits until an operation has ended, and returns the answer with it. @throws Refusal, Unreachable */
+export async function awaitOperation(client: Client, id: string): Promise<Answer> {
+  for await (const _ of followOperation(client, id));
+  return await client.get(`/v1/operations/${encodeURIComponent(id)}`)
+}
+
+/** Whether a request may succeed later. fetch throws TypeError for every fault of a connection, also in mid-stream. */
+export function isTransient(error: unknown): boolean {
   if (error instanceof Refusal) return error.status >= 502 && error.status <= 504
   return error instanceof TypeError || error instanceof Unreachable
 }

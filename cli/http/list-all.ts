@@ -3,7 +3,7 @@ import type { Client } from './client.ts'
 
 const Page = z.object({ items: z.array(z.unknown()), nextCursor: z.string().nullable().optional() })
 
-/** Every item of a list, page after page. @throws Refusal, Unreachable */
+/** Returns all items of a list, page after page. @throws Refusal, Unreachable */
 export async function listAll(client: Client, path: string, query: Record<string, string | undefined> = {}): Promise<unknown[]> {
   const items: unknown[] = []
   const parameters = new URLSearchParams(

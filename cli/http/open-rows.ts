@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { InvalidArgumentError } from 'commander'
 import { errnoOf } from '#shared/errors.ts'
 
-/** What a batch's file can be, and what HTTP calls it. */
+/** The formats of a batch's file, with their media types. */
 export const formats = { csv: 'text/csv', ndjson: 'application/x-ndjson', json: 'application/json' } as const
 export type Format = keyof typeof formats
 
@@ -11,12 +11,12 @@ export type Rows = { open(): Readable; isRepeatable: boolean }
 
 const endings: Record<string, Format> = { csv: 'csv', ndjson: 'ndjson', jsonl: 'ndjson', json: 'json' }
 
-/** What a file is by the end of its name; undefined for any other end, and for stdin. */
+/** Returns the format of a file by its extension; undefined for an unknown one and for stdin. */
 export function formatOf(file: string): Format | undefined {
   return endings[/\.([a-z]+)$/i.exec(file)?.[1]?.toLowerCase() ?? '']
 }
 
-/** Commander's argument: a file to read, `-` for stdin. @throws InvalidArgumentError when there is none to read */
+/** Checks an argument that names a file to read, or `-` for stdin. @throws InvalidArgumentError when there is no such file */
 export function parseFile(file: string): string {
   if (file === '-') return file
   try {
@@ -28,7 +28,7 @@ export function parseFile(file: string): string {
   return file
 }
 
-/** A pipe can be read only once, also one that has a name. */
+/** Opens a file of rows. A pipe, also a named one, can be read only once. */
 export function openRows(file: string): Rows {
   if (file === '-') return { open: () => process.stdin, isRepeatable: false }
   return { open: () => createReadStream(file), isRepeatable: statSync(file).isFile() }

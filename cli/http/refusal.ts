@@ -1,20 +1,20 @@
 import { z } from 'zod'
 
-/** RFC 9457, as the producer answers. Only `detail` is asked for, since a proxy between may answer in its own way. */
+/** A problem (RFC 9457) as the producer sends it. Only `detail` is required: a proxy may answer instead. */
 const Problem = z.object({
   code: z.string().optional(),
   detail: z.string(),
   hint: z.string().optional(),
-  /** `line` and `row`: where in a batch's file. */
+  /** `line` and `row` are places in a batch's file. */
   errors: z
     .array(z.object({ line: z.int().optional(), row: z.int().optional(), field: z.string(), message: z.string() }))
     .optional(),
-  /** How many errors there are beyond those named. */
+  /** The number of errors beyond those in `errors`. */
   more: z.int().optional(),
 })
 export type Problem = z.infer<typeof Problem>
 
-/** The producer's no. `text` is the body as it came. */
+/** The producer refused a request. `text` is the body of its answer. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly status: number
@@ -30,7 +30,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Nothing answered, though it was asked more than once. */
+/** The producer did not answer, or broke off its answer. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable'
 }

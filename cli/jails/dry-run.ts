@@ -3,7 +3,7 @@ import { type CommandContext, Unsuccessful } from '../arguments/command-context.
 import { formatBytes } from '../print/amounts.ts'
 import { tableLines } from '../print/table.ts'
 
-/** Asks where a jail would go and makes nothing. @throws Refusal, Unreachable, Unsuccessful when it fits nowhere */
+/** Asks where a jail would go, without making it. @throws Refusal, Unreachable, Unsuccessful when it fits nowhere */
 export async function dryRun(
   { client, print }: CommandContext,
   jail: { name: string },
@@ -12,28 +12,23 @@ export async function dryRun(
   const answer = await client().send({ method: 'POST', path: '/v1/jails?dryRun=true', body: jail })
   const placement = DryRun.parse(answer.body)
   print(...(json ? [answer.text] : placementLines(jail.name, placement)))
-  if (!placement.fits) throw new Unsuccessful(misfitLines(jail.name, placement))
+  const { fits, reason } = placement
+  if (fits) return
+  throw new Unsuccessful([`${jail.name} fits on no host.`, ...(reason ? [`  ${reason.code}: ${reason.detail}`] : [])])
 }
 
-/** What each host says and, where the jail fits, what it would get. */
-export function placementLines(name: string, { host, addresses, limits, hosts }: DryRun): string[] {
+/** What each host answers and, if the jail fits, what it would get. */
+function placementLines(name: string, { host, addresses, limits, hosts }: DryRun): string[] {
   const rows = hosts.map(({ host: id, fits, code, detail }) => [
     id,
     fits ? 'yes' : 'no',
     [code, detail].filter((text) => text !== undefined).join(': '),
   ])
+  const at = addresses.length > 0 ? ` at ${addresses.join(' and ')}` : ''
   return [
     ...tableLines(['HOST', 'FITS', 'WHY'], rows),
-    ...(host === null ? [] : [`${name} would go to ${host}${addressText(addresses)}${limitText(limits)}`]),
+    ...(host === null ? [] : [`${name} would go to ${host}${at}${limitText(limits)}`]),
   ]
-}
-
-function misfitLines(name: string, { reason }: DryRun): string[] {
-  return [`${name} fits on no host.`, ...(reason ? [`  ${reason.code}: ${reason.detail}`] : [])]
-}
-
-function addressText(addresses: string[]): string {
-  return addresses.length > 0 ? ` at ${addresses.join(' and ')}` : ''
 }
 
 function limitText(limits: Limits | null): string {

@@ -3,10 +3,5 @@ import type { CommandContext } from '../arguments/command-context.ts'
 import { actOnJail } from './act-on-jail.ts'
 
 export function restartCommand(context: CommandContext): Command {
-  return actOnJail(context, {
-    verb: 'restart',
-    description: 'stop and start a jail',
-    method: 'POST',
-    path: (jail) => `${jail}/restart`,
-  })
+  return actOnJail(context, 'restart', 'stop and start a jail')
 }

@@ -19,7 +19,7 @@ export function showCommand({ client, print }: CommandContext): Command {
       print(...jailLines(jail), ...(await lastOperationLines(jail)))
     })
 
-  /** Why it is where it is and as it is: how far its operation is, how that was moved, what it ended with, if it failed. */
+  /** Why the jail is on its host and in its state: the progress, the moves or the failure of its last operation. */
   async function lastOperationLines({ lastOperation }: Jail): Promise<string[]> {
     const operation = await findOperation(lastOperation)
     if (!operation) return []
@@ -27,7 +27,7 @@ export function showCommand({ client, print }: CommandContext): Command {
     return [...moveLines(operation.moves), ...(operation.status === 'failed' ? ['', ...failureLines(operation)] : [])]
   }
 
-  /** Undefined for one that ended too long ago to be kept, or that only the host knew whose jail was adopted. */
+  /** Undefined for one that ended too long ago, or that only the host of an adopted jail knew. */
   async function findOperation(id: string): Promise<Operation | undefined> {
     try {
       return Operation.parse((await client().get(`/v1/operations/${id}`)).body)
@@ -38,7 +38,7 @@ export function showCommand({ client, print }: CommandContext): Command {
   }
 }
 
-export function jailLines(jail: Jail): string[] {
+function jailLines(jail: Jail): string[] {
   const { limits } = jail
   const facts = factLines([
     ['jail', jail.name],

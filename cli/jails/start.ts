@@ -3,10 +3,5 @@ import type { CommandContext } from '../arguments/command-context.ts'
 import { actOnJail } from './act-on-jail.ts'
 
 export function startCommand(context: CommandContext): Command {
-  return actOnJail(context, {
-    verb: 'start',
-    description: 'start a stopped jail',
-    method: 'POST',
-    path: (jail) => `${jail}/start`,
-  })
+  return actOnJail(context, 'start', 'start a stopped jail')
 }

@@ -3,10 +3,5 @@ import type { CommandContext } from '../arguments/command-context.ts'
 import { actOnJail } from './act-on-jail.ts'
 
 export function stopCommand(context: CommandContext): Command {
-  return actOnJail(context, {
-    verb: 'stop',
-    description: 'stop a running jail; its root and addresses stay',
-    method: 'POST',
-    path: (jail) => `${jail}/stop`,
-  })
+  return actOnJail(context, 'stop', 'stop a running jail; its root and addresses stay')
 }

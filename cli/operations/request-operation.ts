@@ -1,16 +1,16 @@
 import type { Operation, OperationStatus } from '#shared/operation.ts'
 import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
-import { type Request, WithOperation } from '../http/client.ts'
+import { type Client, type Request, WithOperation } from '../http/client.ts'
 import { followOperation } from '../http/follow-operation.ts'
 import { acceptedLine, failureLines } from '../print/operation-lines.ts'
-import { sayOnInterrupt } from '../print/say-on-interrupt.ts'
+import { printOnInterrupt } from '../print/print-on-interrupt.ts'
 import { showProgress } from '../print/show-progress.ts'
 
 export type WaitOptions = { wait?: true; json?: true }
 
 /**
- * Asks for an operation and, with `wait`, shows it until it has ended. Gives it when it ended as `wanted` and there is
- * something more to say of it. @throws Refusal, Unreachable, Unsuccessful
+ * Asks for an operation and, with `wait`, shows it until it has ended. Returns it when the caller may print more about it: it
+ * was shown and ended as `wanted`. @throws Refusal, Unreachable, Unsuccessful
  */
 export async function requestOperation(
   { client, print }: CommandContext,
@@ -35,9 +35,9 @@ export async function requestOperation(
   return ended
 }
 
-/** Shows an operation until it has ended; an interrupt says that the operation itself goes on. */
-export async function watchOperation(client: ReturnType<CommandContext['client']>, id: string): Promise<Operation> {
-  return await sayOnInterrupt(`The operation goes on. To see it again: provost watch ${id}`, () =>
+/** Shows an operation until it has ended. @throws Refusal, Unreachable */
+export async function watchOperation(client: Client, id: string): Promise<Operation> {
+  return await printOnInterrupt(`The operation goes on. To see it again: provost watch ${id}`, () =>
     showProgress(followOperation(client, id)),
   )
 }

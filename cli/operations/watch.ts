@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { Operation } from '#shared/operation.ts'
 import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
-import { followOperation } from '../http/follow-operation.ts'
+import { awaitOperation } from '../http/follow-operation.ts'
 import { failureLines } from '../print/operation-lines.ts'
 import { watchOperation } from './request-operation.ts'
 
@@ -16,8 +16,7 @@ export function watchCommand({ client, print }: CommandContext): Command {
     })
 
   async function awaitQuietly(id: string): Promise<Operation> {
-    for await (const _ of followOperation(client(), id));
-    const answer = await client().get(`/v1/operations/${encodeURIComponent(id)}`)
+    const answer = await awaitOperation(client(), id)
     print(answer.text)
     return Operation.parse(answer.body)
   }

@@ -1,6 +1,6 @@
 const units = ['', 'K', 'M', 'G', 'T'] as const
 
-/** Bytes as a size that can be asked for again where it is a whole number, like `512M`; else with one decimal. */
+/** Formats bytes: whole numbers as a size that a request can have, like `512M`, others with one decimal. */
 export function formatBytes(bytes: number): string {
   let power = 0
   while (power < units.length - 1 && bytes >= 1024 ** (power + 1)) power += 1
@@ -8,7 +8,7 @@ export function formatBytes(bytes: number): string {
   return `${Number.isInteger(amount) ? amount : amount.toFixed(1)}${units[power]}`
 }
 
-/** A sum of promises is not quite what it should be: 5.1 may be 5.0999999999999996. */
+/** Formats a sum of cores without its rounding error: 5.1 may be 5.0999999999999996. */
 export const formatCores = (cores: number): string => `${Math.round(cores * 100) / 100}`
 
 export function formatDuration(ms: number): string {
@@ -19,13 +19,13 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
 }
 
-/** A time that is only known roughly: whole seconds, at least one. */
+/** Formats a rough estimate: whole seconds, at least one. */
 export function formatSeconds(seconds: number): string {
   const whole = Math.max(1, Math.round(seconds))
   return whole < 60 ? `${whole} s` : formatDuration(whole * 1000)
 }
 
-/** How long ago a time was, in one unit: `12 s`, `3 min`, `5 h`, `4 d`. */
+/** Formats the time since `time` in one unit: `12 s`, `3 min`, `5 h`, `4 d`. */
 export function formatAge(time: string, now: number): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000))
   if (seconds < 60) return `${seconds} s`
@@ -34,7 +34,7 @@ export function formatAge(time: string, now: number): string {
   return `${Math.floor(seconds / 86_400)} d`
 }
 
-/** A count with its thousands apart: `12,000`. */
+/** Formats a count with separated thousands: `12,000`. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US')
 }

@@ -9,7 +9,7 @@ export function batchLines(batch: Batch, now: number): string[] {
   return [...progressLines(batch, now), '', ...detailLines(batch)]
 }
 
-/** What is known of a batch beside its progress: how it runs, each cause with what to do, and what to type next. */
+/** The details of a batch beside its progress: its options, each cause with what to do, and the commands for it. */
 export function detailLines(batch: Batch): string[] {
   const { id, name, maxInFlight, canary, maxFailures, maxFailureRate, skipped, createdAt, finishedAt } = batch
   const facts: Fact[] = [
@@ -28,41 +28,41 @@ export function detailLines(batch: Batch): string[] {
   return [...factLines(facts), ...section(causeLines(id, batch.causes)), ...section(nextLines(batch))]
 }
 
-/** A batch as it is shown while it runs, where the details would push the bar off the screen. */
+/** A batch while it runs: without details, which would push the bar off the screen. */
 export function liveBatchLines(batch: Batch, now: number): string[] {
   const causes = causeTable(batch.causes).map((line) => `  ${line}`)
   return [...progressLines(batch, now), ...causes, ...(batch.status === 'paused' ? nextLines(batch).slice(0, 1) : [])]
 }
 
-/** What to add to a log: each tenth of the way, each other standing, and each cause when it is first seen. */
+/** What to add to a log: every 10 per cent, each change of status, and each new cause. */
 export function batchChanges(before: Batch | undefined, batch: Batch): string[] {
   const known = new Set(before?.causes.map(({ id }) => id))
   const causes = batch.causes
     .filter(({ id }) => !known.has(id))
     .map(({ code, step, world, message }) => `${batch.name} fails: ${code}${step ? ` at ${step}` : ''} (${world}): ${message}`)
-  if (before && standing(before) === standing(batch) && tenth(before) === tenth(batch)) return causes
+  if (before && statusText(before) === statusText(batch) && tenth(before) === tenth(batch)) return causes
   const pace = paceText(batch)
-  return [`${batch.name} ${percentOf(batch)}%: ${standing(batch)}: ${countsText(batch)}${pace ? `; ${pace}` : ''}`, ...causes]
+  return [`${batch.name} ${percentOf(batch)}%: ${statusText(batch)}: ${countsText(batch)}${pace ? `; ${pace}` : ''}`, ...causes]
 }
 
-/** One bar of the whole, what became of how many, and how long the others may take. */
-export function progressLines(batch: Batch, now: number): string[] {
+/** One bar for the whole batch, the counts, and how long the rest may take. */
+function progressLines(batch: Batch, now: number): string[] {
   const percent = percentOf(batch)
   const elapsed = (batch.finishedAt ? Date.parse(batch.finishedAt) : now) - Date.parse(batch.createdAt)
   const pace = paceText(batch)
   return [
-    `${batch.name}  ${bar(percent)} ${String(percent).padStart(3)}%  ${formatDuration(elapsed)}  ${standing(batch)}`,
+    `${batch.name}  ${bar(percent)} ${String(percent).padStart(3)}%  ${formatDuration(elapsed)}  ${statusText(batch)}`,
     `  ${countsText(batch)}`,
     ...(pace ? [`  ${pace}`] : []),
   ]
 }
 
-/** What a command says that does not watch. */
-export function batchStandingLine(batch: Batch): string {
-  return `Batch ${batch.id} (${batch.name}) is ${standing(batch)}: ${countsText(batch)}`
+/** The line of a command that does not watch. */
+export function batchStatusLine(batch: Batch): string {
+  return `Batch ${batch.id} (${batch.name}) is ${statusText(batch)}: ${countsText(batch)}`
 }
 
-/** What there is to do with a batch as it stands: the command for each. */
+/** The commands for a batch in its present status. */
 export function nextLines({ id, status, counts }: Batch): string[] {
   const lines = [
     ...(status === 'paused' ? [`to go on: provost batch resume ${id}`, `to end it: provost batch cancel ${id}`] : []),
@@ -72,8 +72,8 @@ export function nextLines({ id, status, counts }: Batch): string[] {
   return [...lines, `what became of each jail: provost batch report ${id} --output FILE`]
 }
 
-/** A batch that is paused or waits says why. */
-export function standing({ status, reason }: Pick<Batch, 'status' | 'reason'>): string {
+/** The status of a batch, with the reason why it is paused or waits. */
+function statusText({ status, reason }: Pick<Batch, 'status' | 'reason'>): string {
   if (!reason) return status
   return status === 'running' ? `running, waiting: ${reason}` : `${status}: ${reason}`
 }
@@ -87,7 +87,7 @@ export function countsText({ counts }: Pick<Batch, 'counts'>): string {
   return `${parts.map(([name, count]) => `${formatCount(count)} ${name}`).join(', ')} of ${formatCount(all)} jails`
 }
 
-/** Of its rows, how many per cent have ended; 100 only when all have. */
+/** The percentage of rows that have ended; 100 only when all have. */
 export function percentOf({ counts, finishedAt }: Pick<Batch, 'counts' | 'finishedAt'>): number {
   if (finishedAt !== null) return 100
   const ended = counts.succeeded + counts.failed + counts.cancelled

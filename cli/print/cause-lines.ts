@@ -2,10 +2,10 @@ import type { Cause } from '#shared/batch.ts'
 import { formatCount } from './amounts.ts'
 import { tableLines } from './table.ts'
 
-/** So many hosts are named; of more it is only said how many. */
+/** The most hosts that are named; further ones are only counted. */
 const namedHosts = 4
 
-/** Why jails of a batch failed, the most frequent first; nothing when none has. */
+/** Why jails of a batch failed, as a table, the most frequent cause first; without failures, returns no lines. */
 export function causeTable(causes: Cause[]): string[] {
   if (causes.length === 0) return []
   const width = Math.max(...causes.map(({ count }) => formatCount(count).length), 'JAILS'.length)
@@ -19,7 +19,7 @@ export function causeTable(causes: Cause[]): string[] {
   return tableLines(['JAILS', 'CODE', 'STEP', 'WORLD', 'HOSTS'], rows)
 }
 
-/** The same, below each cause what to do, where to look, and how to try all of it again. */
+/** The same table with lines below each cause: what to do, where to look, and how to retry all of its jails. */
 export function causeLines(batch: string, causes: Cause[]): string[] {
   const [header, ...rows] = causeTable(causes)
   if (header === undefined) return []

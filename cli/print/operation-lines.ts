@@ -4,27 +4,27 @@ import { formatDuration, formatSeconds } from './amounts.ts'
 const marks = { pending: '·', running: '▸', succeeded: '✓', failed: '✗', undone: '↺' } as const
 const barLength = 28
 
-/** What an operation is about: a jail, or for a fill a world and its host. */
+/** The subject of an operation: its jail or, for a fill, a world and a host. */
 export function subjectOf({ jail, world, host }: Pick<Operation, 'jail' | 'world' | 'host'>): string {
   return jail ?? `${world} on ${host}`
 }
 
-/** What a command says that does not wait. */
+/** The line of a command that does not wait. */
 export function acceptedLine(operation: Operation): string {
   return `The ${operation.kind} of ${subjectOf(operation)} is ${operation.status}: operation ${operation.id}`
 }
 
-/** An operation as it is shown while it runs: what it is, how far, and every step with its mark. */
+/** An operation while it runs: its subject, its progress, and every step with its mark. */
 export function operationLines(operation: Operation, now: number): string[] {
   const steps = operation.steps.map((step) => `  ${stepLine(step, now)}`)
   return [progressLine(operation, now), ...steps, ...noteLines(operation)]
 }
 
-/** The same in one line, for many at once, whose names are then of one width. */
+/** The same in one line, with names of one width for a list of many. */
 export function progressLine(operation: Operation, now: number, nameWidth = 0): string {
   const percent = String(operation.percent).padStart(3)
   const elapsed = formatDuration(elapsedMs(operation, now))
-  return `${subjectOf(operation).padEnd(nameWidth)}  ${operation.kind}  ${bar(operation.percent)} ${percent}%  ${elapsed}  ${outlook(operation)}`
+  return `${subjectOf(operation).padEnd(nameWidth)}  ${operation.kind}  ${bar(operation.percent)} ${percent}%  ${elapsed}  ${statusWithEta(operation)}`
 }
 
 export function bar(percent: number, length = barLength): string {
@@ -32,25 +32,25 @@ export function bar(percent: number, length = barLength): string {
   return '━'.repeat(full) + '─'.repeat(length - full)
 }
 
-/** One line that says where it stands, equal for two states that a reader of a log would not tell apart. */
-export function standing(operation: Operation): string {
+/** What an operation waits for, its step or its status; equal for states between which a log needs no line. */
+export function statusText(operation: Operation): string {
   if (operation.waiting) return waitingText(operation.waiting)
   const step = operation.steps.find(({ name }) => name === operation.step)
   return operation.status === 'running' && step ? step.title : operation.status
 }
 
-/** Where it stands and, until it is at work, how long it may take. */
-export function outlook(operation: Operation): string {
+/** The status text with, until a worker is at it, an estimate of the time left. */
+export function statusWithEta(operation: Operation): string {
   const { status, waiting, eta } = operation
   const isAtWork = status === 'running' && !waiting
-  return eta && !isAtWork && !hasEnded(status) ? `${standing(operation)}, ${durationText(eta)}` : standing(operation)
+  return eta && !isAtWork && !hasEnded(status) ? `${statusText(operation)}, ${durationText(eta)}` : statusText(operation)
 }
 
 export function moveLines(moves: Move[] = []): string[] {
   return moves.map(({ from, to, reason }) => `moved from ${from} to ${to}: ${reason}`)
 }
 
-/** What went wrong and what to do, for a person who did not watch. */
+/** What went wrong and what to do next. */
 export function failureLines(operation: Operation): string[] {
   const { error } = operation
   if (!error) return [`The ${operation.kind} of ${subjectOf(operation)} ended ${operation.status}.`]
@@ -88,7 +88,7 @@ function noteLines({ status, waiting, eta, moves }: Operation): string[] {
   ]
 }
 
-/** A time that is left, as far as it is known. */
+/** Formats an estimate of the time left. */
 export function durationText({ p50, p90 }: NonNullable<Operation['eta']>): string {
   return `about ${formatSeconds(p50)}, rarely over ${formatSeconds(p90)}`
 }

@@ -2,7 +2,7 @@ import type { Problem } from '../http/refusal.ts'
 import { formatCount } from './amounts.ts'
 import { rowErrorLines } from './row-error-lines.ts'
 
-/** What was refused, which fields are at fault and in which lines of a file, and what to do. */
+/** What was refused, the faulty fields and lines of a file, and what to do. */
 export function refusalLines({ code, detail, hint, errors = [], more }: Problem): string[] {
   const inRows = errors.flatMap(({ line, ...error }) => (line === undefined ? [] : [{ line, ...error }]))
   return [

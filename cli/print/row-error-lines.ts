@@ -2,7 +2,7 @@ import type { RowFault } from '#shared/batch.ts'
 import { formatCount } from './amounts.ts'
 import { tableLines } from './table.ts'
 
-/** What is wrong in the lines of a batch's file, as a table; nothing when nothing is. */
+/** Formats the faults in a batch's file as a table; without faults, returns no lines. */
 export function rowErrorLines(errors: RowFault[]): string[] {
   if (errors.length === 0) return []
   return tableLines(
@@ -11,7 +11,7 @@ export function rowErrorLines(errors: RowFault[]): string[] {
   )
 }
 
-/** Which rows were left out and why; `count`: how many, where more may have been than are named. */
+/** Which rows were left out and why. `count` is their number, if `errors` may not name them all. */
 export function leftOutLines(errors: RowFault[], count?: number): string[] {
   const named = new Set(errors.map(({ line }) => line)).size
   const all = count ?? named

@@ -6,7 +6,7 @@ import { followOperation } from '../http/follow-operation.ts'
 import { formatDuration } from './amounts.ts'
 import { bar, progressLine, subjectOf } from './operation-lines.ts'
 import { changeLines } from './show-progress.ts'
-import { canRedraw, drawAgain } from './show-states.ts'
+import { canRedraw, makePicture } from './show-states.ts'
 
 const Worlds = z.object({
   items: z.array(z.object({ name: z.string(), hosts: z.array(z.object({ state: z.string(), percent: z.number().optional() })) })),
@@ -15,15 +15,11 @@ const Worlds = z.object({
 const worldPollMs = 500
 const worldStep = 10
 
-/** Shows several operations at once until all have ended, and the fill of `world` above them while it goes on. */
-export async function showBoard(
-  client: Client,
-  ids: string[],
-  { world, output = process.stdout }: { world?: string; output?: NodeJS.WriteStream } = {},
-): Promise<Operation[]> {
+/** Shows several operations at once until all have ended, with the fill of `world` above them. Returns them. */
+export async function showBoard(client: Client, ids: string[], world?: string): Promise<Operation[]> {
   const operations = new Map<string, Operation>()
   const ending = new AbortController()
-  const view = canRedraw(output) ? liveBoard(output, operations, ids) : plainBoard(output)
+  const view = canRedraw(process.stdout) ? liveBoard(operations, ids) : plainBoard()
   const filling = world ? followWorld(client, world, view.fill, ending.signal) : undefined
   try {
     await Promise.all(
@@ -42,7 +38,7 @@ export async function showBoard(
   return ids.flatMap((id) => operations.get(id) ?? [])
 }
 
-/** The state of a world on the first host that offers it. */
+/** Returns the state of a world on the first host that offers it. */
 export async function worldState(client: Client, name: string): Promise<{ state: string; percent?: number | undefined }> {
   const { items } = Worlds.parse((await client.get('/v1/worlds')).body)
   return items.find((world) => world.name === name)?.hosts[0] ?? { state: 'absent' }
@@ -60,7 +56,7 @@ async function followWorld(client: Client, name: string, show: (line: FillLine) 
 type FillLine = { name: string; state: string; percent: number }
 type Board = { show(operation: Operation): void; fill(line: FillLine): void; end(): void }
 
-function liveBoard(output: NodeJS.WriteStream, operations: Map<string, Operation>, ids: string[]): Board {
+function liveBoard(operations: Map<string, Operation>, ids: string[]): Board {
   const started = Date.now()
   let fill: FillLine | undefined
   let filledAt: number | undefined
@@ -71,7 +67,7 @@ function liveBoard(output: NodeJS.WriteStream, operations: Map<string, Operation
     if (fill) lines.unshift(fillLine(fill, (filledAt ?? now) - started, width))
     return lines
   }
-  const picture = drawAgain(output, linesAt)
+  const picture = makePicture(process.stdout, linesAt)
   return {
     show: picture.draw,
     fill: (line) => {
@@ -87,22 +83,22 @@ function fillLine({ name, state, percent }: FillLine, ms: number, width: number)
   return `${name.padEnd(width)}  world      ${bar(percent)} ${String(percent).padStart(3)}%  ${formatDuration(ms)}  ${state}`
 }
 
-function plainBoard(output: NodeJS.WritableStream): Board {
+function plainBoard(): Board {
   const before = new Map<string, Operation>()
-  let told = ''
+  let printed = ''
   return {
     show: (operation) => {
       const last = before.get(operation.id)
       const lines = last && hasEnded(last.status) ? [] : changeLines(last, operation)
       if (lines.length === 0) return
       before.set(operation.id, operation)
-      output.write(`${lines.join('\n')}\n`)
+      process.stdout.write(`${lines.join('\n')}\n`)
     },
     fill: ({ name, state, percent }) => {
       const line = `world ${name} ${Math.floor(percent / worldStep) * worldStep}%: ${state}`
-      if (line === told) return
-      told = line
-      output.write(`${line}\n`)
+      if (line === printed) return
+      printed = line
+      process.stdout.write(`${line}\n`)
     },
     end: () => {},
   }

@@ -1,9 +1,9 @@
 import { hasEnded, type Operation } from '#shared/operation.ts'
 import { formatDuration } from './amounts.ts'
-import { moveLines, operationLines, outlook, standing, subjectOf } from './operation-lines.ts'
+import { moveLines, operationLines, statusText, statusWithEta, subjectOf } from './operation-lines.ts'
 import { showStates } from './show-states.ts'
 
-/** Shows an operation as it comes, live on a terminal and as plain lines elsewhere. Gives its last state. */
+/** Shows an operation as it changes, live on a terminal and as plain lines elsewhere. Returns its last state. */
 export async function showProgress(
   operations: AsyncIterable<Operation>,
   output: NodeJS.WriteStream = process.stdout,
@@ -11,20 +11,20 @@ export async function showProgress(
   return await showStates(operations, { lines: operationLines, changes: changeLines }, output)
 }
 
-/** The lines to print when `operation` was moved or stands elsewhere than `before` did. */
+/** Returns the lines to print for `operation`: its moves since `before`, and its status if that has changed. */
 export function changeLines(before: Operation | undefined, operation: Operation): string[] {
   const moves = (operation.moves ?? []).slice(before?.moves?.length ?? 0)
   const moved = moveLines(moves).map((line) => `${subjectOf(operation)} ${operation.kind} ${line}`)
-  return [...moved, ...standingLines(before, operation)]
+  return [...moved, ...statusLines(before, operation)]
 }
 
-function standingLines(before: Operation | undefined, operation: Operation): string[] {
+function statusLines(before: Operation | undefined, operation: Operation): string[] {
   const start = `${subjectOf(operation)} ${operation.kind} ${operation.percent}%:`
   if (hasEnded(operation.status)) {
     const ms = Date.parse(operation.finishedAt ?? operation.createdAt) - Date.parse(operation.startedAt ?? operation.createdAt)
     return [`${start} ${operation.status} after ${formatDuration(ms)}`]
   }
-  // Between two jobs of one operation no step runs, which is nothing to tell.
+  // No step runs between two jobs of an operation, which is not worth a line.
   if (operation.status === 'running' && !operation.step && !operation.waiting) return []
-  return before && standing(before) === standing(operation) ? [] : [`${start} ${outlook(operation)}`]
+  return before && statusText(before) === statusText(operation) ? [] : [`${start} ${statusWithEta(operation)}`]
 }

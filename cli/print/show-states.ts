@@ -1,17 +1,17 @@
 import { createLogUpdate } from 'log-update'
 import { repeat } from '#shared/process/repeat.ts'
 
-/** How something that changes is shown. */
+/** How a changing state is shown. */
 export type Look<State> = {
-  /** All of it, on a terminal. */
+  /** The whole state, for a terminal. */
   lines(state: State, now: number): string[]
-  /** What to add to a log when it was `before`, as it was last told: nothing for a change that its reader would not miss. */
+  /** The lines to add to a log since the last printed state `before`; none for a change that does not matter there. */
   changes(before: State | undefined, state: State): string[]
 }
 
 const redrawMs = 100
 
-/** Shows states as they come, live on a terminal and as plain lines elsewhere. Gives the last one. */
+/** Shows states as they come, live on a terminal and as plain lines elsewhere. Returns the last one. */
 export async function showStates<State>(
   states: AsyncIterable<State>,
   look: Look<State>,
@@ -31,7 +31,7 @@ export async function showStates<State>(
   return last
 }
 
-/** A terminal whose size is known: one of no lines, as some programs make, would be shown nothing at all. */
+/** Whether the output is a terminal of known size: on one of 0 lines, as some programs make, nothing would show. */
 export function canRedraw(output: NodeJS.WriteStream): boolean {
   return output.isTTY && output.columns > 0 && output.rows > 0
 }
@@ -53,7 +53,7 @@ function plainView<State>(look: Look<State>, output: NodeJS.WritableStream): Vie
 
 function liveView<State>(look: Look<State>, output: NodeJS.WriteStream): View<State> {
   let current: State | undefined
-  const picture = drawAgain(output, (now) => (current === undefined ? [] : look.lines(current, now)))
+  const picture = makePicture(output, (now) => (current === undefined ? [] : look.lines(current, now)))
   return {
     show: (state) => {
       current = state
@@ -63,8 +63,8 @@ function liveView<State>(look: Look<State>, output: NodeJS.WriteStream): View<St
   }
 }
 
-/** Draws lines in place of those drawn last, also as time goes on: what has elapsed is among them. */
-export function drawAgain(output: NodeJS.WriteStream, lines: (now: number) => string[]) {
+/** Draws lines in place of the last ones, also periodically, since they contain the elapsed time. */
+export function makePicture(output: NodeJS.WriteStream, lines: (now: number) => string[]) {
   const update = createLogUpdate(output)
   const draw = () => {
     const now = lines(Date.now())

@@ -1,4 +1,4 @@
-/** Lines of a table whose columns stand below each other, two spaces apart. */
+/** Formats a table with aligned columns, two spaces apart. */
 export function tableLines(header: string[], rows: string[][]): string[] {
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)))
   return [header, ...rows].map((row) =>

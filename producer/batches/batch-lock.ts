@@ -9,8 +9,8 @@ const lockedMs = 20_000
 const againMs = 20
 
 /**
- * Does something with a batch while nobody else changes or releases it; undefined when somebody does. `work` is given its lock:
- * what is written for the batch requires that it still is this one's.
+ * Works on a batch while nobody else changes it or releases its rows. Returns undefined if somebody else has its lock. `work`
+ * gets the lock as a condition: whatever it writes for the batch requires that the lock has not passed to somebody else.
  */
 export async function withBatchLock<T>(
   { keys, scripts }: Store,
@@ -26,7 +26,7 @@ export async function withBatchLock<T>(
   }
 }
 
-/** The same, once whoever has the lock gives it back. @throws ProvostError `queue_unavailable` when nobody does. */
+/** Does the same, but waits for the lock. @throws ProvostError `queue_unavailable` when it is not released in time. */
 export async function awaitBatchLock<T>(store: Store, id: string, work: (lock: Unchanged) => Promise<T>): Promise<T> {
   const deadlineMs = Date.now() + lockedMs
   for (;;) {
@@ -38,7 +38,7 @@ export async function awaitBatchLock<T>(store: Store, id: string, work: (lock: U
   }
 }
 
-/** @throws ProvostError `queue_unavailable` when what was to be written was not, as the lock is somebody else's by now. */
+/** @throws ProvostError `queue_unavailable` when nothing was written, as the lock has passed to somebody else. */
 export function assertLocked({ type }: CommitAnswer, batch: string): void {
   if (type !== 'done') throw new ProvostError('queue_unavailable', `Batch ${batch} was held for too long.`, { retryAfter: 1 })
 }

@@ -14,21 +14,21 @@ import { assertLocked, awaitBatchLock } from './batch-lock.ts'
 import { findCauses } from './find-causes.ts'
 import { returnAllNames } from './rows/claim-names.ts'
 
-/** What a person may ask of a batch that was accepted. All of it may be asked again. */
+/** What a person may request for an accepted batch. Every request may be repeated. */
 
 const pageSize = 1_000
 const cancelsAtOnce = 8
 
 type Wanted = { facts: Facts<BatchRecord>; more?: string[][] }
 
-/** Releases no further rows; what runs goes on. @throws ProvostError `not_found`. */
+/** Releases no further rows; open operations go on. @throws ProvostError `not_found`. */
 export function pauseBatch(store: Store, id: string): Promise<BatchRecord> {
   return change(store, id, async ({ status }) =>
     status === 'running' ? { facts: { status: 'paused', reason: 'somebody paused it' } } : undefined,
   )
 }
 
-/** Goes on, also after it has paused by itself: then it is to go on all the same. @throws ProvostError `not_found`. */
+/** Goes on, also after the batch has paused by itself, whatever made it pause. @throws ProvostError `not_found`. */
 export function resumeBatch(store: Store, id: string): Promise<BatchRecord> {
   return change(store, id, async ({ status, succeeded, failed }) => {
     if (status !== 'paused') return undefined
@@ -37,7 +37,7 @@ export function resumeBatch(store: Store, id: string): Promise<BatchRecord> {
   })
 }
 
-/** No further row is released; what runs is finished, or cancelled as well. @throws ProvostError `not_found`. */
+/** Releases no further rows; open operations are finished, or cancelled as well. @throws ProvostError `not_found`. */
 export async function cancelBatch(deps: AcceptDeps, id: string, running: 'finish' | 'cancel'): Promise<BatchRecord> {
   const { keys } = deps
   const cancelled = await change(deps, id, async (batch) => {
@@ -53,7 +53,7 @@ export async function cancelBatch(deps: AcceptDeps, id: string, running: 'finish
   return findBatch(deps, id)
 }
 
-/** Tries again what has failed by now, all of it or that of one cause. @throws ProvostError `not_found`, also for an unknown cause. */
+/** Retries all rows that failed so far, or those of one cause. @throws ProvostError `not_found`, also for an unknown cause. */
 export async function retryBatch(store: Store, id: string, cause?: string): Promise<BatchRecord> {
   const { redis, keys } = store
   await findBatch(store, id)
@@ -67,7 +67,7 @@ export async function retryBatch(store: Store, id: string, cause?: string): Prom
   })
 }
 
-/** Decides on the batch as it is. Not while its rows are being released or its end is decided: one would undo the other. */
+/** Changes a batch under its lock: a change while rows are released or its end is decided would be overwritten. */
 async function change(
   store: Store,
   id: string,
@@ -87,11 +87,11 @@ async function cancelOperations(deps: AcceptDeps, id: string): Promise<void> {
   const slots = pLimit(cancelsAtOnce)
   for await (const ids of pagesOf(deps.redis, operationList({ batch: id }, deps.keys), pageSize)) {
     const open = (await deps.records.operations(ids)).filter(({ status }) => !hasEnded(status))
-    await Promise.all(open.map((each) => slots(() => cancelOperation(deps, each.id).catch(endsByItself))))
+    await Promise.all(open.map((each) => slots(() => cancelOperation(deps, each.id).catch(ignoreRefusal))))
   }
 }
 
-/** One that cannot be cancelled any more. @throws whatever says that Redis could not be asked. */
-function endsByItself(error: unknown): void {
+/** An operation that can no longer be cancelled ends by itself. Rethrows any other error. */
+function ignoreRefusal(error: unknown): void {
   if (!(error instanceof ProvostError) || error.code === 'queue_unavailable') throw error
 }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Cause } from '#shared/batch.ts'
 import { defaultHostname } from '#shared/jail.ts'
-import { BatchRow } from '../records/batches/batch-row.ts'
+import { readRows, type StoredRow } from '../records/batches/batch-row.ts'
 import { operationList } from '../records/operations/operation-lists.ts'
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 
-/** A row that failed: by its operation, or refused before it had one. */
+/** A row whose operation failed, or that was refused before it had one. */
 export type Failure = {
   cause: string
   code: string
@@ -22,7 +22,8 @@ export type Failure = {
 const pageSize = 500
 
 /** Yields the failed rows of a batch, page by page. */
-export async function* failuresOf({ redis, keys, records }: Store, batch: string): AsyncGenerator<Failure[]> {
+export async function* failuresOf(store: Store, batch: string): AsyncGenerator<Failure[]> {
+  const { redis, keys, records } = store
   const failed = await redis.zinter(2, operationList({ batch }, keys), operationList({ status: 'failed' }, keys))
   for (let from = 0; from < failed.length; from += pageSize) {
     const operations = await records.operations(failed.slice(from, from + pageSize))
@@ -30,11 +31,8 @@ export async function* failuresOf({ redis, keys, records }: Store, batch: string
   }
   for await (const page of redis.hscanStream(keys.batchRefused(batch), { count: pageSize })) {
     const pairs = page as string[]
-    const numbers = pairs.filter((_, i) => i % 2 === 0)
-    const pipeline = redis.pipeline()
-    for (const number of numbers) pipeline.lindex(keys.batchRows(batch), Number(number))
-    const rows = ((await pipeline.exec()) ?? []).map(([, text]) => BatchRow.parse(JSON.parse(String(text))))
-    yield numbers.map((number, i) => refusalOf(Number(number), pairs[2 * i + 1] ?? '{}', rows[i] as BatchRow))
+    const rows = await readRows(store, batch, pairs.filter((_, i) => i % 2 === 0).map(Number))
+    yield rows.map((row, i) => refusalOf(row, pairs[2 * i + 1] ?? '{}'))
   }
 }
 
@@ -70,7 +68,7 @@ function failureOf(operation: OperationRecord): Failure {
   return named({ code, step, world, host, hint, operation, row: null }, message, [hostname, jail ?? '', host])
 }
 
-function refusalOf(row: number, text: string, { ask }: BatchRow): Failure {
+function refusalOf({ number: row, ask }: StoredRow, text: string): Failure {
   const { code, message, hint } = JSON.parse(text) as { code: string; message: string; hint: string }
   return named({ code, step: null, world: ask.world, host: undefined, hint, operation: null, row }, message, [ask.name])
 }
@@ -93,7 +91,7 @@ const replacements: [RegExp, string][] = [
   [/\d+(\.\d+)?/g, '<n>'],
 ]
 
-/** A message without what differs from row to row: names, ids, addresses, numbers. */
+/** Returns a message with placeholders for what differs between rows: names, ids, addresses, numbers. */
 export function fingerprint(message: string, names: string[]): string {
   // Whole words only: a jail may be called `a`.
   const nameless = names.filter(Boolean).reduce((text, name) => text.replaceAll(wordOf(name), '<name>'), message)

@@ -1,18 +1,16 @@
 import type { BatchStatus } from '#shared/batch.ts'
 import type { BatchRecord } from '../records/batches/batch-record.ts'
 
-/** Before so many rows have ended a failure rate says nothing. */
+/** A failure rate is judged only once so many rows have ended. */
 const fewestForRate = 10
 
-/** What a batch comes to: it ends, pauses by itself, or goes on with so many rows at most. */
-export type Verdict =
+/** What a batch does next: it ends, pauses by itself, or goes on with its rows up to number `upTo`. */
+type Verdict =
   | { type: 'ends'; status: BatchStatus }
   | { type: 'pauses'; reason: string }
   | { type: 'goes-on'; upTo: number; passesCanary: boolean }
 
-/**
- * Judges a batch by its counters. `waiting`: its rows that were neither released nor ended. Pure.
- */
+/** Judges a batch by its counters. `waiting`: its rows that were neither released nor ended. Pure. */
 export function judgeBatch(batch: BatchRecord, waiting: number): Verdict {
   const { rows, queued, running, succeeded, failed, cancelled, canary, maxFailures, maxFailureRate, status } = batch
   const inFlight = queued + running - waiting
@@ -21,7 +19,7 @@ export function judgeBatch(batch: BatchRecord, waiting: number): Verdict {
     return { type: 'ends', status: failed > 0 ? 'failed' : cancelled > 0 ? 'cancelled' : 'succeeded' }
   }
   if (status === 'paused') return { type: 'goes-on', upTo: 0, passesCanary: false }
-  // All that waits are rows that somebody wants to be tried again.
+  // In a cancelled batch only rows that somebody wants to retry are waiting.
   if (status === 'cancelled') return { type: 'goes-on', upTo: rows, passesCanary: false }
 
   const isCanary = canary !== undefined && batch.canaryPassed === undefined && canary < rows

@@ -3,19 +3,19 @@ type Sample = { atMs: number; ended: number }
 const windowMs = 5_000
 const windows = 60
 
-/** How fast rows end, by windows of some seconds while the batch runs. */
+/** Measures how fast the rows of a batch end, in windows of `windowMs`. */
 export function makeRate() {
   const samples: Sample[] = []
 
   return {
-    /** Notes how many have ended by now. */
+    /** Notes how many rows have ended so far. */
     note(ended: number, atMs: number): void {
       const last = samples.at(-1)
       if (last && atMs - last.atMs < windowMs) return
       samples.push({ atMs, ended })
       if (samples.length > windows) samples.shift()
     },
-    /** Rows a minute, and the seconds until `left` more have ended; undefined before it is known. */
+    /** Returns rows a minute, and the seconds until `left` more have ended; undefined until it is known. */
     now(left: number): { rate: number; eta: { p50: number; p90: number } } | undefined {
       const rates = samples.slice(1).map(({ atMs, ended }, i) => {
         const before = samples[i] as Sample

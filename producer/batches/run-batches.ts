@@ -15,15 +15,15 @@ import { returnAllNames } from './rows/claim-names.ts'
 import { type LockedBatch, releaseRows } from './rows/release-rows.ts'
 import { retryRows } from './rows/retry-rows.ts'
 
-/** `hosts`: all of the fleet; rows are only given to those that are not bounded. */
+/** `hosts`: all of the fleet; rows only go to those that are not bounded. */
 type Deps = AcceptDeps & { feed: Pick<EventFeed, 'subscribe'>; repeat: Repeat; timing: Timing }
 
-/** One release holds Redis and the hosts' registry for so many rows at most. */
+/** How many rows one release takes at most, as it keeps Redis and the registry of hosts busy. */
 const rowsAtOnce = 50
 
 /**
- * Runs the batches that have not ended: releases their rows, as many as may be in flight, pauses and ends them. Of several
- * producers one at a time sees to a batch.
+ * Runs the batches that have not ended: releases their rows, as many as may be in flight, pauses and ends them. Only one
+ * producer at a time works on a batch.
  */
 export function runBatches(deps: Deps): Running {
   const runAll = makeRunBatches(deps)
@@ -41,12 +41,12 @@ export function runBatches(deps: Deps): Running {
   }
 }
 
-/** Returns what takes each open batch one step further. `again`: asks for another pass at once. */
+/** Returns a function that takes each open batch one step further. `again` requests another pass at once. */
 function makeRunBatches(deps: Deps): (again: () => void) => Promise<void> {
   const { redis, keys, scripts, log } = deps
   const rates = new Map<string, ReturnType<typeof makeRate>>()
-  /** By batch, its counters as watchers were told last. */
-  const told = new Map<string, string>()
+  /** By batch, its counters as of its last event. */
+  const published = new Map<string, string>()
   const hosts = { ...deps.hosts, all: () => deps.hosts.all().filter((host) => !isBounded(host)) }
   const releasing = { ...deps, hosts, isBounded: () => deps.hosts.all().some(isBounded) }
 
@@ -55,52 +55,52 @@ function makeRunBatches(deps: Deps): (again: () => void) => Promise<void> {
     const inFlight = batch.queued + batch.running - waiting
     const room = Math.min(batch.maxInFlight - inFlight, roomOnHosts(deps.hosts.all()), rowsAtOnce)
     if (batch.retryCause !== undefined) {
-      if (room <= 0) return tellProgress(batch)
+      if (room <= 0) return publishProgress(batch)
       await retryRows(releasing, batch, room)
-      // Its counters are others now.
+      // Its counters have changed.
       return again()
     }
     const verdict = judgeBatch(batch, waiting)
     if (verdict.type === 'ends') return end(batch, verdict.status)
     if (verdict.type === 'pauses') return set(batch, { status: 'paused', reason: verdict.reason })
-    // One that had ended, some of whose rows are tried again.
+    // It had ended, and some of its rows are retried.
     if (batch.finishedAt !== null)
       await set(batch, { status: batch.status === 'cancelled' ? 'cancelled' : 'running', finishedAt: null })
     if (verdict.passesCanary) await set(batch, { canaryPassed: '1' })
     const reason = verdict.upTo > 0 && room > 0 ? await releaseRows(releasing, batch, room, verdict.upTo) : undefined
-    if (batch.status === 'running') await tellReason(batch, reason)
-    await tellProgress(batch)
+    if (batch.status === 'running') await updateReason(batch, reason)
+    await publishProgress(batch)
   }
 
-  /** A shortage is told as long as there are rows that wait for its end. */
-  async function tellReason(batch: LockedBatch, reason: string | undefined): Promise<void> {
+  /** A shortage is shown as long as there are rows that wait for its end. */
+  async function updateReason(batch: LockedBatch, reason: string | undefined): Promise<void> {
     if (reason !== undefined && reason !== batch.reason) return set(batch, { reason })
     if (batch.reason !== undefined && (await redis.zcard(keys.batchDeferred(batch.id))) === 0)
       await set(batch, { reason: undefined })
   }
 
-  async function tellProgress(batch: LockedBatch): Promise<void> {
+  async function publishProgress(batch: LockedBatch): Promise<void> {
     const { id, queued, running, succeeded, failed, cancelled } = batch
     const rate = rates.get(id) ?? makeRate()
     rates.set(id, rate)
     rate.note(succeeded + failed + cancelled, Date.now())
     const counters = [queued, running, succeeded, failed, cancelled].join(' ')
-    if (told.get(id) === counters) return
-    told.set(id, counters)
+    if (published.get(id) === counters) return
+    published.set(id, counters)
     await set(batch, rate.now(queued + running) ?? {})
   }
 
   async function end(batch: LockedBatch, status: BatchRecord['status']): Promise<void> {
     const { id } = batch
-    // Whatever crash has left some: a batch that is over keeps no name from others.
+    // A crash may have left some, and a batch that has ended must claim no name.
     await returnAllNames(deps, batch)
     const ended = { status, finishedAt: new Date().toISOString(), reason: undefined, rate: undefined, eta: undefined }
     await set(batch, ended, closeBatch(id, keys))
-    // A row may have been tried again at this very moment.
+    // A row may have been retried at this very moment.
     const now = await readBatch(deps, id)
     if (now && now.queued + now.running > 0) await redis.zadd(batchList('open', keys), '0', id)
     rates.delete(id)
-    told.delete(id)
+    published.delete(id)
     log.info({ batch: id, status, succeeded: batch.succeeded, failed: batch.failed }, 'a batch has ended')
   }
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Store } from '../records/store.ts'
 
-/** Tells watchers that a host changed. */
+/** Adds an event that a host has changed. */
 export async function announceHost({ scripts, log }: Store & { log: Logger }, id: string): Promise<void> {
   await scripts
     .commit({ unchanged: [], commands: [], events: [['host', id, '']] })

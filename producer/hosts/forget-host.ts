@@ -17,14 +17,14 @@ type Deps = Store & {
   recovery: { waitsFor(id: string): boolean; forget(id: string): Promise<void> }
 }
 
-export type Forgotten = { host: string; operationsFailed: number; jailsForgotten: number; addressesHeld: number }
+type Forgotten = { host: string; operationsFailed: number; jailsForgotten: number; addressesHeld: number }
 
 const pageSize = 200
 
 /**
- * Gives a host up that is down: what waits there fails, its jails are no longer of the fleet, its capacity is not promised
- * any more. Its jails may still run, so their addresses are held until they were cleaned there, or ops know that the host
- * is powered off. Said again of a host that is forgotten, `poweredOff` gives back what is held.
+ * Forgets a host that is down: its operations fail, its jails leave the fleet, and its capacity is no longer promised. Its jails
+ * may still run, so their addresses are held until the jails are cleaned there, or until ops know that the host is powered off:
+ * `poweredOff`, which may also be set later for a host that is already forgotten, releases them.
  *
  * @throws ProvostError `not_found`, `host_up`.
  */
@@ -37,7 +37,7 @@ export async function forgetHost(deps: Deps, host: string, poweredOff: boolean):
     throw new ProvostError('not_found', `There is no host ${host}.`)
 
   const forgotten = { host, operationsFailed: 0, jailsForgotten: 0 }
-  // Until there is no jail any more, a caller may ask for another operation of one.
+  // As long as there is a jail, a caller may ask for another operation on it.
   do {
     forgotten.operationsFailed += await emptyList(deps, host, operations, records.operations, failOperation)
     forgotten.jailsForgotten += await emptyList(deps, host, jails, records.jails, dropJail)
@@ -50,7 +50,7 @@ export async function forgetHost(deps: Deps, host: string, poweredOff: boolean):
   return { ...forgotten, addressesHeld }
 }
 
-/** Works through a list until it is empty; what changes meanwhile is met again. */
+/** Ends all records of a list until it is empty. A record that changes meanwhile is tried again. Returns how many it ended. */
 async function emptyList<R>(
   deps: Deps,
   host: string,
@@ -63,15 +63,15 @@ async function emptyList<R>(
     const ids = await deps.redis.zrange(list, '0', String(pageSize - 1))
     if (ids.length === 0) return ended
     await assertDown(deps, host)
-    const found = await read(ids)
-    for (const record of found) await end(deps, record)
-    ended += found.length
-    // An id without a record would be met for ever.
-    if (found.length === 0) await deps.redis.zrem(list, ...ids)
+    const known = await read(ids)
+    for (const record of known) await end(deps, record)
+    ended += known.length
+    // Ids without a record would stay in the list for ever.
+    if (known.length === 0) await deps.redis.zrem(list, ...ids)
   }
 }
 
-/** What is known of it here is a second old. @throws ProvostError `host_up`. */
+/** Asks Redis, since the registry is a second old. @throws ProvostError `host_up`. */
 async function assertDown({ redis, keys }: Store, host: string): Promise<void> {
   if (await redis.exists(keys.hostAlive(host))) throw new ProvostError('host_up', `Host ${host} is there: its worker reports.`)
 }
@@ -88,7 +88,7 @@ async function dropJail({ keys, scripts }: Store, jail: JailRecord): Promise<voi
   await scripts.commit({ ...forgetJail(jail, keys), alive: keys.hostAlive(jail.host) })
 }
 
-/** What its worker and its queues wrote; the logs of its operations are kept. */
+/** Removes what its worker and its queues wrote, but not the logs of its operations. */
 async function removeKeys({ redis, keys }: Store, host: string): Promise<void> {
   const log = keys.log(host, '')
   for await (const page of redis.scanStream({ match: `${keys.host(host)}:*`, count: 1_000 })) {
@@ -97,7 +97,7 @@ async function removeKeys({ redis, keys }: Store, host: string): Promise<void> {
   }
 }
 
-/** Returns how many addresses are still held. */
+/** Releases the held addresses if the host is powered off. Returns how many are still held. */
 async function endHolding(deps: Deps, host: string, poweredOff: boolean): Promise<number> {
   const { redis, keys, scripts } = deps
   const held = keys.heldLeases(host)

@@ -5,25 +5,26 @@ import { planVersion } from '#shared/job.ts'
 import type { Pool } from '#shared/network/pool.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
-import type { PlacementHost } from '../placement/placement-host.ts'
+import { countPromise, type PlacementHost } from '../placement/placement-host.ts'
 import type { Store } from '../records/store.ts'
-import { makePoolConflicts } from './pool-conflicts.ts'
+import { memoizeByPools } from './memoize-by-pools.ts'
+import { poolConflicts } from './pool-conflicts.ts'
 import { type HostReading, makeReadHosts } from './read-hosts.ts'
-import { makeSharedPools } from './shared-pools.ts'
+import { sharedPools } from './shared-pools.ts'
 
 type Deps = Store & { log: Logger; repeat: Repeat; members: string[]; timing: Timing; onChange(host: string): void }
 
 export type HostRegistry = Awaited<ReturnType<typeof openHostRegistry>>
 
-/** A host as it was read last; `host` is another object only when its state or its report is another. */
+/** A host as it was last read; `host` is another object only if its state, its report or its pools have changed. */
 type Known = { reading: HostReading; host: PlacementHost }
 
-/** The hosts of the fleet as their workers last reported them, read anew every second. */
+/** Opens the registry of the fleet's hosts, as their workers last reported them. Reads them every `timing.look`. */
 export async function openHostRegistry(deps: Deps) {
   const { redis, keys, repeat, members, timing, onChange } = deps
   const readHosts = makeReadHosts(deps)
-  const poolConflicts = makePoolConflicts()
-  const poolsOf = makeSharedPools()
+  const conflictsOf = memoizeByPools(poolConflicts)
+  const poolsOf = memoizeByPools(sharedPools)
   const named = new Set(members)
   let known = new Map<string, Known>()
   let all: PlacementHost[] = []
@@ -32,10 +33,10 @@ export async function openHostRegistry(deps: Deps) {
     const [ids, drainingIds] = await Promise.all([redis.smembers(keys.hosts), redis.smembers(keys.draining)])
     const draining = new Set(drainingIds)
     const readings = await readHosts(ids.sort())
-    const conflicts = poolConflicts(readings.map(({ report }) => report))
+    const reports = readings.map(({ report }) => report)
+    const [conflicts, pools] = [conflictsOf(reports), poolsOf(reports)]
     const before = known
     known = new Map()
-    const pools = poolsOf(readings.map(({ report }) => report))
     for (const [i, reading] of readings.entries()) {
       const [state, reason] = judge(reading, draining, named, conflicts, timing)
       const last = before.get(reading.id)
@@ -49,9 +50,9 @@ export async function openHostRegistry(deps: Deps) {
       known.set(reading.id, { reading, host })
     }
     const hosts = [...known.values()].map(({ host }) => host)
-    // What placement derives from the fleet is kept with this array.
+    // Placement memoizes what it derives from the fleet by this array.
     if (hosts.length !== all.length || hosts.some((host, i) => host !== all[i])) all = hosts
-    for (const [id, now] of known) if (isNews(before.get(id), now)) onChange(id)
+    for (const [id, now] of known) if (hasChanged(before.get(id), now)) onChange(id)
   }
 
   const reading = repeat('read-hosts', timing.look, refresh)
@@ -60,24 +61,19 @@ export async function openHostRegistry(deps: Deps) {
   return {
     all: () => all,
     get: (id: string) => known.get(id)?.host,
-    /** The fleet that a host knows its jails by; empty for one that has had none, undefined without a beat of it. */
+    /** Returns the id of the fleet that a host believes it belongs to: '' for none so far, undefined without a beat of it. */
     fleetOf(id: string): string | undefined {
       const beat = known.get(id)?.reading.beat
       return beat && (beat.fleet ?? '')
     },
-    /** Reads them anew; an older reading never comes after a newer one. */
+    /** Reads the hosts now; an older reading never replaces a newer one. */
     refresh: reading.now,
-    /** Counts what was just promised, until the ledger is read again: jails asked for at once are spread, too. */
-    notePromise(id: string, { memory, cpu, disk = 0 }: Limits): void {
+    /** Counts a new promise until the ledger is read again, so that jails requested at the same time are spread, too. */
+    notePromise(id: string, limits: Limits): void {
       const host = known.get(id)?.host
-      if (!host) return
-      host.operations += 1
-      host.promised.jails += 1
-      host.promised.memory += memory
-      host.promised.cpu += cpu
-      host.promised.disk += disk
+      if (host) countPromise(host, limits, 1)
     },
-    /** The hosts that the configuration names and that have not all they are to have, with the reason. */
+    /** Returns why hosts that the configuration names are not ready, or worlds to prefill on them; empty if all are. */
     unready(): string[] {
       return members.flatMap((id) => {
         const host = known.get(id)?.host
@@ -100,7 +96,7 @@ function judge(
   timing: Timing,
 ): [HostState, string | undefined] {
   const misfit = whyIncompatible(report, members, conflicts)
-  // Before all else: only a host that is down gives up its work, and can be forgotten.
+  // First: a silent host must be `down`, whatever else is wrong with it, or its work is not moved and it cannot be forgotten.
   if (ttlMs <= 0) {
     const also = misfit ?? (draining.has(id) ? 'draining' : undefined)
     return ['down', `silent for more than ${timing.silence / 1000} s${also ? `; ${also}` : ''}`]
@@ -129,7 +125,7 @@ function toHost(
   return { ...report, pools, state, ...(reason ? { reason } : {}), ...countsOf(reading, timing) }
 }
 
-/** What changes all the time. The promise is a copy, since `notePromise` counts in it. */
+/** Returns what changes all the time. `promised` is a copy, since `notePromise` counts in it. */
 function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, timing: Timing) {
   const seen = ttlMs > 0 ? new Date(Date.now() - (timing.silence - ttlMs)).toISOString() : (beat?.at ?? report.startedAt)
   return {
@@ -142,8 +138,8 @@ function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, ti
   } satisfies Partial<Host>
 }
 
-/** Whether watchers of a host want to hear of it: not of each heartbeat. */
-function isNews(before: Known | undefined, now: Known): boolean {
+/** Whether a host has changed for its watchers; a heartbeat alone is no change. */
+function hasChanged(before: Known | undefined, now: Known): boolean {
   if (before?.host !== now.host) return true
   const [was, is] = [before.reading, now.reading]
   const isPromiseSame = resources.every((resource) => was.promised[resource] === is.promised[resource])

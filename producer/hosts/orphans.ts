@@ -11,23 +11,20 @@ import { newOperation, noteCleaning, queueOperation } from '../records/operation
 import type { Store } from '../records/store.ts'
 import { readHostNotes } from './read-host-notes.ts'
 
-/** What becomes of jails that a host has and the fleet does not know: only when told. */
+/** Jails that a host has and the fleet does not know: they stay as they are until somebody adopts or cleans them. */
 
-export type Orphan = Extract<Drift, { found: 'orphan' }>
+type Orphan = Extract<Drift, { found: 'orphan' }>
 type Refused = { jail: string; code: string; detail: string }
+type Adopted = { adopted: string[]; refused: Refused[] }
 
-/** Returns what a host says it has otherwise than the records, by the names of its jails. */
-export function readDrift({ redis, keys }: Pick<Store, 'redis' | 'keys'>, host: string): Promise<Drift[]> {
+/** Returns the differences between a host's jails and the records that it has reported, ordered by the names of the jails. */
+export function readDrift({ redis, keys }: Store, host: string): Promise<Drift[]> {
   return readHostNotes(redis, keys.hostDrift(host), Drift)
 }
 
-/** Makes orphans of a host, or those named, jails of the fleet again, each as its host has it. @throws ProvostError `not_found`. */
-export async function adoptOrphans(
-  store: Store,
-  host: PlacementHost,
-  names?: string[],
-): Promise<{ adopted: string[]; refused: Refused[] }> {
-  const answer: { adopted: string[]; refused: Refused[] } = { adopted: [], refused: [] }
+/** Makes all orphans of a host, or those named, jails of the fleet, as they are on the host. @throws ProvostError `not_found`. */
+export async function adoptOrphans(store: Store, host: PlacementHost, names?: string[]): Promise<Adopted> {
+  const answer: Adopted = { adopted: [], refused: [] }
   for (const orphan of await orphansOf(store, host.id, names)) {
     const refused = await adoptOne(store, host, orphan)
     if (refused) answer.refused.push(refused)
@@ -36,7 +33,7 @@ export async function adoptOrphans(
   return answer
 }
 
-/** Destroys orphans of a host, or those named: an operation for each. @throws ProvostError `not_found`, `jail_busy`. */
+/** Destroys all orphans of a host, or those named, with one operation each. @throws ProvostError `not_found`, `jail_busy`. */
 export async function cleanOrphans(deps: AcceptDeps, host: PlacementHost, names?: string[]): Promise<Answer['operation'][]> {
   const operations: Answer['operation'][] = []
   for (const orphan of await orphansOf(deps, host.id, names)) {
@@ -47,7 +44,7 @@ export async function cleanOrphans(deps: AcceptDeps, host: PlacementHost, names?
   return operations
 }
 
-/** @throws ProvostError `not_found` for a name that is no orphan's. */
+/** @throws ProvostError `not_found` for a name that no orphan has. */
 async function orphansOf(store: Store, host: string, names?: string[]): Promise<Orphan[]> {
   const orphans = (await readDrift(store, host)).filter((entry) => entry.found === 'orphan')
   const missing = names?.find((name) => !orphans.some(({ jail }) => jail === name))
@@ -69,8 +66,8 @@ async function adoptOne({ redis, keys, scripts }: Store, host: PlacementHost, or
 }
 
 /**
- * Decides the operation that destroys an orphan: the one under way, or a new one.
- * @throws ProvostError `not_found` for one that has been adopted, `jail_busy` while its name's jail is worked on there.
+ * Decides the operation that destroys an orphan: the one that is open, or a new one.
+ * @throws ProvostError `not_found` if it was adopted, `jail_busy` while another jail of its name has an open operation there.
  */
 async function decideClean({ redis, keys, records }: Store, host: PlacementHost, { jail, spec }: Orphan): Promise<Decision> {
   const known = await records.jail(jail)
@@ -80,9 +77,8 @@ async function decideClean({ redis, keys, records }: Store, host: PlacementHost,
     throw new ProvostError('jail_busy', `Operation ${last.id} (${last.kind}) is at work on another jail called ${jail} there.`)
   const cleaning = keys.cleaning(spec.provision)
   const before = await redis.hget(cleaning, 'operation')
-  const underWay = before === null ? undefined : await records.operation(before)
-  if (underWay && !hasEnded(underWay.status))
-    return { type: 'answer', answer: { operation: underWay, jail: null, replayed: true } }
+  const open = before === null ? undefined : await records.operation(before)
+  if (open && !hasEnded(open.status)) return { type: 'answer', answer: { operation: open, jail: null, replayed: true } }
 
   const now = new Date()
   const epoch = await redis.incr(keys.epoch)
@@ -123,7 +119,7 @@ function adoption(host: PlacementHost, { jail: name, spec, epoch, wanted }: Orph
     unchanged: [[keys.cleaning(spec.provision), 'operation', null]],
     commands: [
       ...leases.map(([address]) => ['HDEL', keys.heldLeases(host.id), address]),
-      // Its worker finds out by itself, but later.
+      // Its worker does the same, but later.
       ['HDEL', keys.hostDrift(host.id), name],
     ],
   })

@@ -1,80 +1,64 @@
-import type { HostReport } from '#shared/host.ts'
 import { networkOf, overlaps } from '#shared/network/addresses.ts'
 import type { Pool } from '#shared/network/pool.ts'
-import { blockOf, cidrOf } from '../placement/pool-facts.ts'
+import { blockOf } from '../placement/pool-facts.ts'
+import { type PoolHost, poolKey } from './memoize-by-pools.ts'
 
-type Owned = Pick<HostReport, 'id' | 'pools'>
-
-/** One pool, however many hosts share it. `owner`: the place of its first host. */
+/** One pool, however many hosts share it. `owner`: the index of its first host. */
 type Known = { pool: Pool; owner: number; firstOverlap: Known | undefined }
 
 /**
- * The hosts whose pools are at fault, and how. Pools of one CIDR and name are one pool, shared by their hosts; any other
- * overlap between two hosts is a fault of the later one. `hosts` in their order.
+ * Returns, by the ids of hosts with a pool in conflict, what is wrong. Pools of one CIDR and name are one pool, shared by their
+ * hosts; any other overlap of pools of two hosts is a conflict of the later host, in the order of `hosts`.
  */
-export function poolConflicts(hosts: Owned[]): Map<string, string> {
+export function poolConflicts(hosts: PoolHost[]): Map<string, string> {
   const known = knownPools(hosts)
   noteOverlaps([...known.values()])
   const conflicts = new Map<string, string>()
-  for (const [place, { id, pools }] of hosts.entries()) {
+  for (const [i, { id, pools }] of hosts.entries()) {
     for (const pool of pools) {
-      const other = known.get(keyOf(pool))?.firstOverlap
-      if (!other || other.owner >= place || conflicts.has(id)) continue
+      const other = known.get(poolKey(pool))?.firstOverlap
+      if (!other || other.owner >= i || conflicts.has(id)) continue
       conflicts.set(id, `pool ${pool.cidr} overlaps pool ${other.pool.cidr} of host ${hosts[other.owner]?.id}`)
     }
   }
   return conflicts
 }
 
-/** The same, worked out anew only when the pools of some host changed. */
-export function makePoolConflicts(): typeof poolConflicts {
-  let last: Owned[] = []
-  let conflicts = new Map<string, string>()
-  return (hosts) => {
-    const isSame = hosts.length === last.length && hosts.every(({ pools }, i) => pools === last[i]?.pools)
-    if (!isSame) conflicts = poolConflicts(hosts)
-    last = hosts
-    return conflicts
-  }
-}
-
-const keyOf = (pool: Pool) => `${cidrOf(pool)} ${pool.name}`
-
-function knownPools(hosts: Owned[]): Map<string, Known> {
+function knownPools(hosts: PoolHost[]): Map<string, Known> {
   const known = new Map<string, Known>()
   for (const [owner, { pools }] of hosts.entries())
-    for (const pool of pools) if (!known.has(keyOf(pool))) known.set(keyOf(pool), { pool, owner, firstOverlap: undefined })
+    for (const pool of pools) if (!known.has(poolKey(pool))) known.set(poolKey(pool), { pool, owner, firstOverlap: undefined })
   return known
 }
 
-/** A pool that holds the one looked at. `firstHolding`: the earliest of it and those that hold it. */
-type Holder = { known: Known; firstHolding: Known; firstWithin: Known | undefined }
+/** A pool that contains the current one. `firstOuter`: the earliest of it and those that contain it; `firstInner`: in it. */
+type Outer = { known: Known; firstOuter: Known; firstInner: Known | undefined }
 
 /**
- * Tells each pool of the earliest other one that it overlaps. Of two CIDRs that overlap one holds the other, so in their
- * order by address those that hold a pool are a stack.
+ * Sets `firstOverlap` of each pool: the earliest other pool that it overlaps. Of two overlapping CIDRs one contains the other,
+ * so when pools are sorted by address those that contain the current one form a stack.
  */
 function noteOverlaps(pools: Known[]): void {
-  const holders: Holder[] = []
+  const stack: Outer[] = []
   for (const known of pools.sort(byAddress)) {
-    while (holders.length > 0 && !holds(holders.at(-1), known)) leaveLast(holders)
-    const first = holders.at(-1)?.firstHolding
+    while (stack.length > 0 && !containsPool(stack.at(-1), known)) leaveLast(stack)
+    const first = stack.at(-1)?.firstOuter
     known.firstOverlap = first
-    holders.push({ known, firstHolding: first ? earlier(first, known) : known, firstWithin: undefined })
+    stack.push({ known, firstOuter: first ? earlier(first, known) : known, firstInner: undefined })
   }
-  while (holders.length > 0) leaveLast(holders)
+  while (stack.length > 0) leaveLast(stack)
 }
 
-const holds = (holder: Holder | undefined, { pool }: Known) =>
-  holder !== undefined && overlaps(blockOf(holder.known.pool), blockOf(pool))
+const containsPool = (outer: Outer | undefined, { pool }: Known) =>
+  outer !== undefined && overlaps(blockOf(outer.known.pool), blockOf(pool))
 
-function leaveLast(holders: Holder[]): void {
-  const { known, firstWithin } = holders.pop() as Holder
-  if (firstWithin) known.firstOverlap = known.firstOverlap ? earlier(known.firstOverlap, firstWithin) : firstWithin
-  const holder = holders.at(-1)
-  if (!holder) return
-  const first = firstWithin ? earlier(known, firstWithin) : known
-  holder.firstWithin = holder.firstWithin ? earlier(holder.firstWithin, first) : first
+function leaveLast(stack: Outer[]): void {
+  const { known, firstInner } = stack.pop() as Outer
+  if (firstInner) known.firstOverlap = known.firstOverlap ? earlier(known.firstOverlap, firstInner) : firstInner
+  const outer = stack.at(-1)
+  if (!outer) return
+  const first = firstInner ? earlier(known, firstInner) : known
+  outer.firstInner = outer.firstInner ? earlier(outer.firstInner, first) : first
 }
 
 const earlier = (a: Known, b: Known) => (a.owner <= b.owner ? a : b)

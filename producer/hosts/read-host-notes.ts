@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { z } from 'zod'
 
-/** Returns what a host notes of its jails in a hash, by the names of the jails; what cannot be read is left out. */
+/** Returns a host's notes about its jails from a hash, ordered by the names of the jails. Leaves out what cannot be parsed. */
 export async function readHostNotes<N extends { jail: string }>(redis: Redis, key: string, schema: z.ZodType<N>): Promise<N[]> {
   const notes = (await redis.hvals(key)).flatMap((text) => {
     try {

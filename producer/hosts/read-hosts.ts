@@ -7,66 +7,66 @@ import { operationList } from '../records/operations/operation-lists.ts'
 import type { HostAnswer } from '../records/scripts.ts'
 import type { Store } from '../records/store.ts'
 
-/** What Redis has of one host: what its worker says, and what producers count. */
+/** What Redis has of one host: what its worker reports, and what producers count. */
 export type HostReading = {
   id: string
-  /** The same object as long as the worker says the same. */
+  /** The same object until the worker writes another report. */
   report: HostReport
-  /** None of a worker that is older than beats are. */
+  /** Undefined for a worker of a version without beats. */
   beat: HostBeat | undefined
-  /** For how long the host still counts as alive; not positive once it is silent. */
+  /** For how long the host still counts as alive; zero or negative once it is silent. */
   ttlMs: number
   promised: Host['promised']
   operations: number
 }
 
-/** What a worker said last. `digest`: of the report that was read, if any was. */
-type Said = { beatText: string | null; beat: HostBeat | undefined; digest?: string; report?: HostReport | undefined }
+/** What a worker wrote last. `digest`: of the report that was read, if any. */
+type Written = { beatText: string | null; beat: HostBeat | undefined; digest?: string; report?: HostReport | undefined }
 
-// Between two pages other work gets its turn, here and in Redis.
+// Other work can be done between two pages, here and in Redis.
 const pageSize = 100
 
-/** Returns a function that reads hosts in the order of `ids`; the report of one only when its beat says that it changed. */
+/** Returns a function that reads hosts in the order of `ids`; a report only if the host's beat has another digest of it. */
 export function makeReadHosts({ redis, keys, scripts, log }: Store & { log: Logger }) {
-  const saidBy = new Map<string, Said>()
+  const writtenBy = new Map<string, Written>()
 
   async function readPage(ids: string[]): Promise<HostReading[]> {
     const keysOf = (id: string) => [keys.hostBeat(id), keys.hostAlive(id), keys.promised(id), operationList({ host: id }, keys)]
     const answers = await scripts.readHosts(ids.flatMap(keysOf), ...resources)
     for (const [i, id] of ids.entries()) noteBeat(id, answers[i]?.[0] ?? null)
-    await readReports(ids.filter((id) => saidBy.get(id)?.digest !== digestOf(saidBy.get(id)?.beat)))
+    await readReports(ids.filter((id) => writtenBy.get(id)?.digest !== digestOf(writtenBy.get(id)?.beat)))
     return ids.flatMap((id, i) => {
-      const { report, beat } = saidBy.get(id) ?? {}
+      const { report, beat } = writtenBy.get(id) ?? {}
       const [, ttlMs, promised, operations] = answers[i] as HostAnswer
       return report ? [{ id, report, beat, ttlMs, promised: fromLedger(promised), operations }] : []
     })
   }
 
   function noteBeat(id: string, beatText: string | null): void {
-    const said = saidBy.get(id)
-    if (said && said.beatText === beatText) return
-    saidBy.set(id, { ...said, beatText, beat: beatText === null ? undefined : understand(HostBeat, id, beatText) })
+    const last = writtenBy.get(id)
+    if (last && last.beatText === beatText) return
+    writtenBy.set(id, { ...last, beatText, beat: beatText === null ? undefined : parse(HostBeat, id, beatText) })
   }
 
   async function readReports(ids: string[]): Promise<void> {
     if (ids.length === 0) return
     const texts = await redis.mget(ids.map(keys.hostReport))
     for (const [i, id] of ids.entries()) {
-      const said = saidBy.get(id)
+      const last = writtenBy.get(id)
       const text = texts[i]
-      if (!said || typeof text !== 'string') saidBy.delete(id)
-      else saidBy.set(id, { ...said, digest: digestOf(said.beat), report: reportFrom(id, text) })
+      if (!last || typeof text !== 'string') writtenBy.delete(id)
+      else writtenBy.set(id, { ...last, digest: digestOf(last.beat), report: reportFrom(id, text) })
     }
   }
 
   function reportFrom(id: string, text: string): HostReport | undefined {
-    const report = understand(HostReport, id, text)
-    // What follows from pools is kept with them, and they change less often than worlds do.
-    const pools = saidBy.get(id)?.report?.pools
+    const report = parse(HostReport, id, text)
+    // What is derived from pools is memoized by the array, and pools change less often than worlds.
+    const pools = writtenBy.get(id)?.report?.pools
     return report && pools && isDeepStrictEqual(pools, report.pools) ? { ...report, pools } : report
   }
 
-  function understand<S extends z.ZodType>(schema: S, host: string, text: string): z.infer<S> | undefined {
+  function parse<S extends z.ZodType>(schema: S, host: string, text: string): z.infer<S> | undefined {
     try {
       return schema.parse(JSON.parse(text))
     } catch (error) {
@@ -76,10 +76,10 @@ export function makeReadHosts({ redis, keys, scripts, log }: Store & { log: Logg
   }
 
   return async function readHosts(ids: string[]): Promise<HostReading[]> {
+    const wanted = new Set(ids)
     const readings: HostReading[] = []
     for (let from = 0; from < ids.length; from += pageSize) readings.push(...(await readPage(ids.slice(from, from + pageSize))))
-    const there = new Set(ids)
-    for (const id of saidBy.keys()) if (!there.has(id)) saidBy.delete(id)
+    for (const id of writtenBy.keys()) if (!wanted.has(id)) writtenBy.delete(id)
     return readings
   }
 }

@@ -1,20 +1,21 @@
 import type { Logger } from 'pino'
-import type { PlacementHost } from '../placement/placement-host.ts'
+import { bareAddress } from '#shared/network/addresses.ts'
+import type { FleetHosts } from '../placement/placement-host.ts'
 import type { Change } from '../records/change.ts'
 import { Lease, leaseFor } from '../records/jails/leases.ts'
 import type { Store } from '../records/store.ts'
 import { readDrift } from './orphans.ts'
 
-type Deps = Store & { hosts: { all(): PlacementHost[] }; log: Logger }
+type Deps = Store & { hosts: Pick<FleetHosts, 'all'>; log: Logger }
 type Leased = { address: string; holder: string }
 
-/** How long a lease must be seen without its jail before it is given back. */
+/** How long a lease must be without its jail before it is released. */
 const quarantineMs = 600_000
 const pageSize = 500
 
 /**
- * Finds leases whose jail there is not, and gives them back after a quarantine: nothing should ever leave one, so whatever
- * did is given time to show. The addresses of a forgotten host that has come back are stray once it has no orphan with them.
+ * Releases leases without a jail after a quarantine: nothing should ever leave one, so there is time to notice what did. An
+ * address held for a forgotten host that has come back is stray if no orphan of the host has it.
  */
 export async function releaseStrayLeases(deps: Deps, nowMs: number): Promise<void> {
   const { redis, keys, scripts, hosts, log } = deps
@@ -35,10 +36,10 @@ export async function releaseStrayLeases(deps: Deps, nowMs: number): Promise<voi
     const commands = [['ZREM', keys.strayLeases, address]]
     const host = hosts.all().find(({ id }) => keys.forgottenHolder(id) === holder)
     const [, , cidr] = leaseFor(address, pools)
-    const givesBack: Partial<Change> = host
+    const release: Partial<Change> = host
       ? { unhold: { held: keys.heldLeases(host.id), holder, addresses: [address] } }
       : { release: [[address, keys.returned(cidr), holder]] }
-    await scripts.commit({ unchanged: [], ...givesBack, commands, events: [] })
+    await scripts.commit({ unchanged: [], ...release, commands, events: [] })
     log.warn({ address, holder }, 'gave back a lease without a jail')
   }
 
@@ -54,14 +55,14 @@ export async function releaseStrayLeases(deps: Deps, nowMs: number): Promise<voi
     })
   }
 
-  /** Of each host that is there: what its leases are held by, and which addresses its orphans still have. */
+  /** Returns, for each host that is up or draining, the holder of its held addresses, and which of them its orphans have. */
   async function holdersOfReturnedHosts(): Promise<Map<string, Set<string>>> {
     const holders = new Map<string, Set<string>>()
     for (const { id, state } of hosts.all()) {
       if (state !== 'up' && state !== 'draining') continue
       const drift = await readDrift(deps, id)
       const addresses = drift.flatMap((entry) => (entry.found === 'orphan' ? entry.spec.addresses : []))
-      holders.set(keys.forgottenHolder(id), new Set(addresses.map((address) => address.split('/')[0] ?? '')))
+      holders.set(keys.forgottenHolder(id), new Set(addresses.map(bareAddress)))
     }
     return holders
   }

@@ -9,7 +9,7 @@ import { toOperation } from '../records/operations/operation-record.ts'
 import type { AppDeps } from './app-deps.ts'
 import { waitForEnd, waitSeconds } from './wait-for-end.ts'
 
-/** The answer to every request that makes an operation. The jail is null once it is gone. */
+/** The answer to every request for an operation. The jail is null once it has no record. */
 export const Accepted = z.object({ jail: Jail.nullable(), operation: Operation })
 export const AcceptedOperation = z.object({ operation: Operation })
 
@@ -19,8 +19,8 @@ export const requestHeaders = z.object({
 })
 
 /**
- * Makes an operation and prepares its answer: 202, or 200 when the caller preferred to wait and it has ended. What is
- * wrong with the headers is said before anything is done.
+ * Makes an operation and prepares its answer: 202, or 200 if the caller preferred to wait and it has ended.
+ * @throws ProvostError `invalid_request` for a wrong header, before anything is done; what `make` throws.
  */
 export async function answerOperation(
   deps: AppDeps,
@@ -33,16 +33,16 @@ export async function answerOperation(
   const header = request.headers['idempotency-key']
   const answer = await make(idempotencyOf({ method, url, body, header }, request.caller.scope, deps.keys))
   if (answer.replayed) reply.header('idempotency-replayed', 'true')
-  const { operation, jail } = wait === undefined ? answer : await waited(deps, answer, wait)
+  const { operation, jail } = wait === undefined ? answer : await awaitEnd(deps, answer, wait)
   if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`)
   reply.code(wait !== undefined && hasEnded(operation.status) ? 200 : 202)
   reply.header('location', `/v1/operations/${operation.id}`)
-  // What was accepted just now has not waited yet.
+  // A new operation has not waited for anything yet.
   const [explained] = answer.replayed ? await deps.explain([operation]) : []
   return { jail: jail && toJail(jail), operation: explained ?? toOperation(operation) }
 }
 
-async function waited({ feed, records }: AppDeps, answer: Answer, seconds: number): Promise<Omit<Answer, 'replayed'>> {
+async function awaitEnd({ feed, records }: AppDeps, answer: Answer, seconds: number): Promise<Omit<Answer, 'replayed'>> {
   if (hasEnded(answer.operation.status)) return answer
   const operation = await waitForEnd(answer.operation, seconds, feed, records)
   return { operation, jail: await records.jailOf(operation) }

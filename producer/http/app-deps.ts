@@ -6,7 +6,7 @@ import type { Recovery } from '../recovery/recovery.ts'
 import type { Metrics } from '../reports/metrics.ts'
 import type { AwaitReplica } from './await-replica.ts'
 
-/** What the routes need: the store and what makes operations, and what is known beside the records. */
+/** What the routes need: the store, what makes operations, and what is known beside the records. */
 export type AppDeps = AcceptDeps & {
   hosts: HostRegistry
   explain: Explain
@@ -14,6 +14,6 @@ export type AppDeps = AcceptDeps & {
   recovery: Recovery
   feed: EventFeed
   apiKey: string
-  /** Keeps a yes back until a replica has it; with Sentinel only. */
+  /** Delays the answer to a write until a replica has it; only with Sentinel. */
   awaitReplica: AwaitReplica | undefined
 }

@@ -10,9 +10,9 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
-import { type Caller, isRead, makeAccess } from './access/access.ts'
+import { type Caller, callerOf, isRead } from './access/access.ts'
 import { loginRoutes } from './access/login.ts'
-import { makeSessions, sessionCookie } from './access/session.ts'
+import { sessionCookie } from './access/session.ts'
 import type { AppDeps } from './app-deps.ts'
 import { answerBrokenRequest, answerError, answerNotFound } from './http-errors.ts'
 import { NoBody, NoQuery, readBodies } from './read-body.ts'
@@ -28,7 +28,7 @@ import { operationChangeRoutes, operationRoutes } from './routes/operations.ts'
 import { queueRoutes } from './routes/queues.ts'
 import { worldRoutes } from './routes/worlds.ts'
 
-export type App = ReturnType<typeof newApp>
+type App = ReturnType<typeof newApp>
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -38,10 +38,10 @@ declare module 'fastify' {
 
 const bodyLimitBytes = 1024 * 1024
 const heartbeatMs = 15_000
-/** What may be asked for while records are being rebuilt. */
+/** Writes that are allowed while records are being rebuilt. */
 const inRecovery = new Set(['/v1/recover', '/v1/hosts/:id/forget', '/v1/hosts/:id/drain', '/v1/hosts/:id/undrain'])
 
-/** What needs a key. */
+/** Routes that require the key. */
 const guardedRoutes = [
   jailRoutes,
   jailOperationRoutes,
@@ -57,7 +57,7 @@ const guardedRoutes = [
   fleetRoutes,
 ]
 
-/** The HTTP service, with everything it needs given; opens nothing itself. */
+/** Builds the HTTP service. Opens no connections. */
 export async function buildApp(deps: AppDeps): Promise<App> {
   const app = newApp(deps.log)
   app.setValidatorCompiler(validatorCompiler)
@@ -84,7 +84,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   })
   await app.register(scalar, {
     routePrefix: '/docs',
-    // The reference alone: nothing on the page that asks or tells anybody outside.
+    // Only the reference: the page must not contact any other site.
     configuration: {
       url: '/openapi.json',
       showDeveloperTools: 'never',
@@ -95,20 +95,18 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     },
   })
 
-  const sessions = makeSessions(deps.apiKey)
-  const access = makeAccess(deps.apiKey, sessions)
   await app.register(healthRoutes(deps))
-  await app.register(loginRoutes({ access, sessions }))
-  await app.register(queueRoutes(deps, access))
+  await app.register(loginRoutes(deps))
+  await app.register(queueRoutes(deps))
   await app.register(async (guarded) => {
     guarded.addHook('onRequest', async (request) => {
-      request.caller = access.callerOf(request)
+      request.caller = callerOf(request, deps.apiKey)
     })
     guarded.addHook('preValidation', async ({ method, routeOptions }) => {
       const { url = '' } = routeOptions
       if (isRead(method) || inRecovery.has(url)) return
       deps.recovery.assertRebuilt()
-      // An admission is refused by its script.
+      // The script of an admission checks this by itself.
       if (url !== '/v1/jails') await deps.recovery.assertNotLost()
     })
     if (deps.awaitReplica) guarded.addHook('preSerialization', deps.awaitReplica)

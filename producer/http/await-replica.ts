@@ -10,9 +10,9 @@ const retryAfterSeconds = 2
 export type AwaitReplica = ReturnType<typeof makeAwaitReplica>
 
 /**
- * Keeps a yes back until it would outlive the primary of a Redis with Sentinel: a hook before each answer, which waits
- * until a replica has all that was written for it (WAIT). Those that come while one waits share the next wait, since it
- * holds the whole connection.
+ * Returns a hook that delays the success answer to a write until it would survive the loss of the primary (Redis with Sentinel):
+ * until a replica has everything that was written for it (WAIT). Answers that come during a wait share the next one, since WAIT
+ * blocks the whole connection.
  */
 export function makeAwaitReplica(redis: Redis, keys: RedisKeys) {
   let connectedAt = Date.now()
@@ -32,19 +32,18 @@ export function makeAwaitReplica(redis: Redis, keys: RedisKeys) {
     return next
   }
 
-  /** WAIT covers what this connection wrote, and so by a write of its own all before it, whichever producer's it was. */
+  /** WAIT covers writes of this connection; a write just before it makes it cover all earlier ones, also of other producers. */
   async function askReplicas(): Promise<number> {
     const [, replicas] = await Promise.all([redis.set(keys.replicated, Date.now()), redis.wait(1, withinMs)])
     return replicas
   }
 
-  /** @throws ProvostError `queue_unavailable` when no replica says in time that it has it. */
+  /** @throws ProvostError `queue_unavailable` when no replica confirms in time. */
   return async function awaitReplica(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
-    const isYes = reply.statusCode < 300 && !isRead(request.method)
-    if (!isYes) return payload
+    if (reply.statusCode >= 300 || isRead(request.method)) return payload
     const askedAt = Date.now() - reply.elapsedTime
     const replicas = await replicasWithIt()
-    // On a connection made since, the primary may be another one, which never got what the one before it had accepted.
+    // After a reconnect the primary may be another one, which may never have got what its predecessor accepted.
     if (replicas > 0 && connectedAt < askedAt) return payload
     throw new ProvostError(
       'queue_unavailable',

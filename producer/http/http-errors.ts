@@ -6,8 +6,8 @@ import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
 import { isRedisAway } from '#shared/redis/redis-away.ts'
 
-/** RFC 9457. `code` is what programs read; `hint` says what to do. */
-export const Problem = z
+/** A problem as in RFC 9457. `code` is for programs; `hint` is what a person can do. */
+const Problem = z
   .object({
     type: z.literal('about:blank'),
     title: z.string(),
@@ -23,36 +23,27 @@ export const Problem = z
     more: z.int().optional(),
   })
   .meta({ id: 'Problem' })
-export type Problem = z.infer<typeof Problem>
+type Problem = z.infer<typeof Problem>
 
-/** What a route may answer beside its success, for its description. */
+/** The error answers of a route, for its description. */
 export const problems = { '4xx': Problem, '5xx': Problem }
 
 const secondsUntilRetry = 2
 
-/** The one place where a thrown error becomes an answer. What is not ours is logged and told to nobody. */
+/** Translates any thrown error into an answer. An error that is not ours is logged, and not shown to the caller. */
 export function answerError(thrown: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const error = translate(thrown)
   if (!error) {
     request.log.error({ err: thrown }, 'unexpected')
-    return sendProblem(reply, {
-      type: 'about:blank',
-      title: titleOf(500),
-      status: 500,
-      code: 'unexpected',
-      detail: "Something went wrong that should not have; the producer's log has it.",
-    })
+    const detail = "Something went wrong that should not have; the producer's log has it."
+    return sendProblem(reply, problemOf({ status: 500, code: 'unexpected', message: detail }))
   }
   if (error.code === 'queue_unavailable') {
     request.log.warn({ err: thrown.message }, 'queue unavailable')
     reply.header('retry-after', error.facts.retryAfter ?? secondsUntilRetry)
   }
   return sendProblem(reply, {
-    type: 'about:blank',
-    title: titleOf(error.status),
-    status: error.status,
-    code: error.code,
-    detail: error.message,
+    ...problemOf(error),
     hint: error.hint,
     ...(error.facts.errors ? { errors: error.facts.errors } : {}),
     ...(error.facts.more === undefined ? {} : { more: error.facts.more }),
@@ -69,20 +60,20 @@ export function answerNotFound(request: FastifyRequest, reply: FastifyReply): Fa
   )
 }
 
-/** What is not HTTP, or has a head that is too large, never becomes a request. */
+/** Answers what is not HTTP or has too large a head, and so never becomes a request. */
 export function answerBrokenRequest(error: { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const { status, code, message, hint } =
+  const refusal =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? new ProvostError('too_large', 'The URL and headers of the request are too long.', {
           hint: 'Send at most 16 KiB of them.',
         })
       : new ProvostError('invalid_request', 'The request is not HTTP that can be read.')
-  const problem: Problem = { type: 'about:blank', title: titleOf(status), status, code, detail: message, hint }
+  const problem: Problem = { ...problemOf(refusal), hint: refusal.hint }
   const body = JSON.stringify(problem)
   socket.end(
     [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      `HTTP/1.1 ${problem.status} ${problem.title}`,
       'Content-Type: application/problem+json',
       `Content-Length: ${Buffer.byteLength(body)}`,
       'Connection: close',
@@ -110,7 +101,7 @@ function translate(thrown: FastifyError): ProvostError | undefined {
   return undefined
 }
 
-/** @returns the 400 that names each field at fault. */
+/** Returns the 400 that names each faulty field. */
 export function invalid(errors: { field: string; message: string }[]): ProvostError {
   const detail = errors.map(({ field, message }) => `${field}: ${message}`).join('; ')
   return new ProvostError('invalid_request', `The request is not right: ${detail}.`, { errors })
@@ -125,7 +116,7 @@ function fieldErrors({ keyword, instancePath, message = 'is not right', params }
   return [{ field: path.join('.') || 'body', message: / received undefined$/.test(message) ? 'is required' : message }]
 }
 
-/** With `about:blank` as its type a problem's title is the status' own phrase (RFC 9457, 4.2.1). */
-function titleOf(status: number): string {
-  return STATUS_CODES[status] ?? 'Error'
+/** The title of a problem of type `about:blank` is the phrase of its status (RFC 9457, 4.2.1). */
+function problemOf({ status, code, message }: { status: number; code: string; message: string }): Problem {
+  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, code, detail: message }
 }

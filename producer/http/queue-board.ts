@@ -11,15 +11,15 @@ import type { Store } from '../records/store.ts'
 
 type Deps = Store & { hosts: Pick<FleetHosts, 'all' | 'get'>; log: Logger }
 
-/** The board asks for some 16 things of every queue it has, every 5 seconds. */
+/** The board makes some 16 calls for every queue that it has, every 5 seconds. */
 const shownHosts = 50
 const recentFailures = 200
-/** How long a host's queues stay after they were last wanted, so that no page under way loses them. */
+/** How long a host's queues stay after they were last wanted, so that an open page does not lose them. */
 const keptMs = 60_000
 
 /**
- * bull-board over the queues of the fleet. It has those of all hosts, or in a fleet of more than 50 those of the hosts where
- * most failed lately, then of those with the most open operations; any other host's are there as soon as a request names one.
+ * Makes a bull-board of the queues of all hosts. In a fleet of more than 50 hosts it shows those with the most recent failures,
+ * then those with the most open operations; the queues of any other host are added when a request names one of them.
  */
 export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) {
   const server = new FastifyAdapter().setBasePath(path)
@@ -49,14 +49,14 @@ export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) 
         skipVersionCheck: true,
         skipWaitingForReady: true,
       })
-      // The connection says by itself when it is away.
+      // Errors of the connection are logged where it was opened.
       queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue'))
       queues.set(name, queue)
       board.addQueue(new BullMQAdapter(queue, { delimiter: '.', externalJobUrl: logOf }))
     }
   }
 
-  /** At once, so that the host may come again while its queues still close. */
+  /** Takes its queues off the board before they are closed, so that the host may be added again meanwhile. */
   async function removeHost(host: string): Promise<void> {
     wantedAt.delete(host)
     const closing = queueKinds.map((kind) => {
@@ -82,9 +82,9 @@ export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) 
 
   async function countFailures(): Promise<Map<string, number>> {
     const failed = await newestOf(redis, operationList({ status: 'failed' }, keys), { count: recentFailures })
-    const found = await Promise.all(failed.map((id) => redis.hget(keys.operation(id), 'host')))
+    const hostsOfFailed = await Promise.all(failed.map((id) => redis.hget(keys.operation(id), 'host')))
     const failures = new Map<string, number>()
-    for (const host of found) if (host) failures.set(host, (failures.get(host) ?? 0) + 1)
+    for (const host of hostsOfFailed) if (host) failures.set(host, (failures.get(host) ?? 0) + 1)
     return failures
   }
 
@@ -93,7 +93,7 @@ export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) 
 
     queue: (name: string): Queue | undefined => queues.get(name),
 
-    /** Brings the board to the hosts as they are now; `named` is a queue that a request is about. */
+    /** Updates the queues of the board to the hosts as they are now; `named`: the queue that a request names. */
     async refresh(named: string | undefined): Promise<void> {
       const now = Date.now()
       const wanted = new Set(await hostsToShow())
@@ -112,7 +112,7 @@ export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) 
   }
 }
 
-/** What a host's steps ran and printed is with the operation, not with the job. */
+/** The log of a host's steps belongs to the operation, not to the job. */
 function logOf({ data }: { data?: { operation?: string } }): { displayText: string; href: string } {
   return { displayText: 'Log of the operation', href: `/v1/operations/${data?.operation}/log` }
 }

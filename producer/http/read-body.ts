@@ -2,11 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { invalid } from './http-errors.ts'
 
-/** What a call takes that takes nothing: an unknown field is refused, never ignored. */
+/** The body and query of a call without any: unknown fields are refused, never ignored. */
 export const NoBody = z.union([z.undefined(), z.null(), z.strictObject({})])
 export const NoQuery = z.strictObject({})
 
-/** Bodies are JSON. An empty one of whatever kind is none: many clients send it so on a POST without one. */
+/** Parses bodies, which are JSON. An empty body of any type counts as none: many clients send that with a POST. */
 export function readBodies(app: Pick<FastifyInstance, 'removeAllContentTypeParsers' | 'addContentTypeParser'>): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {

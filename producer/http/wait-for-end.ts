@@ -4,7 +4,7 @@ import type { NewOperation } from '../records/operations/operation-record.ts'
 import type { Records } from '../records/records.ts'
 import { invalid } from './http-errors.ts'
 
-/** The seconds of `Prefer: wait=SECONDS` (RFC 7240, 4.3), 1 to 60; undefined without it. */
+/** Returns the seconds of `Prefer: wait=SECONDS` (RFC 7240, 4.3), 1 to 60, if given. @throws ProvostError `invalid_request`. */
 export function waitSeconds(header: string | string[] | undefined): number | undefined {
   const preference = [header ?? '']
     .flat()
@@ -20,7 +20,7 @@ export function waitSeconds(header: string | string[] | undefined): number | und
   return seconds
 }
 
-/** The operation once it has ended, or as it is when time is up. */
+/** Returns the operation once it has ended, or as it is when the time is up. */
 export async function waitForEnd(
   operation: NewOperation,
   seconds: number,

@@ -9,10 +9,10 @@ import type { Store } from '../records/store.ts'
 import { admit } from './admit.ts'
 import type { AcceptDeps, Admit, Answer, Commit, Committed, Decision } from './decision.ts'
 
-// Each try lost means that somebody else's change was won.
+// Each failed try means that somebody else's change succeeded.
 const decideTries = 20
 
-/** Returns the answer to a request: decided on the records as they are, and committed if they still are so, or decided again. */
+/** Decides a request on the records as they are, and commits it if they have not changed meanwhile; otherwise decides again. */
 export async function accept(
   deps: AcceptDeps,
   idempotency: Idempotency | undefined,
@@ -30,7 +30,7 @@ export async function accept(
       case 'replayed':
         return replay(deps, committed.operation)
       case 'done':
-        await follow(deps, decision, committed.accepted)
+        await startWork(deps, decision, committed.accepted)
         return { ...committed.accepted, replayed: false }
     }
   }
@@ -44,7 +44,7 @@ async function commit(deps: AcceptDeps, decision: Commit | Admit): Promise<Commi
   return answer.type === 'done' ? { type: 'done', accepted: decision.accepted } : answer
 }
 
-/** The request under its Idempotency-Key: its host's journal keeps it with the operation, for a Redis that lost everything. */
+/** Adds the request to its operation, whose host's journal also keeps it, in case Redis loses everything. */
 function withRequest<D extends Commit | Admit>(decision: D, idempotency: Idempotency | undefined, { keys }: Store): D {
   if (!idempotency) return decision
   const { operation } = decision.accepted
@@ -58,16 +58,13 @@ function withRequest<D extends Commit | Admit>(decision: D, idempotency: Idempot
   }
 }
 
-/** What an accepted request sets going. */
-async function follow(deps: AcceptDeps, decision: Commit | Admit, accepted: Enqueued): Promise<void> {
-  if (decision.type === 'admit' && accepted.jail) deps.hosts.notePromise(accepted.jail.host, accepted.jail.limits)
+/** The request is accepted once the records are written: what fails here is only logged, and the jobs are added later. */
+async function startWork(deps: AcceptDeps, decision: Commit | Admit, accepted: Enqueued): Promise<void> {
+  const { hosts, enqueue, log } = deps
+  if (decision.type === 'admit' && accepted.jail) hosts.notePromise(accepted.jail.host, accepted.jail.limits)
   if (decision.type === 'commit' && decision.cancels) await notifyOfCancel(deps, decision.cancels)
-  if (decision.type === 'admit' || decision.wakes) await wake(deps, accepted)
-}
-
-/** Once the records are written the request is accepted: a queue that cannot be reached is filled later. */
-async function wake({ enqueue, log }: AcceptDeps, enqueued: Enqueued): Promise<void> {
-  await enqueue(enqueued).catch((error) => log.warn({ err: error, operation: enqueued.operation.id }, 'enqueued later'))
+  if (decision.type === 'admit' || decision.wakes)
+    await enqueue(accepted).catch((error) => log.warn({ err: error, operation: accepted.operation.id }, 'enqueued later'))
 }
 
 async function notifyOfCancel({ redis, keys, log }: AcceptDeps, enqueued: Enqueued): Promise<void> {
@@ -76,7 +73,7 @@ async function notifyOfCancel({ redis, keys, log }: AcceptDeps, enqueued: Enqueu
   await redis.publish(keys.notices(host), JSON.stringify(notice)).catch((error) => log.warn({ err: error }, 'cancel'))
 }
 
-/** What a request that is refused now was answered with before under the same key. */
+/** Replays the answer that a request, refused now, was given before under the same key. Rethrows the error if there is none. */
 async function replayOrThrow(deps: Store, idempotency: Idempotency | undefined, error: unknown): Promise<Decision> {
   const id = idempotency && (await answeredBefore(deps.redis, idempotency))
   if (!id) throw error

@@ -2,8 +2,8 @@ import { v7 as uuid } from 'uuid'
 import { ProvostError } from '#shared/errors.ts'
 import { type CreateJail, type DryRun, defaultHostname } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
-import { refusalError } from '../placement/choose-host.ts'
 import { type Hosts, placeJail } from '../placement/place-jail.ts'
+import { refusalError } from '../placement/refusals.ts'
 import { tryPlaces } from '../placement/try-places.ts'
 import { claimerOf } from '../records/batches/name-claims.ts'
 import { merge, type Unchanged } from '../records/change.ts'
@@ -13,11 +13,11 @@ import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 import type { AcceptDeps, Admit, Committed } from './decision.ts'
 
-/** What a jail is admitted with. */
+/** What an admission depends on, beside the request. */
 export type Terms = {
-  /** A cancelled provision that is admitted once more under its own id. */
+  /** A cancelled provision that is admitted again under its own id. */
   again?: OperationRecord
-  /** The batch that asks for it, the number of its row, and the batch's lock, which must still be the asker's. */
+  /** The batch that asks for the jail, the number of its row, and the batch's lock, which the caller must still have. */
   batch?: { id: string; row?: number; lock?: Unchanged }
 }
 
@@ -30,7 +30,7 @@ export function decideAdmission({ keys, openFleet }: AcceptDeps, ask: CreateJail
     ...(openFleet ? [[keys.fleet, 'id', openFleet()] satisfies Unchanged] : []),
   ]
   const row = batch?.row
-  // With it, so that whoever counts the rows that wait never counts one that has begun.
+  // In the same change, so that a count of the waiting rows never includes one that has an operation.
   const commands = batch && row !== undefined ? [['HSET', keys.batchOutcomes(batch.id), String(row), operation.id]] : []
   return {
     type: 'admit',
@@ -46,7 +46,7 @@ export function decideAdmission({ keys, openFleet }: AcceptDeps, ask: CreateJail
   }
 }
 
-/** @throws ProvostError why not: `name_taken`, `no_capacity`, `no_free_address`, … */
+/** Commits an admission. @throws ProvostError why no jail is admitted: `name_taken`, `no_capacity`, `no_free_address`, … */
 export async function admit(deps: AcceptDeps, { ask, change, accepted, isAgain }: Admit): Promise<Committed> {
   const answer = await placeJail(deps, ask, change)
   switch (answer.type) {
@@ -64,13 +64,13 @@ export async function admit(deps: AcceptDeps, { ask, change, accepted, isAgain }
     case 'reused':
       return { type: 'reused' }
     default:
-      // A provision that is admitted again is decided anew; for a new one there is nothing that could be decided otherwise.
+      // Only a provision that is admitted again depends on records on which it can be decided anew.
       if (isAgain) return { type: 'changed' }
       throw new ProvostError('queue_unavailable', 'Redis has just lost its records.', { retryAfter: 2 })
   }
 }
 
-/** Says what would become of a request for a jail, and why, for each host. @throws ProvostError `unknown_host`. */
+/** Returns where a jail would go if it were requested now, and the answer of each host. @throws ProvostError `unknown_host`. */
 export async function tryAdmission(deps: Store & Hosts, ask: CreateJail): Promise<DryRun> {
   const trials = await tryPlaces(deps, ask)
   const hosts = trials.map((trial) =>
@@ -83,7 +83,7 @@ export async function tryAdmission(deps: Store & Hosts, ask: CreateJail): Promis
   return { fits: false, host: null, addresses: [], limits: null, hosts, reason: { code, detail: message } }
 }
 
-/** Why a name cannot be had, if so. */
+/** Returns why a name is not available, or undefined. */
 async function nameRefusal(store: Store, name: string): Promise<ProvostError | undefined> {
   const known = await store.records.jail(name)
   if (known) return nameTaken(name, known.lastOperation)

@@ -1,6 +1,6 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { JailState } from '#shared/jail.ts'
-import { hasEnded, type JailOperationKind } from '#shared/operation.ts'
+import { hasEnded, type JailOperationKind, lifeOfJail } from '#shared/operation.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import { merge } from '../records/change.ts'
 import { changeJail } from '../records/jails/jail-changes.ts'
@@ -9,15 +9,15 @@ import { changeOperation, newOperation, queueOperation, writeEnded } from '../re
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Commit } from './decision.ts'
 
-/** An operation that a caller may ask of a jail that exists. */
+/** An operation that a caller may request on an existing jail. */
 export type Verb = Exclude<JailOperationKind, 'provision'>
 
-/** What a decision is made with. */
+/** What a decision depends on, beside the records. */
 export type Context = { keys: RedisKeys; epoch: number; now: Date }
 
 /**
- * Decides what a verb asked of a jail comes to. Pure.
- * @throws ProvostError `jail_busy` naming the operation at work, `jail_failed`.
+ * Decides an operation that is requested on a jail. Pure.
+ * @throws ProvostError `jail_busy` naming the open operation, `jail_failed`.
  */
 export function decideVerb(verb: Verb, jail: JailRecord, last: OperationRecord | undefined, context: Context): Commit {
   const { keys, epoch, now } = context
@@ -25,12 +25,12 @@ export function decideVerb(verb: Verb, jail: JailRecord, last: OperationRecord |
   const cancels = verb === 'destroy' && atWork?.kind === 'provision' ? atWork : undefined
   if (atWork && !cancels)
     throw new ProvostError('jail_busy', `Operation ${atWork.id} (${atWork.kind}) is at work on jail ${jail.name}.`)
-  if (verb !== 'destroy' && (jail.state === 'failed' || jail.state === 'destroying'))
+  if (lifeOfJail[verb].refusedOf.includes(jail.state))
     throw new ProvostError(
       'jail_failed',
       `Jail ${jail.name} is ${jail.state}; its operation ${jail.lastOperation} has not succeeded.`,
     )
-  if (isAsAsked(verb, jail)) return decideNothing(verb, jail, context)
+  if (lifeOfJail[verb].doneOf === jail.state) return decideNothing(verb, jail, context)
 
   const operation = newOperation({ kind: verb, jail: jail.name, host: jail.host, epoch }, now)
   const facts = { lastOperation: operation.id, updatedAt: now.toISOString(), epoch }
@@ -47,12 +47,7 @@ export function decideVerb(verb: Verb, jail: JailRecord, last: OperationRecord |
   }
 }
 
-/** Start of a jail that runs, stop of one that is stopped. */
-function isAsAsked(verb: Verb, { state }: JailRecord): boolean {
-  return (verb === 'start' && state === 'running') || (verb === 'stop' && state === 'stopped')
-}
-
-/** An operation that has succeeded as it was asked for. Its jail keeps its epoch, by which its host knows it. */
+/** Decides an operation with nothing to do, which has succeeded already. The jail keeps its epoch, by which its host knows it. */
 function decideNothing(verb: Verb, jail: JailRecord, { keys, epoch, now }: Context): Commit {
   const at = now.toISOString()
   const asked = { kind: verb, jail: jail.name, host: jail.host, epoch }
@@ -67,17 +62,17 @@ function decideNothing(verb: Verb, jail: JailRecord, { keys, epoch, now }: Conte
   }
 }
 
-/** Where a jail is while its provision has not ended. */
+/** The states of a jail whose provision has not ended. */
 const unprovisioned: JailState[] = ['queued', 'building', 'built', 'starting']
 
 /**
- * Decides a cancel of an operation that has not ended: the flag that the worker finds between two steps.
- * @throws ProvostError `not_cancellable` for a stop or a destroy that runs, and a destroy that has cancelled a provision.
+ * Decides a cancel of an operation that has not ended: sets the flag that the worker reads between two steps.
+ * @throws ProvostError `not_cancellable` for a running stop or destroy, and for a destroy that has cancelled a provision.
  */
 export function decideCancel(operation: OperationRecord, jail: JailRecord | null, keys: RedisKeys) {
   if ((operation.kind === 'stop' || operation.kind === 'destroy') && operation.status === 'running')
     throw new ProvostError('not_cancellable', `Operation ${operation.id} is a ${operation.kind} that runs.`)
-  // Without its destroy nobody would give back what such a jail has.
+  // Only its destroy releases what such a jail has.
   if (operation.kind === 'destroy' && jail && unprovisioned.includes(jail.state))
     throw new ProvostError(
       'not_cancellable',

@@ -10,29 +10,29 @@ import type { UnplacedOperation } from '../records/operations/operation-changes.
 import type { NewOperation, OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 
-/** What every request needs that makes an operation. */
+/** What every request that makes an operation needs. */
 export type AcceptDeps = Store &
   Hosts & {
     hosts: FleetHosts
     log: Logger
     enqueue(enqueued: Enqueued): Promise<void>
     /**
-     * The fleet whose hosts these are: nothing new is admitted should Redis have another one by then.
+     * Returns the id of the fleet of these hosts: nothing new is admitted if Redis has another one by then.
      * @throws ProvostError `queue_unavailable` while its records are missing.
      */
     openFleet?(): string
   }
 
-/** What a caller gets: the operation as it is now, its jail if there still is one, and whether this is an old answer. */
+/** The answer to a caller: the operation as it is now, its jail if there still is one, and whether it repeats an old answer. */
 export type Answer = { operation: NewOperation | OperationRecord; jail: NewJail | JailRecord | null; replayed: boolean }
 
-/** A change to commit, how the records are then, whether a worker has to do anything, and the operation that is to end for it. */
+/** A change to commit, the records after it, whether there is work for a worker, and the operation that it cancels. */
 export type Commit = { type: 'commit'; change: Change; accepted: Enqueued; wakes: boolean; cancels?: Enqueued }
 
-/** What a request comes to: an answer without a change, a change, or an admission, which is a change that finds a host. */
+/** How a request is decided: an answer without a change, a change, or an admission, which is a change that chooses a host. */
 export type Decision = { type: 'answer'; answer: Answer } | Commit | Admit
 
-/** A jail that is to get its name, its addresses and its capacity, all of it or nothing. */
+/** The admission of a jail, which gets its name, addresses and capacity, all or nothing. */
 export type Admit = {
   type: 'admit'
   ask: CreateJail
@@ -41,7 +41,7 @@ export type Admit = {
   isAgain: boolean
 }
 
-/** What became of a decision. */
+/** The result of committing a decision. */
 export type Committed =
   | { type: 'done'; accepted: Enqueued }
   | { type: 'changed' | 'reused' }

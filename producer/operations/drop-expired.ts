@@ -7,11 +7,11 @@ import type { Store } from '../records/store.ts'
 
 const pageSize = 200
 
-/** Takes out operations that ended long ago, with their places in the lists: a page at each call, round and round. */
+/** Returns a function that removes operations that ended long ago, also from lists: one page at each call, round and round. */
 export function makeDropExpired({ redis, keys, records, scripts }: Store): () => Promise<void> {
   let after: string | undefined
 
-  /** Those without a record: one that this producer cannot read is another's to know. */
+  /** Returns the ids without a record. A record that this producer cannot parse stays, as another one may know it. */
   async function missing(ids: string[]): Promise<string[]> {
     const exist = await Promise.all(ids.map((id) => redis.exists(keys.operation(id))))
     return ids.filter((_, i) => exist[i] === 0)
@@ -20,10 +20,10 @@ export function makeDropExpired({ redis, keys, records, scripts }: Store): () =>
   return async function dropExpired() {
     const ids = await pageOf(redis, operationList('all', keys), { after, count: pageSize })
     after = ids.length < pageSize ? undefined : ids.at(-1)
-    const found = await records.operations(ids)
-    for (const operation of found.filter(isOld)) await scripts.commit(dropOperation(operation, keys))
+    const operations = await records.operations(ids)
+    for (const operation of operations.filter(isOld)) await scripts.commit(dropOperation(operation, keys))
 
-    const known = new Set(found.map(({ id }) => id))
+    const known = new Set(operations.map(({ id }) => id))
     const gone = await missing(ids.filter((id) => !known.has(id)))
     if (gone.length === 0) return
     const lists = ['all' as const, ...OperationStatus.options.map((status) => ({ status }))]

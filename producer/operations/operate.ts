@@ -13,9 +13,9 @@ import { type Context, decideCancel, decideVerb, type Verb } from './decide-oper
 import type { AcceptDeps, Answer, Decision } from './decision.ts'
 import { decideRetry } from './retry-operation.ts'
 
-/** All that callers may ask for: decided, accepted atomically, recorded, then put into the queues. */
+/** Everything that callers may ask for: decided, committed atomically, then added to the queues. */
 
-/** Asks for a jail. @throws ProvostError why it cannot be admitted. */
+/** Requests a jail. @throws ProvostError why it cannot be admitted. */
 export function createJail(
   deps: AcceptDeps,
   ask: CreateJail,
@@ -25,7 +25,7 @@ export function createJail(
   return accept(deps, idempotency, async () => decideAdmission(deps, ask, terms))
 }
 
-/** Asks for an operation on a jail. @throws ProvostError `not_found`, `jail_busy`, `jail_failed`, `idempotency_key_reused`. */
+/** Requests an operation on a jail. @throws ProvostError `not_found`, `jail_busy`, `jail_failed`, `idempotency_key_reused`. */
 export function operateJail(deps: AcceptDeps, verb: Verb, name: string, idempotency?: Idempotency): Promise<Answer> {
   return accept(deps, idempotency, async () => {
     const jail = await deps.records.jail(name)
@@ -35,7 +35,7 @@ export function operateJail(deps: AcceptDeps, verb: Verb, name: string, idempote
   })
 }
 
-/** Asks a host to make a world ready. @throws ProvostError `not_found`, `unknown_world`, `idempotency_key_reused`. */
+/** Requests the fill of a world on a host. @throws ProvostError `not_found`, `unknown_world`, `idempotency_key_reused`. */
 export function fillWorld(deps: AcceptDeps, host: PlacementHost, name: string, idempotency?: Idempotency): Promise<Answer> {
   const { redis, keys } = deps
   return accept(deps, idempotency, async () => {
@@ -52,12 +52,12 @@ export function fillWorld(deps: AcceptDeps, host: PlacementHost, name: string, i
   })
 }
 
-/** Asks for an operation once more. @throws ProvostError `not_found`, `not_retryable`, and what an admission may refuse. */
+/** Requests the next attempt of an operation. @throws ProvostError `not_found`, `not_retryable`, or why it cannot be admitted. */
 export function retryOperation(deps: AcceptDeps, id: string, idempotency?: Idempotency): Promise<Answer> {
   return accept(deps, idempotency, () => decideRetry(deps, id, () => newContext(deps)))
 }
 
-/** Asks an operation to end; one that has ended stays as it is. @throws ProvostError `not_found`, `not_cancellable`. */
+/** Requests that an operation be cancelled; one that has ended stays so. @throws ProvostError `not_found`, `not_cancellable`. */
 export function cancelOperation(deps: AcceptDeps, id: string, idempotency?: Idempotency): Promise<Answer> {
   return accept(deps, idempotency, async (): Promise<Decision> => {
     const operation = await findOperation(deps, id)
@@ -68,7 +68,7 @@ export function cancelOperation(deps: AcceptDeps, id: string, idempotency?: Idem
       return { type: 'commit', change, accepted: subject, wakes: false, ...(hasSubject(subject) ? { cancels: subject } : {}) }
     }
     if (!idempotency) return { type: 'answer', answer: { ...subject, replayed: false } }
-    // Only its key is kept: the same request must not end the next attempt.
+    // Commits only the idempotency key: the same request must not cancel the next attempt.
     const unchanged: Unchanged[] = [[deps.keys.operation(id), 'revision', operation.revision]]
     return { type: 'commit', change: { unchanged, commands: [], events: [] }, accepted: subject, wakes: false }
   })

@@ -16,7 +16,7 @@ import type { Context } from './decide-operation.ts'
 import type { AcceptDeps, Commit, Decision } from './decision.ts'
 
 /**
- * Decides a person's retry: the same operation, its next attempt; a provision whose jail is gone is admitted again.
+ * Decides a person's retry: the next attempt of the same operation; a provision whose jail is gone is admitted again.
  * @throws ProvostError `not_found`, `not_retryable`.
  */
 export async function decideRetry(deps: AcceptDeps, id: string, context: () => Promise<Context>): Promise<Decision> {
@@ -32,7 +32,7 @@ export async function decideRetry(deps: AcceptDeps, id: string, context: () => P
   throw notRetryable(`The jail ${operation.jail} is gone.`)
 }
 
-/** `jail` is null for an operation that is about no jail of the fleet. */
+/** `jail` is null for an operation that is not about a jail of the fleet. */
 function retry(operation: OperationRecord, jail: JailRecord | null, { keys, epoch, now }: Context): Commit {
   if (jail && jail.lastOperation !== operation.id) throw notLast(operation, jail.name, jail.lastOperation)
   const again = queueAgain(operation, epoch, now, keys)
@@ -47,7 +47,7 @@ function retry(operation: OperationRecord, jail: JailRecord | null, { keys, epoc
   }
 }
 
-/** A cancelled provision has left no jail: it is admitted under its own id, if no later jail has had its name. */
+/** A cancelled provision has left no jail: it is admitted under its own id, unless a later jail has had its name. */
 async function admitAgain(deps: AcceptDeps, operation: OperationRecord, ask: CreateJail): Promise<Decision> {
   const { redis, keys } = deps
   const [newest] = await newestOf(redis, operationList({ jail: ask.name }, keys), { count: 1 })
@@ -56,7 +56,7 @@ async function admitAgain(deps: AcceptDeps, operation: OperationRecord, ask: Cre
   return decideAdmission(deps, ask, { again: operation, ...(batch === undefined ? {} : { batch: { id: batch } }) })
 }
 
-/** The destroy of an orphan, unless that has become a jail of the fleet. */
+/** Retries the destroy of an orphan, unless that has become a jail of the fleet. */
 async function retryClean(
   { records, keys }: Store,
   operation: OperationRecord,
@@ -75,7 +75,7 @@ async function retryClean(
   }
 }
 
-/** What is about no jail of the fleet would wait for a forgotten host for ever. */
+/** An operation that is not about a jail of the fleet would wait for a forgotten host for ever. */
 async function assertHasHost({ redis, keys }: Store, { id, host }: OperationRecord): Promise<void> {
   if (await redis.sismember(keys.hosts, host)) return
   throw notRetryable(`Host ${host} of operation ${id} is none of the fleet.`)

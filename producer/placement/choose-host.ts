@@ -3,35 +3,35 @@ import { resources } from '#shared/host.ts'
 import type { CreateJail, Limits } from '#shared/jail.ts'
 import { parseBlock } from '#shared/network/addresses.ts'
 import type { Pool } from '#shared/network/pool.ts'
-import type { Refusal } from './lacks.ts'
 import type { PlacementHost } from './placement-host.ts'
 import { poolOf, poolsByFamily } from './pool-facts.ts'
+import type { Refusal } from './refusals.ts'
 import { neededOf, type Requirement, requirementsOf, worldOn } from './requirements.ts'
 
-/** What a host may be asked to lease: of each list one address. */
+/** The choices for one address of a jail: any free address of a pool, or a requested one. */
 export type Wanted = ({ pool: Pool } | { pool: Pool; address: string })[]
 
 export type Candidate = { host: PlacementHost; limits: Limits; worldDigest: string; wanted: Wanted[] }
 
 /**
- * The hosts that could take a jail, the best first; `slice` gives none past the end. They are looked for only as far as they
- * are read, since nearly always the first one takes the jail.
+ * The hosts that could take a jail, the best first; `slice` returns none past the end. They are searched only as far as they are
+ * read, since nearly always the first one takes the jail.
  */
 export type Candidates = { slice(from: number, to: number): Candidate[] }
 export type Placement = {
   candidates: Candidates
-  /** Why each other host cannot take it. */
+  /** Returns why each of the other hosts cannot take it. */
   refusals(): Refusal[]
 }
 
 export type Policy = 'spread' | 'pack'
 
 /**
- * Which hosts could take a jail, the best first, and why each other one cannot. Pure: what a host has left to promise and
+ * Returns the hosts that could take a jail, the best first, and why the others cannot. Pure: what a host has left to promise and
  * which addresses are free is decided when the jail is admitted.
  *
- * @param fleet The same array as long as no host in it is another object: what follows from all hosts is kept with it.
- * @throws ProvostError `unknown_host`, when the one asked for is not in the fleet.
+ * @param fleet The same array as long as no host in it is another object: values derived from all hosts are memoized by it.
+ * @throws ProvostError `unknown_host` when the requested host is not in the fleet.
  */
 export function chooseHosts(ask: CreateJail, fleet: PlacementHost[], policy: Policy): Placement {
   const considered = ask.host ? fleet.filter(({ id }) => id === ask.host) : fleet
@@ -40,7 +40,7 @@ export function chooseHosts(ask: CreateJail, fleet: PlacementHost[], policy: Pol
   const fits = (host: PlacementHost) => requirements.every((requirement) => requirement.met(host))
   const ranked = (host: PlacementHost) => rank(host, ask, policy)
   let all: PlacementHost[] | undefined
-  // What was given once keeps its place: hosts change while the first of them are asked.
+  // Hosts that were returned keep their positions, since hosts change while the first ones are tried.
   let first: PlacementHost[] = []
   function firstOf(count: number): PlacementHost[] {
     if (all || count <= first.length) return all ?? first
@@ -66,7 +66,7 @@ export function chooseHosts(ask: CreateJail, fleet: PlacementHost[], policy: Pol
 
 function refusalsOf(host: PlacementHost, requirements: Requirement[]): Refusal[] {
   const first = requirements.find((requirement) => !requirement.met(host))
-  return first ? [{ host: host.id, code: first.code, detail: first.lack(host) }] : []
+  return first ? [{ host: host.id, code: first.code, detail: first.detail(host) }] : []
 }
 
 type Ranked = { host: PlacementHost; isFull: boolean; isReady: boolean; share: number }
@@ -82,10 +82,10 @@ function rank(host: PlacementHost, ask: CreateJail, policy: Policy): Ranked {
   }
 }
 
-/** Whether a host has room by what is known here, which is a second old: one without is asked last, not refused. */
+/** Whether a host has room, as of a second ago: one without is tried last, not refused. */
 export function hasRoom(host: PlacementHost, ask: CreateJail): boolean {
   const { promised, capacity } = host
-  // Not `every`: it is asked of all hosts for each jail.
+  // A loop, not `every`, as this is called for all hosts and each jail.
   for (const resource of resources) {
     const most = capacity[resource]
     if (most !== undefined && promised[resource] + neededOf(resource, ask, host) > most) return false
@@ -93,14 +93,14 @@ export function hasRoom(host: PlacementHost, ask: CreateJail): boolean {
   return true
 }
 
-/** Room, world ready, fewest open operations, lowest promised share (or highest, to pack), name. */
+/** Orders by room, ready world, fewest open operations, lowest promised share (highest, to pack), name. */
 function byPreference(a: Ranked, b: Ranked): number {
   if (a.isFull !== b.isFull) return a.isFull ? 1 : -1
   if (a.isReady !== b.isReady) return a.isReady ? -1 : 1
   return a.host.operations - b.host.operations || a.share - b.share || (a.host.id < b.host.id ? -1 : 1)
 }
 
-// So few are found without a sort, and nearly all hosts are passed over before it is asked whether they fit.
+// Up to this many are chosen without sorting all hosts.
 const fewHosts = 5
 
 function bestOf(
@@ -112,7 +112,7 @@ function bestOf(
   const best: Ranked[] = []
   for (const host of hosts) {
     const last = best[count - 1]
-    // Nearly all hosts are passed over here, before more is asked of them.
+    // Skips nearly all hosts at once, before `fits` is called for them.
     if (last && !last.isFull && last.isReady && host.operations > last.host.operations) continue
     const ranked = rankOf(host)
     if ((last && byPreference(last, ranked) < 0) || !fits(host)) continue
@@ -131,26 +131,13 @@ function toCandidate(ask: CreateJail, host: PlacementHost): Candidate {
   }
 }
 
-/** The asked addresses, or a free one of each family that the host's pools have. */
+/** Returns the requested addresses, or a free one of each family that the host's pools have. */
 function wantedAddresses({ addresses }: CreateJail, { pools }: PlacementHost): Wanted[] {
   if (!addresses) return poolsByFamily(pools).map((ofFamily) => ofFamily.map((pool) => ({ pool })))
   return addresses.map((address) => {
     const pool = poolOf(pools, parseBlock(address))
     return pool ? [{ pool, address }] : []
   })
-}
-
-/**
- * The one answer to a caller from all hosts' refusals: their common reason, or that they differ.
- * @returns ProvostError with the code that all share, or `no_suitable_host`.
- */
-export function refusalError(refusals: Refusal[]): ProvostError {
-  if (refusals.length === 0) return new ProvostError('no_suitable_host', 'No host has enrolled in this fleet yet.')
-  const codes = new Set(refusals.map(({ code }) => code))
-  const [code] = codes
-  const each = refusals.map(({ host, detail }) => `host ${host} ${detail}`)
-  const shown = each.length > 20 ? [...each.slice(0, 20), `and ${each.length - 20} more`] : each
-  return new ProvostError(codes.size === 1 && code ? code : 'no_suitable_host', `No host can take the jail: ${shown.join('; ')}.`)
 }
 
 function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -3,13 +3,13 @@ import { formatAddress, networkOf, parseBlock, sizeOf } from '#shared/network/ad
 import type { Pool } from '#shared/network/pool.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { Wanted } from './choose-host.ts'
-import { oncePer } from './once-per.ts'
+import { memoize } from './memoize.ts'
 import { blockOf, cidrOf, excludedOf } from './pool-facts.ts'
 
-// Lua counts in doubles; and nobody leases more of one IPv6 pool than its last 32 bits.
+// Lua counts in doubles, and the last 32 bits of an IPv6 pool are enough.
 const largestPool = 2n ** 32n
 
-/** One wanted address as the admission script reads it: each pool that may give it, with what is never given out. */
+/** Returns the choices for one address in the form that the scripts read: the pools, with what is never given out of them. */
 export function leaseChoices(wanted: Wanted, keys: RedisKeys) {
   return wanted.map((choice) => {
     const { pool } = choice
@@ -21,13 +21,13 @@ export function leaseChoices(wanted: Wanted, keys: RedisKeys) {
   })
 }
 
-/** What of a pool may be given out, as offsets into it; `digest`: of its definition. */
+/** What may be given out of a pool, as offsets into it; `digest`: of its definition. */
 type FreeRange = { first: number; size: number; excluded: [from: number, to: number][]; digest: string } & (
   | { base: number }
   | { heads: string[] }
 )
 
-const freeRange = oncePer((pool: Pool): FreeRange => {
+const freeRange = memoize((pool: Pool): FreeRange => {
   const block = blockOf(pool)
   const network = networkOf(block)
   const size = sizeOf(block) > largestPool ? largestPool : sizeOf(block)
@@ -39,7 +39,7 @@ const freeRange = oncePer((pool: Pool): FreeRange => {
   return { ...range, heads: [headOf(network, 1n), headOf(network, 0x10001n)] }
 })
 
-/** The text of an IPv6 address without its last group, or its last two when both are in the sample. */
+/** Returns the text of an IPv6 address without its last group, or without the last two if the sample has both. */
 function headOf(network: bigint, sample: bigint): string {
   const text = formatAddress(6, network + sample)
   return text.slice(0, text.length - (sample === 1n ? 1 : 3))

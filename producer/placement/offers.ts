@@ -4,9 +4,9 @@ import type { Pool } from '#shared/network/pool.ts'
 import type { PlacementHost } from './placement-host.ts'
 import { blockOf, givesOut } from './pool-facts.ts'
 
-/** What the fleet, or one of its hosts, has at all. `pools`: by family and prefix, network and definition. */
-type Offer = { worlds: Set<string>; holdsDisk: boolean; pools: Map<string, Map<bigint, Map<string, Pool>>> }
-export type Offers = { all: Offer; byHost: Map<string, Offer> }
+/** What the fleet, or one of its hosts, has at all. `pools`: by family and prefix length, by network, by definition. */
+type Offer = { worlds: Set<string>; limitsDisk: boolean; pools: Map<string, Map<bigint, Map<string, Pool>>> }
+type Offers = { all: Offer; byHost: Map<string, Offer> }
 
 export function offersOf(hosts: PlacementHost[]): Offers {
   return { all: offerOf(hosts), byHost: new Map(hosts.map((host) => [host.id, offerOf([host])])) }
@@ -24,10 +24,10 @@ function offerOf(hosts: PlacementHost[]): Offer {
     pools.set(size, ofSize.set(network, alike))
   }
   const worlds = new Set(hosts.flatMap((host) => host.worlds.map(({ name }) => name)))
-  return { worlds, holdsDisk: hosts.some(({ supports }) => supports.diskLimit), pools }
+  return { worlds, limitsDisk: hosts.some(({ supports }) => supports.diskLimit), pools }
 }
 
-/** What of a row there is not at all; what there is only no room for may wait. */
+/** Returns what a request asks for that does not exist in the fleet. What exists but has no room at the moment is no fault. */
 export function unknownTo({ all, byHost }: Offers, { host, world, limits, addresses = [] }: CreateJail) {
   if (!all.worlds.has(world)) return [{ field: 'world', message: `no host of the fleet offers world ${world}` }]
   const offer = host === undefined ? all : byHost.get(host)
@@ -35,7 +35,7 @@ export function unknownTo({ all, byHost }: Offers, { host, world, limits, addres
   const who = host === undefined ? 'no host of the fleet can' : `host ${host} cannot`
   return [
     ...(offer.worlds.has(world) ? [] : [{ field: 'world', message: `host ${host} does not offer world ${world}` }]),
-    ...(limits?.disk === undefined || offer.holdsDisk ? [] : [{ field: 'limits.disk', message: `${who} hold a limit of disk` }]),
+    ...(limits?.disk === undefined || offer.limitsDisk ? [] : [{ field: 'limits.disk', message: `${who} hold a limit of disk` }]),
     ...addresses.flatMap((address, i) =>
       isGivenOut(offer, address)
         ? []

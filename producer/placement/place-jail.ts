@@ -4,42 +4,42 @@ import type { Move } from '#shared/operation.ts'
 import type { Change } from '../records/change.ts'
 import { placeOnHost } from '../records/jails/jail-changes.ts'
 import { Lease } from '../records/jails/leases.ts'
-import { giveToHost } from '../records/operations/operation-changes.ts'
+import { assignToHost } from '../records/operations/operation-changes.ts'
 import type { Store } from '../records/store.ts'
 import { candidateInput } from './candidate-input.ts'
-import { type Candidate, type Candidates, chooseHosts, type Placement, type Policy, refusalError } from './choose-host.ts'
-import { type Refusal, refusalFrom } from './lacks.ts'
+import { type Candidate, type Candidates, chooseHosts, type Placement, type Policy } from './choose-host.ts'
 import type { FleetHosts, PlacementHost } from './placement-host.ts'
+import { type Refusal, refusalError, refusalFrom } from './refusals.ts'
 
-/** The hosts that a jail may be placed on, and which of those that could take it are preferred. */
+/** The hosts on which a jail may be placed, and which of them are preferred. */
 export type Hosts = { hosts: Pick<FleetHosts, 'all'>; placement: Policy }
 
-/** A change that also gives a jail its place. `records/scripts/admit.lua` says more. */
+/** A change that also places a jail on a host. `records/scripts/admit.lua` describes its fields. */
 export type Admission = Change & {
-  /** The jail and the id of its provision. */
+  /** The name of the jail, and the id of its provision. */
   name: string
   operation: string
-  /** Where names are claimed, and the batch that the jail is of; left out for a jail that has its name already. */
+  /** Where names are claimed, and the batch that the jail belongs to; left out for a jail that has its name already. */
   newName?: { claims: string; batches: string; batch?: string }
-  /** For an operation that moves: what binds it to its old host, and its moves so far. What its jail keeps is not released. */
+  /** For an operation that moves: the key that binds it to its old host, and its moves. Leases that its jail keeps stay taken. */
   binding?: string
   move?: Pick<Move, 'at' | 'from' | 'reason'>
   moves?: Move[]
 }
 
-export type Place = Pick<Jail, 'host' | 'limits' | 'epoch'> & { leases: Lease[]; worldDigest: string }
-export type PlaceAnswer =
-  | { type: 'done'; place: Place; revisions: number[] }
+type Place = Pick<Jail, 'host' | 'limits' | 'epoch'> & { leases: Lease[]; worldDigest: string }
+type PlaceAnswer =
+  | { type: 'done'; place: Place }
   | { type: 'replayed'; operation: string }
   | { type: 'taken'; operation: string }
   | { type: 'claimed'; batch: string }
   | { type: 'reused' | 'changed' | 'bound' }
 
-// Nearly always the first one takes the jail; one call of the script holds Redis for all that it is given.
+// Nearly always the first host takes the jail, and one call of the script blocks Redis for all candidates that it gets.
 const groupSizes = [3, 50]
 
 /**
- * Gives a jail to the first of the hosts that could take it and has what it asks for, or changes nothing.
+ * Places a jail on the first host that could take it and has what it asks for, or changes nothing.
  * @throws ProvostError why no host takes it: `no_capacity`, `no_free_address`, `no_suitable_host`, …
  */
 export async function placeJail(
@@ -57,7 +57,7 @@ export async function placeJail(
       operation: keys.operation(operation),
       candidates: group.map((candidate) => ({
         ...candidateInput(candidate, keys),
-        commands: [...placeOnHost(name, candidate.host.id, candidate, keys), ...giveToHost(operation, candidate.host.id, keys)],
+        commands: [...placeOnHost(name, candidate.host.id, candidate, keys), ...assignToHost(operation, candidate.host.id, keys)],
       })),
     }
     const [type, ...rest] = await counted(group[0]?.host, () =>
@@ -65,7 +65,7 @@ export async function placeJail(
     )
     switch (type) {
       case 'done':
-        return { type, ...placeFrom(rest, group) }
+        return { type, place: placeFrom(rest, group) }
       case 'replayed':
       case 'taken':
         return { type, operation: rest[0] ?? '' }
@@ -76,7 +76,7 @@ export async function placeJail(
       case 'bound':
         return { type }
     }
-    // A request that is refused may still be a replay: only the script knows.
+    // Not earlier: a request that is refused may be a replay, and only the script knows.
     if (failure) throw failure
     const answers = JSON.parse(rest[0] ?? '[]') as [host: string, code: string, what: string][]
     refused.push(...answers.map((answer) => refusalFrom(...answer)))
@@ -84,7 +84,7 @@ export async function placeJail(
   throw refusalError([...refusals(), ...refused])
 }
 
-/** Counts an operation on a host while it is asked: jails that are asked for at the same moment are to be spread. */
+/** Counts an operation on a host during a call, so that jails requested at the same moment are spread. */
 async function counted<T>(host: PlacementHost | undefined, ask: () => Promise<T>): Promise<T> {
   if (host) host.operations += 1
   try {
@@ -103,7 +103,7 @@ function choose(ask: CreateJail, { hosts, placement }: Hosts): Placement & { fai
   }
 }
 
-/** Yields at least one group, if only an empty one. */
+/** Yields candidates in groups; at least one group, even if it is empty. */
 export function* groupsOf(candidates: Candidates): Generator<Candidate[]> {
   let from = 0
   for (let i = 0; ; i += 1) {
@@ -115,16 +115,15 @@ export function* groupsOf(candidates: Candidates): Generator<Candidate[]> {
   }
 }
 
-function placeFrom([host, leases = '[]', epoch, ...revisions]: string[], group: Candidate[]) {
+function placeFrom([host, leases = '[]', epoch]: string[], group: Candidate[]): Place {
   const chosen = group.find((candidate) => candidate.host.id === host)
   if (!chosen) throw new Error(`The admission script chose ${host}, which it was not offered.`)
   const { limits, worldDigest } = chosen
-  const place: Place = {
+  return {
     host: chosen.host.id,
     leases: (JSON.parse(leases) as unknown[]).map((lease) => Lease.parse(lease)),
     limits,
     worldDigest,
     epoch: Number(epoch),
   }
-  return { place, revisions: revisions.map(Number) }
 }

@@ -2,37 +2,37 @@ import type { ErrorCode } from '#shared/errors.ts'
 import { type Resource, resources, type WorldState } from '#shared/host.ts'
 import type { CreateJail } from '#shared/jail.ts'
 import { parseBlock } from '#shared/network/addresses.ts'
-import { lackOf } from './lacks.ts'
-import { oncePer } from './once-per.ts'
+import { memoize } from './memoize.ts'
 import type { PlacementHost } from './placement-host.ts'
 import { blockOf, givesOut, poolOf } from './pool-facts.ts'
+import { admissionDetails } from './refusals.ts'
 import { type WorldConflicts, worldConflicts } from './world-conflicts.ts'
 
-/** What a host must have to take a jail. `lack` says, of a host for which it is not met, what is wrong. */
-export type Requirement = { code: ErrorCode; met(host: PlacementHost): boolean; lack(host: PlacementHost): string }
+/** What a host must have to take a jail. `detail` describes what a host that does not meet it lacks. */
+export type Requirement = { code: ErrorCode; met(host: PlacementHost): boolean; detail(host: PlacementHost): string }
 
-const worldsByName = oncePer((worlds: WorldState[]) => new Map(worlds.map((world) => [world.name, world])))
+const worldsByName = memoize((worlds: WorldState[]) => new Map(worlds.map((world) => [world.name, world])))
 export const worldOn = (host: PlacementHost, name: string) => worldsByName(host.worlds).get(name)
 
-const labelKeysOf = oncePer((hosts: PlacementHost[]) => new Set(hosts.flatMap(({ labels }) => Object.keys(labels))))
-const conflictsOf = oncePer((hosts: PlacementHost[]) => worldConflicts(hosts))
+const labelKeysOf = memoize((hosts: PlacementHost[]) => new Set(hosts.flatMap(({ labels }) => Object.keys(labels))))
+const conflictsOf = memoize((hosts: PlacementHost[]) => worldConflicts(hosts))
 
-/** All that a jail requires of a host of this fleet, in the order in which a lack of it is told. */
+/** Returns all that a jail requires of a host of this fleet. The first requirement that is not met is the one reported. */
 export function requirementsOf(ask: CreateJail, fleet: PlacementHost[]): Requirement[] {
-  // A label whose key no host declares is the jail's own affair.
+  // A label whose key no host declares does not concern placement.
   const wishes = Object.entries(ask.labels ?? {}).filter(([key]) => labelKeysOf(fleet).has(key))
   return [
     isUp,
     offersWorld(ask.world),
     ...definesWorldAsOthers(ask.world, conflictsOf(fleet)),
     ...wishes.map(hasLabel),
-    ...(ask.limits?.disk === undefined ? [] : [holdsDiskLimit]),
+    ...(ask.limits?.disk === undefined ? [] : [enforcesDiskLimit]),
     ...resources.map((resource) => isLargeEnough(resource, ask)),
     ...(ask.addresses ?? []).flatMap((address) => [hasPoolOf(address), isGivenOut(address)]),
   ]
 }
 
-/** What a jail would count for on a host: what it asks, or else the host's default. */
+/** Returns how much of a resource a jail would take on a host: what it asks for, or else the host's default. */
 export function neededOf(resource: Resource, ask: CreateJail, { defaults }: PlacementHost): number {
   if (resource === 'jails') return 1
   return ask.limits?.[resource] ?? (resource === 'disk' ? 0 : defaults[resource])
@@ -41,13 +41,13 @@ export function neededOf(resource: Resource, ask: CreateJail, { defaults }: Plac
 const isUp: Requirement = {
   code: 'no_suitable_host',
   met: ({ state }) => state === 'up',
-  lack: ({ state, reason }) => `is ${state}${reason ? ` (${reason})` : ''}`,
+  detail: ({ state, reason }) => `is ${state}${reason ? ` (${reason})` : ''}`,
 }
 
 const offersWorld = (name: string): Requirement => ({
   code: 'unknown_world',
   met: (host) => worldOn(host, name) !== undefined,
-  lack: () => `does not offer world ${name}`,
+  detail: () => `does not offer world ${name}`,
 })
 
 function definesWorldAsOthers(name: string, conflicts: WorldConflicts): Requirement[] {
@@ -61,7 +61,7 @@ function definesWorldAsOthers(name: string, conflicts: WorldConflicts): Requirem
     {
       code: 'no_suitable_host',
       met: ({ platform }) => !platforms.has(platform),
-      lack: (host) => `offers world ${name} by another definition than host ${otherHost(host)}`,
+      detail: (host) => `offers world ${name} by another definition than host ${otherHost(host)}`,
     },
   ]
 }
@@ -69,20 +69,20 @@ function definesWorldAsOthers(name: string, conflicts: WorldConflicts): Requirem
 const hasLabel = ([key, value]: [string, string]): Requirement => ({
   code: 'no_suitable_host',
   met: ({ labels }) => labels[key] === value,
-  lack: () => `has not the label ${key}=${value}`,
+  detail: () => `has not the label ${key}=${value}`,
 })
 
-const holdsDiskLimit: Requirement = {
+const enforcesDiskLimit: Requirement = {
   code: 'unsupported_limit',
   met: ({ supports }) => supports.diskLimit,
-  lack: () => 'cannot hold a limit of disk',
+  detail: () => 'cannot hold a limit of disk',
 }
 
-/** Whether it would fit on the host if that were empty. What is left is for the ledger to say, when the jail is admitted. */
+/** Whether the jail would fit if the host were empty. What is left in its ledger is checked when the jail is admitted. */
 const isLargeEnough = (resource: Resource, ask: CreateJail): Requirement => ({
   code: 'no_capacity',
   met: (host) => neededOf(resource, ask, host) <= (host.capacity[resource] ?? Number.POSITIVE_INFINITY),
-  lack: () => lackOf(resource),
+  detail: () => admissionDetails.no_capacity(resource),
 })
 
 function hasPoolOf(address: string): Requirement {
@@ -94,7 +94,7 @@ function hasPoolOf(address: string): Requirement {
       const pool = poolOf(pools, asked)
       return pool !== undefined && (!hasPrefix || blockOf(pool).prefix === asked.prefix)
     },
-    lack({ pools }) {
+    detail({ pools }) {
       const pool = poolOf(pools, asked)
       if (!pool) return `has no pool that ${address} is in`
       return `has ${address} in pool ${pool.cidr}, whose prefix is /${blockOf(pool).prefix}`
@@ -110,7 +110,7 @@ function isGivenOut(address: string): Requirement {
       const pool = poolOf(pools, asked)
       return pool !== undefined && givesOut(pool, asked)
     },
-    lack: ({ pools }) =>
+    detail: ({ pools }) =>
       `never gives out ${address} of pool ${poolOf(pools, asked)?.name}: it is its gateway, excluded, or the network's own`,
   }
 }

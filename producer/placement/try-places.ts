@@ -1,15 +1,15 @@
 import type { CreateJail, Limits } from '#shared/jail.ts'
 import type { TriedHost } from '../records/scripts.ts'
 import type { Store } from '../records/store.ts'
-import { candidateInput } from './candidate-input.ts'
+import { type CandidateInput, candidateInput } from './candidate-input.ts'
 import { type Candidate, chooseHosts } from './choose-host.ts'
-import { type Refusal, refusalFrom } from './lacks.ts'
 import { groupsOf, type Hosts } from './place-jail.ts'
+import { type Refusal, refusalFrom } from './refusals.ts'
 
 /** How one host would answer. */
-export type Trial = { host: string; fits: true; addresses: string[]; limits: Limits } | ({ fits: false } & Refusal)
+type Trial = { host: string; fits: true; addresses: string[]; limits: Limits } | ({ fits: false } & Refusal)
 
-/** Returns what each host would answer to a jail, the preferred one first. Changes nothing. @throws ProvostError `unknown_host`. */
+/** Returns how each host would answer a request, preferred hosts first. Changes nothing. @throws ProvostError `unknown_host`. */
 export async function tryPlaces({ scripts, keys, hosts, placement }: Store & Hosts, ask: CreateJail): Promise<Trial[]> {
   const { candidates, refusals } = chooseHosts(ask, hosts.all(), placement)
   const trials: Trial[] = []
@@ -27,28 +27,28 @@ function trialFrom([host, code, what, leases = []]: TriedHost, candidate: Candid
   return { host, fits: true, addresses: leases.map(([address, prefix]) => `${address}/${prefix}`), limits: candidate.limits }
 }
 
-/** What went to jails that were only tried, by the keys of ledgers and pools. */
+/** What was given to jails of a dry run so far, by the keys of ledgers and pools. */
 type Given = { promised: Record<string, Record<string, number>>; pools: Record<string, object> }
 const nothingGiven = (): Given => ({ promised: {}, pools: {} })
 
-/** What becomes of one jail of many: the host that takes it, and why those before it do not. */
-export type TriedJail = { taker: Candidate | undefined; refused: Refusal[] }
+/** Where one of several jails would go: the host that takes it, and why those before it do not. */
+type TriedJail = { taker: Candidate | undefined; refused: Refusal[] }
 
 /**
- * Asks what would become of many jails, one after another: those that are asked for later find so much less. Of one group of
- * hosts for each jail the first that takes it does.
+ * Returns a function that tries to place several jails, one after another, each on the first host of its group that takes it.
+ * What was given to earlier jails, also in earlier calls, is not available to later ones. Changes nothing.
  */
 export function openTrials({ scripts, keys }: Store) {
   const given = nothingGiven()
 
-  /** Of what was given only what the hosts that are asked may have given. */
-  function givenBy(groups: ReturnType<typeof candidateInput>[][]): Given {
-    const about = nothingGiven()
+  /** Returns the part of what was given that concerns these hosts. */
+  function givenBy(groups: CandidateInput[][]): Given {
+    const part = nothingGiven()
     for (const { promised, wanted } of groups.flat()) {
-      copyEntry(given.promised, about.promised, promised)
-      for (const { pool } of wanted.flat()) copyEntry(given.pools, about.pools, pool)
+      copyEntry(given.promised, part.promised, promised)
+      for (const { pool } of wanted.flat()) copyEntry(given.pools, part.pools, pool)
     }
-    return about
+    return part
   }
 
   return async function tryNext(groups: Candidate[][]): Promise<TriedJail[]> {

@@ -1,9 +1,9 @@
 import type { Host } from '#shared/host.ts'
 
-/** By world, then by platform: the definitions it has there, by digest, each with the first host that offers it. */
+/** By world and by platform, its definitions there: by digest, the first host that offers it. */
 export type WorldConflicts = Map<string, Map<string, Map<string, string>>>
 
-/** The worlds that hosts which live define differently on one platform: the same name would give different jails. */
+/** Returns the worlds that live hosts of one platform define differently: the same name would make different jails. */
 export function worldConflicts(hosts: Pick<Host, 'id' | 'state' | 'platform' | 'worlds'>[]): WorldConflicts {
   const all: WorldConflicts = new Map()
   for (const { id, state, platform, worlds } of hosts) {

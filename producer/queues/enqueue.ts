@@ -5,18 +5,18 @@ import { type NewJail, toSpec } from '../records/jails/jail-record.ts'
 import type { NewOperation } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 
-// Our record is the truth of an operation; what ended jobs tell is for people at a queue board.
+// The records are the truth about operations; ended jobs are only kept for people who look at the queue board.
 const keepJobs = { removeOnComplete: { count: 100 }, removeOnFail: { age: 30 * 24 * 3_600, count: 1_000 } }
 
-/** An operation with the jail that it is about, if the fleet has a record of it. */
+/** An operation and the jail that it is about, if the fleet has a record of it. */
 export type Enqueued = { operation: NewOperation; jail: NewJail | null }
 
-/** Whether its jobs can be made: an operation is about a world, an orphan of its host, or a jail of the fleet. */
+/** Whether the jobs of an operation can be made: it must be about a world, an orphan of its host, or a jail of the fleet. */
 export function hasSubject({ operation, jail }: Enqueued): boolean {
   return operation.kind === 'fill' || operation.orphan !== undefined || jail !== null
 }
 
-/** The jobs of an operation as its host's queues carry them. */
+/** Returns the data of an operation's jobs. */
 export function toJob({ jail, operation }: Enqueued): Job {
   const { id, kind, plan, host, epoch, attempt, world, worldDigest, orphan, createdAt, batch, requests } = operation
   const envelope = { version: 1, operation: id, plan, host, epoch, attempt, issuedAt: new Date().toISOString() } as const
@@ -27,19 +27,13 @@ export function toJob({ jail, operation }: Enqueued): Job {
   return { ...envelope, kind, jail: spec, origin }
 }
 
-/** Puts jobs into the queues of hosts, over a connection to BullMQ that is made anew after each fault. */
+/** Adds jobs to the queues of hosts through a BullMQ producer that is replaced after each error. */
 export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
   let flows: FlowProducer | undefined
 
-  function openFlows(): FlowProducer {
-    const opened = new FlowProducer({ connection: redis, skipWaitingForReady: true })
-    opened.on('error', () => undefined)
-    return opened
-  }
-
-  /** One that has opened while Redis was away is of no use ever after, so whatever fails takes it along. */
+  /** A FlowProducer that was opened while Redis was away never works again, so any error discards it. */
   async function addFlow(flow: FlowJob): Promise<void> {
-    flows ??= openFlows()
+    flows ??= new FlowProducer({ connection: redis, skipWaitingForReady: true }).on('error', () => undefined)
     const used = flows
     try {
       await used.add(flow)
@@ -52,8 +46,8 @@ export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
 
   return {
     /**
-     * Puts an operation's jobs into its host's queues: one flow, in which each job waits for the one before it. Adding the
-     * same wake-up again changes nothing.
+     * Adds an operation's jobs to its host's queues: one flow, in which each job waits for the one before it. Adding the same
+     * wake-up again changes nothing.
      */
     async enqueue(enqueued: Enqueued): Promise<void> {
       const { operation } = enqueued

@@ -1,22 +1,23 @@
 import type { Timings } from '#shared/host.ts'
 import type { NewOperation } from '../records/operations/operation-record.ts'
 
-type Estimate = { p50: number; p90: number }
+/** Percentiles of a duration, in milliseconds or, as the result of an estimate, in seconds. */
+export type Estimate = { p50: number; p90: number }
 
-/** What is known of an operation beside its record. Milliseconds. */
-export type Circumstances = {
+/** What is known about an operation beside its record. Milliseconds. */
+type Circumstances = {
   world: string | undefined
   timings: Timings
-  /** How many jobs go before its own, for each slot. */
+  /** How many jobs are ahead of its own, for each slot. */
   jobsAhead: number
-  /** How much of the fill that it waits for is still to be done, 0 to 1; undefined when it waits for none. */
+  /** How much of the fill that it waits for is still to do, 0 to 1; undefined if it waits for none. */
   fillLeft: number | undefined
   nowMs: number
 }
 
 /**
- * Seconds until an operation ends, from how long its host took for the same before: what goes before it, the fill it waits
- * for, and its own steps. Undefined without such a history. Pure.
+ * Estimates the seconds until an operation ends, from how long its host took before: for the jobs ahead, the fill it waits for,
+ * and its own steps. Undefined without such a history. Pure.
  */
 export function estimateEnd(operation: NewOperation, circumstances: Circumstances): Estimate | undefined {
   const { world, timings, jobsAhead, fillLeft, nowMs } = circumstances

@@ -12,12 +12,12 @@ type Deps = Store & { hosts: Pick<FleetHosts, 'get'> }
 export type Explain = ReturnType<typeof makeExplain>
 
 const timingsKeptMs = 5_000
-// Who stands further back is told no place: to find it would hold Redis up.
-const farthestPlace = 10_000
+// A job further back is shown without a position: searching for it would block Redis.
+const farthestPosition = 10_000
 
 /**
- * Shows operations as callers see them: with what each that does not run waits for, and how long until its end. Looked up
- * when asked, since a place in a queue changes without the operation.
+ * Returns a function that converts operations to what HTTP shows, with what each of them waits for and an estimate of its end.
+ * That is looked up on every call, since a position in a queue changes without the operation.
  */
 export function makeExplain({ redis, keys, hosts }: Deps) {
   const timings = new Map<string, { readMs: number; of: Timings }>()
@@ -25,23 +25,22 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
   async function timingsOf(host: string): Promise<Timings> {
     const known = timings.get(host)
     if (known && Date.now() - known.readMs < timingsKeptMs) return known.of
-    const read = Timings.safeParse(JSON.parse((await redis.get(keys.hostTimings(host))) ?? '{}'))
-    const of = read.data ?? {}
+    const of = Timings.safeParse(JSON.parse((await redis.get(keys.hostTimings(host))) ?? '{}')).data ?? {}
     timings.set(host, { readMs: Date.now(), of })
     return of
   }
 
-  /** Its place among the jobs that wait in a queue, from 1; undefined when it is not one of them. */
-  async function placeIn(queue: QueueKind, host: string, job: string): Promise<number | undefined> {
+  /** Returns the position of a job among those that wait in a queue, from 1; undefined if it is not one of them. */
+  async function positionIn(queue: QueueKind, host: string, job: string): Promise<number | undefined> {
     const key = `${keys.host(host)}:${queueName(host, queue)}`
     const answers = await redis
       .pipeline()
       .llen(`${key}:wait`)
-      .lpos(`${key}:wait`, job, 'RANK', -1, 'MAXLEN', farthestPlace)
+      .lpos(`${key}:wait`, job, 'RANK', -1, 'MAXLEN', farthestPosition)
       .zrank(`${key}:prioritized`, job)
       .exec()
     const [length, fromHead, rank] = (answers ?? []).map(([, value]) => value as number | null)
-    // The list is taken from at its tail; what has a priority comes after all of it.
+    // Jobs are taken from the tail of the list; those with a priority come after all of it.
     if (typeof fromHead === 'number') return (length ?? 0) - fromHead
     return typeof rank === 'number' ? (length ?? 0) + rank + 1 : undefined
   }
@@ -55,7 +54,7 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
     const job = nextJob(operation)
     if (!job) return undefined
     const queue = queueOf(job, operation.batch !== undefined)
-    const position = await placeIn(queue, host.id, jobId(operation.id, operation.wakeup, job))
+    const position = await positionIn(queue, host.id, jobId(operation.id, operation.wakeup, job))
     return { reason: `${job} slot on host ${host.id}`, ...(position === undefined ? {} : { position }) }
   }
 
@@ -88,9 +87,9 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
   return (operations: NewOperation[]): Promise<Operation[]> => Promise.all(operations.map(explainOne))
 }
 
-/** The job whose turn an operation waits for; undefined while one of them runs. */
+/** Returns the job that an operation waits for; undefined while one of its jobs is active. */
 function nextJob({ kind, status, step }: NewOperation): JobName | undefined {
   if (status === 'queued') return firstJobOf(kind)
-  // Built, and its start has not begun.
+  // The jail is built, and its start has not begun.
   return kind === 'provision' && step === null ? lastJobOf(kind) : undefined
 }

@@ -15,14 +15,14 @@ import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 import { type Enqueued, hasSubject } from './enqueue.ts'
 
-export type SweepDeps = Store & { log: Logger; timing: Timing; enqueue(enqueued: Enqueued): Promise<void> }
+export type JobDeps = Store & { log: Logger; timing: Timing; enqueue(enqueued: Enqueued): Promise<void> }
 
 const pageSize = 200
-/** After so many jobs that have failed without a word of their host an operation is given up. */
+/** An operation fails after so many failed jobs without a report from its host. */
 const mostFailedJobs = 5
 
-/** Gives an open operation new jobs whose own are gone or failed. Any producer may do it, also all at once. */
-export async function replaceLostJobs(deps: SweepDeps): Promise<void> {
+/** Adds new jobs for open operations whose jobs are gone or have failed. Any producer may do it, also several at once. */
+export async function replaceLostJobs(deps: JobDeps): Promise<void> {
   const { redis, keys, records, log } = deps
   for (const status of ['queued', 'running'] as const)
     for await (const ids of pagesOf(redis, operationList({ status }, keys), pageSize))
@@ -30,8 +30,8 @@ export async function replaceLostJobs(deps: SweepDeps): Promise<void> {
         await replaceLostJob(deps, operation).catch((error) => log.warn({ err: error, operation: operation.id }, 'sweep'))
 }
 
-/** Those whose job is gone or ended a while ago, and whose wake-up is not on its way. */
-async function withoutJob({ redis, keys, timing }: SweepDeps, operations: OperationRecord[]): Promise<OperationRecord[]> {
+/** Returns the operations whose job is gone or ended a while ago, and whose jobs are not about to be added. */
+async function withoutJob({ redis, keys, timing }: JobDeps, operations: OperationRecord[]): Promise<OperationRecord[]> {
   const pipeline = redis.pipeline()
   for (const operation of operations)
     pipeline
@@ -44,39 +44,39 @@ async function withoutJob({ redis, keys, timing }: SweepDeps, operations: Operat
   return operations.filter(({ status }, i) => {
     const [wakesAt, [addedAt, finishedAt]] = [answers[2 * i], answers[2 * i + 1] as (string | null)[]]
     if (hasEnded(status) || wakesAt !== null) return false
-    // The last report of one that has just finished may still be on its way.
+    // The last report of an operation whose job has just finished may still be on its way.
     return !addedAt || (finishedAt && Date.now() - Number(finishedAt) >= timing.lost)
   })
 }
 
-async function replaceLostJob(deps: SweepDeps, operation: OperationRecord): Promise<void> {
+async function replaceLostJob(deps: JobDeps, operation: OperationRecord): Promise<void> {
   const { keys, records, scripts, log, enqueue } = deps
   const jail = await records.jailOf(operation)
   if (!hasSubject({ operation, jail })) return cancelWithoutJail(deps, operation)
   const fault = await faultOf(deps, operation)
   const failedJobs = (operation.failedJobs ?? 0) + (fault === null ? 0 : 1)
-  if (failedJobs >= mostFailedJobs) return giveUp(deps, operation, jail, fault ?? '')
+  if (failedJobs >= mostFailedJobs) return failOperation(deps, operation, jail, fault ?? '')
   const again = wakeAgain(operation, failedJobs, new Date(), keys)
   if ((await scripts.commit(again.change)).type !== 'done') return
   await enqueue({ jail, operation: again.operation })
   log.warn({ operation: operation.id, wakeup: again.operation.wakeup }, 'replaced a job that was lost')
 }
 
-// By its key: a Queue for each would leave its listeners on the connection.
+// Jobs are read by their keys: a Queue for each would leave its listeners on the connection.
 function keyOfJob({ id, host, batch, wakeup }: OperationRecord, name: JobName, keys: RedisKeys): string {
   const queue = `${keys.host(host)}:${queueName(host, queueOf(name, batch !== undefined))}`
   return `${queue}:${jobId(id, wakeup, name)}`
 }
 
-/** Why the job of an operation has failed; null when it has not, or is gone. Of a flow its first job knows best. */
+/** Returns why a job of an operation has failed, preferably the first one; null if none has, or they are gone. */
 async function faultOf({ redis, keys }: Store, operation: OperationRecord): Promise<string | null> {
   const names = [firstJobOf(operation.kind), lastJobOf(operation.kind)]
   const reasons = await Promise.all(names.map((name) => redis.hget(keyOfJob(operation, name, keys), 'failedReason')))
   return reasons.find((reason) => reason !== null) ?? null
 }
 
-/** Its host says nothing of it, so the verdict is given here, as that host would give it. */
-async function giveUp(deps: SweepDeps, operation: OperationRecord, jail: JailRecord | null, fault: string): Promise<void> {
+/** Fails an operation in place of its host, which does not report on it. */
+async function failOperation(deps: JobDeps, operation: OperationRecord, jail: JailRecord | null, fault: string): Promise<void> {
   const { id, host, kind } = operation
   const error = new ProvostError(
     'unreadable_job',
@@ -87,20 +87,20 @@ async function giveUp(deps: SweepDeps, operation: OperationRecord, jail: JailRec
   const isItsJail = jail !== null && jail.epoch === operation.epoch
   const failed = kind === 'provision' ? { state: 'failed' as const, jid: null } : {}
   const jailChange = isItsJail ? changeJail(jail, { ...failed, reason: undefined, updatedAt: at }, deps.keys) : {}
-  const change = merge(giveVerdict(operation, 'failed', error, at, deps.keys), jailChange)
+  const change = merge(endWithError(operation, 'failed', error, at, deps.keys), jailChange)
   if ((await deps.scripts.commit(change)).type === 'done')
     deps.log.error({ operation: id, fault }, 'gave up an operation whose jobs fail')
 }
 
-/** Its jail was destroyed before it had a job, so that its host has nothing to say of it. */
-async function cancelWithoutJail({ scripts, keys, log }: SweepDeps, operation: OperationRecord): Promise<void> {
+/** Cancels an operation whose jail was destroyed before it had a job, so that its host knows nothing of it. */
+async function cancelWithoutJail({ scripts, keys, log }: JobDeps, operation: OperationRecord): Promise<void> {
   const error = new ProvostError('cancelled', `Jail ${operation.jail} was destroyed before the operation began.`)
-  const change = giveVerdict(operation, 'cancelled', error, new Date().toISOString(), keys)
+  const change = endWithError(operation, 'cancelled', error, new Date().toISOString(), keys)
   if ((await scripts.commit(change)).type === 'done')
     log.warn({ operation: operation.id }, 'cancelled an operation whose jail is gone')
 }
 
-function giveVerdict(
+function endWithError(
   operation: OperationRecord,
   status: 'failed' | 'cancelled',
   { code, message, hint }: ProvostError,
@@ -109,6 +109,6 @@ function giveVerdict(
 ): Change {
   const error = { code, message, hint, step: operation.step }
   const times = { startedAt: operation.startedAt ?? at, finishedAt: at }
-  // Whatever its host reported before and is not applied yet comes too late for it.
+  // A higher sequence, so that reports of its host that are not applied yet come too late.
   return endOperation(operation, { status, error, sequence: operation.sequence + 1, ...times }, keys)
 }

@@ -1,16 +1,16 @@
 import type { Idempotency } from './operations/idempotency.ts'
 
-/** A field that must be as it was read for a change to be committed; null: it must not be there. */
+/** A field that must still be as it was read when a change is committed; null: it must not exist. */
 export type Unchanged = [key: string, field: string, value: string | null]
 
-/** A record that changed; `key` may be gone, and a host has none. */
-export type Told = readonly [kind: 'jail' | 'operation' | 'host' | 'batch', id: string, key: string]
+/** A record that changed; its `key` may no longer exist, and a host has none. */
+type ChangeEvent = readonly [kind: 'jail' | 'operation' | 'host' | 'batch', id: string, key: string]
 
-/** What is to become of the records, all or nothing. `scripts/commit.lua` says more. */
+/** A change of records, all or nothing. `scripts/commit.lua` describes its fields. */
 export type Change = {
   idempotency?: (Idempotency & { operation: string }) | undefined
   unchanged: Unchanged[]
-  /** A key that must not be there: the host must still be down. */
+  /** A key that must not exist: the host must still be down. */
   alive?: string
   member?: [set: string, member: string]
   lease?: [address: string, jail: string, holder: string][]
@@ -18,10 +18,10 @@ export type Change = {
   unhold?: { held: string; holder: string; addresses: string[] }
   release?: [address: string, returnedList: string, holder: string][]
   commands: string[][]
-  events: Told[]
+  events: ChangeEvent[]
 }
 
-/** Several changes as one: all or none of them. What a change has but once (`alive`, `member`, `unhold`) is the last one's. */
+/** Merges changes into one, all or nothing. Of fields with a single value (`alive`, `member`, `unhold`) the last one counts. */
 export function merge(...changes: Partial<Change>[]): Change {
   return {
     ...Object.assign({}, ...changes),

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import type { Follow } from '#shared/process/repeat.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 
-/** A record changed. `sequence` rises over the whole fleet and is the record's revision. */
+/** A change of a record. `sequence` rises over the whole fleet and is the record's revision. */
 export type FeedEvent = { sequence: number; kind: 'operation' | 'jail' | 'host' | 'batch'; id: string }
 
 type Deps = { /** A connection of its own: it blocks. */ reader: Redis; redis: Redis; keys: RedisKeys; follow: Follow }
@@ -15,7 +15,7 @@ const blockMs = 2_000
 const pageSize = 500
 const sinceAtOnce = 10_000
 
-/** Every change of a record in the fleet, whichever producer made it, as it happens. */
+/** Follows every change of a record in the fleet, whichever producer made it, as it happens. */
 export async function openEventFeed({ reader, redis, keys, follow }: Deps) {
   const emitter = new EventEmitter<{ event: [FeedEvent]; [operation: `operation:${string}`]: [FeedEvent]; end: [] }>()
   emitter.setMaxListeners(0)
@@ -27,7 +27,7 @@ export async function openEventFeed({ reader, redis, keys, follow }: Deps) {
 
   async function next(): Promise<void> {
     const answer = await reader.xread('COUNT', pageSize, 'BLOCK', blockMs, 'STREAMS', keys.events, position)
-    // A Redis that came back without its data counts from one again.
+    // A Redis that came back without its data counts from 1 again.
     if (!answer && sequenceOf(await lastId()) < sequenceOf(position)) position = '0-0'
     for (const entry of answer?.[0]?.[1] ?? []) {
       position = entry[0]
@@ -39,13 +39,13 @@ export async function openEventFeed({ reader, redis, keys, follow }: Deps) {
 
   const following = follow('read-events', next)
   return {
-    /** Calls `listener` for every event, or for those of one operation, and `onEnd` when there will be no more. Returns what ends that. */
+    /** Calls `listener` for every event, or those of one operation, and `onEnd` after the last. Returns how to unsubscribe. */
     subscribe(listener: (event: FeedEvent) => unknown, onEnd: () => void, operation?: string): () => void {
       const name = operation === undefined ? 'event' : (`operation:${operation}` as const)
       emitter.on(name, listener).on('end', onEnd)
       return () => emitter.off(name, listener).off('end', onEnd)
     },
-    /** The events after `sequence` that are still kept, oldest first. */
+    /** Returns the events after `sequence` that are still kept, oldest first. */
     async since(sequence: number): Promise<FeedEvent[]> {
       const events: FeedEvent[] = []
       for (;;) {
@@ -55,7 +55,7 @@ export async function openEventFeed({ reader, redis, keys, follow }: Deps) {
         if (page.length < sinceAtOnce) return events
       }
     },
-    /** Tells whoever listens that there will be no more. */
+    /** Tells all listeners that no more events will follow. */
     end: () => void emitter.emit('end'),
     name: following.name,
     stop(): unknown {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** A JSON text in a hash's field. */
+/** JSON in a field of a hash. */
 export const json = <S extends z.ZodType>(schema: S) =>
   z
     .string()
@@ -9,7 +9,7 @@ export const json = <S extends z.ZodType>(schema: S) =>
 export const integer = z.coerce.number().int()
 export const nullable = <S extends z.ZodType>(schema: S) => z.union([z.literal('').transform(() => null), schema])
 
-/** A record's fields as they go into its hash: names and values in turn; what is undefined is left out. */
+/** Returns the fields of a record for HSET: names and values in turn, without those that are undefined. */
 export function toFields(record: object): string[] {
   return Object.entries(record).flatMap(([name, value]) => {
     if (value === undefined) return []
@@ -18,15 +18,15 @@ export function toFields(record: object): string[] {
   })
 }
 
-/** Other facts of a record; one that is given as undefined is removed. */
+/** New values of some of a record's fields; undefined removes a field. */
 export type Facts<R> = { [Name in keyof R]?: R[Name] | undefined }
 
-/** Returns a record as it is with other facts. */
+/** Returns a record with some of its fields changed. */
 export function withFacts<R extends object>(before: R, facts: Facts<R>): R {
   return Object.fromEntries(Object.entries({ ...before, ...facts }).filter(([, value]) => value !== undefined)) as R
 }
 
-/** The commands that set fields of a record, and remove those that are given as undefined, as far as it has them. */
+/** Returns the commands that set fields of a record, and remove those that are undefined in `facts` and that `before` has. */
 export function setFields(key: string, facts: object, before: object): string[][] {
   const written = toFields(facts)
   const removed = Object.entries(facts).flatMap(([name, value]) => (value === undefined && name in before ? [name] : []))

@@ -8,7 +8,7 @@ type Fields = Record<string, string>
 
 export type Records = ReturnType<typeof openRecords>
 
-/** Reads records. Writing is the scripts' alone. One that cannot be read is left out where many are, and logged once. */
+/** Reads records; only scripts write them. A record that cannot be parsed is left out of lists, and logged once. */
 export function openRecords(redis: Redis, keys: RedisKeys, log?: Pick<Logger, 'error'>) {
   const unreadable = new Set<string>()
 
@@ -25,8 +25,8 @@ export function openRecords(redis: Redis, keys: RedisKeys, log?: Pick<Logger, 'e
   }
 
   async function readOne<T>(key: string, parse: (fields: Fields) => T): Promise<T | undefined> {
-    const [found] = await readAll([key])
-    return found && parse(found.fields)
+    const [record] = await readAll([key])
+    return record && parse(record.fields)
   }
 
   async function readMany<T>(all: string[], parse: (fields: Fields) => T): Promise<T[]> {
@@ -44,7 +44,7 @@ export function openRecords(redis: Redis, keys: RedisKeys, log?: Pick<Logger, 'e
   return {
     jail: (name: string): Promise<JailRecord | undefined> => readOne(keys.jail(name), jailFromFields),
     operation: (id: string): Promise<OperationRecord | undefined> => readOne(keys.operation(id), operationFromFields),
-    /** The jail that an operation is about, if it is one of the fleet and still has its record. */
+    /** Returns the jail that an operation is about, if it belongs to the fleet and still has a record. */
     async jailOf({ jail, orphan }: Pick<OperationRecord, 'jail' | 'orphan'>): Promise<JailRecord | null> {
       return jail === null || orphan ? null : ((await readOne(keys.jail(jail), jailFromFields)) ?? null)
     },

@@ -4,17 +4,17 @@ import { loadScript, type Script } from '#shared/redis/load-script.ts'
 import type { Change } from './change.ts'
 
 export type CommitAnswer =
-  | { type: 'done'; revisions: number[] }
-  /** Somebody else changed a record meanwhile: read again, decide again. */
+  | { type: 'done' }
+  /** Somebody else changed a record meanwhile: read and decide again. */
   | { type: 'changed' }
   | { type: 'replayed'; operation: string }
   | { type: 'reused' }
-  /** A lease that was to be taken is somebody else's. */
+  /** A lease to take belongs to somebody else. */
   | { type: 'leased'; address: string; holder: string }
 
 export type Scripts = ReturnType<typeof openScripts>
 
-/** The scripts of this folder, each as a command of a connection: what writes records is done by them alone. */
+/** Loads the scripts of this folder, each as a command of a connection. Only they write records. */
 export function openScripts(redis: Redis, keys: RedisKeys) {
   const load = <Answer>(name: string): Script<Answer> => loadScript(redis, new URL(`./scripts/${name}.lua`, import.meta.url))
   const commit = load<(string | number)[]>('commit')
@@ -24,18 +24,17 @@ export function openScripts(redis: Redis, keys: RedisKeys) {
     async commit(change: Change): Promise<CommitAnswer> {
       const input = JSON.stringify({ lease: [], hold: [], release: [], ...change })
       const [type, ...rest] = await commit([keys.eventSequence, keys.events, keys.leases], input)
-      if (type === 'done') return { type, revisions: rest.map(Number) }
       if (type === 'leased') return { type, address: String(rest[0]), holder: String(rest[1]) }
       if (type === 'replayed') return { type, operation: String(rest[0]) }
-      return { type: type === 'reused' ? 'reused' : 'changed' }
+      return { type: type === 'done' || type === 'reused' ? type : 'changed' }
     },
-    /** Makes the next epoch a higher one than a host has seen. */
+    /** Makes the next epoch higher than any that a host has seen. */
     raiseEpoch: (above: number): Promise<null> => raiseEpoch([keys.epoch], above),
     admit: load<[type: string, ...rest: string[]]>('admit'),
     try: load<[answers: TriedHost[][], given: string]>('try'),
     lock: load<0 | 1>('lock'),
     unlock: load<null>('unlock'),
-    foundFleet: load<0 | 1>('found-fleet'),
+    createFleet: load<0 | 1>('create-fleet'),
     claimNames: load<ClaimedNames>('claim-names'),
     returnNames: load<null>('return-names'),
     discardRows: load<0 | 1>('discard-rows'),
@@ -43,10 +42,10 @@ export function openScripts(redis: Redis, keys: RedisKeys) {
   }
 }
 
-/** How a host would answer to a jail: `code` is empty where it takes it. */
+/** How a host would answer a request for a jail: `code` is empty if it would take it. */
 export type TriedHost = [host: string, code: string, what: string, leases?: [address: string, prefix: number, cidr: string][]]
 
-export type ClaimedNames = ['lost'] | ['done', jails: string[], claimed: [name: string, batch: string][]]
+type ClaimedNames = ['lost'] | ['done', jails: string[], claimed: [name: string, batch: string][]]
 
-/** Of one host: its beat, for how many milliseconds it still is alive, its ledger, and how many operations on it are open. */
+/** Of one host: its beat, for how many milliseconds it still counts as alive, its ledger, and how many operations are open. */
 export type HostAnswer = [beat: string | null, ttlMs: number, promised: (string | null)[], operations: number]

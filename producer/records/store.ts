@@ -4,7 +4,7 @@ import type { RedisKeys } from '#shared/redis/keys.ts'
 import { openRecords, type Records } from './records.ts'
 import { openScripts, type Scripts } from './scripts.ts'
 
-/** Where the fleet is kept: a connection, the names in it, and what reads and writes records. */
+/** Where the fleet is stored: a connection, the names of its keys, and the functions that read and write records. */
 export type Store = { redis: Redis; keys: RedisKeys; records: Records; scripts: Scripts }
 
 export function openStore(redis: Redis, keys: RedisKeys, log?: Pick<Logger, 'error'>): Store {

@@ -3,15 +3,15 @@ import { FleetHost, Upload } from '#shared/recovery.ts'
 import { jailList } from '../records/jails/jail-lists.ts'
 import type { Store } from '../records/store.ts'
 
-/** `hasLost`: its records were lost once. `wereExpected`: it was known then which hosts there are. */
+/** `hasLost`: its records were lost once. `wereExpected`: the hosts to wait for were known then. */
 export type Fleet = { id: string; foundedAtMs: number; hasLost: boolean; wereExpected: boolean }
 
 export const nothingTaken = { jails: 0, operations: 0, conflicts: [] }
 const awaited = JSON.stringify({ state: 'awaited', ...nothingTaken } satisfies FleetHost)
 
 /**
- * Returns the fleet that Redis has, founded anew where it has none. `before`: the one that was there at the last look, if there
- * was a look, whose hosts are waited for should it be another now; `members`: those that the configuration names.
+ * Returns the fleet in Redis, and creates one if there is none. `before`: the fleet at the last look, if there was one: its hosts
+ * are waited for if the fleet is another one now. `members`: the hosts that the configuration names.
  */
 export async function openFleetRecord(
   { redis, keys, scripts }: Store,
@@ -22,7 +22,7 @@ export async function openFleetRecord(
   if (known === null) {
     const had = before.id !== undefined
     const input = { id: uuid(), foundedAt: String(Date.now()), had, hosts: [...new Set([...members, ...before.hosts])], awaited }
-    await scripts.foundFleet([keys.fleet, keys.fleetHosts, jailList('all', keys)], JSON.stringify(input))
+    await scripts.createFleet([keys.fleet, keys.fleetHosts, jailList('all', keys)], JSON.stringify(input))
   } else if (before.id !== undefined && known !== before.id) {
     for (const id of before.hosts) await redis.hsetnx(keys.fleetHosts, id, awaited)
     await redis.hset(keys.fleet, 'lost', '1', 'expected', before.hosts.length)
@@ -31,13 +31,13 @@ export async function openFleetRecord(
   return { id, foundedAtMs: Number(foundedAt), hasLost: lost === '1', wereExpected: Number(expected) > 0 }
 }
 
-/** Returns, by host, how far it is. */
+/** Returns the recovery state of each host. */
 export async function readFleetHosts({ redis, keys }: Store): Promise<Map<string, FleetHost>> {
   const all = Object.entries(await redis.hgetall(keys.fleetHosts))
   return new Map(all.map(([id, text]) => [id, FleetHost.parse(JSON.parse(text))]))
 }
 
-/** Returns, by host, what it uploads of its journal for this fleet. */
+/** Returns the upload that each host makes of its journal for this fleet. */
 export async function readUploads({ redis, keys }: Store, fleet: string, hosts: string[]): Promise<Map<string, Upload>> {
   if (hosts.length === 0) return new Map()
   const texts = await redis.mget(hosts.map(keys.hostUpload))

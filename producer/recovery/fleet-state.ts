@@ -10,18 +10,18 @@ type Deps = {
   timing: Pick<Timing, 'silence'>
 }
 
-/** What is known of the fleet, and which hosts have to be heard before its records are whole. */
+/** Keeps what is known about the fleet, and decides which hosts must upload their journals before its records are complete. */
 export function makeFleetState({ hosts, members, timing }: Deps) {
   let fleet: Fleet | undefined
-  /** By host, how far it is. */
+  /** The recovery state of each host. */
   let statuses = new Map<string, FleetHost>()
   let waited: string[] = []
   let judged: unknown
 
   const isMember = (id: string) => members.length === 0 || members.includes(id)
 
-  /** Whether a host of this fleet knows its jails by another one. */
-  function isStrange(id: string): boolean {
+  /** Whether a member host still belongs to another fleet, and so has jails whose records are lost. */
+  function isOfOtherFleet(id: string): boolean {
     const known = hosts.fleetOf(id)
     return isMember(id) && known !== undefined && known !== '' && known !== fleet?.id
   }
@@ -29,7 +29,7 @@ export function makeFleetState({ hosts, members, timing }: Deps) {
   function isWaitedFor(id: string): boolean {
     const status = statuses.get(id)
     if ((status && status.state !== 'awaited') || !isMember(id)) return false
-    return hosts.fleetOf(id) === undefined ? status !== undefined : isStrange(id)
+    return hosts.fleetOf(id) === undefined ? status !== undefined : isOfOtherFleet(id)
   }
 
   function judge(): void {
@@ -37,39 +37,39 @@ export function makeFleetState({ hosts, members, timing }: Deps) {
     waited = [...new Set([...statuses.keys(), ...hosts.all().map(({ id }) => id)])].filter(isWaitedFor).sort()
   }
 
-  /** The hosts whose jails are missing in the records. */
+  /** Returns the hosts whose jails are missing in the records. */
   function waitedFor(): string[] {
-    // Between two looks another host may have come.
+    // Another host may have come since the last look.
     if (judged !== hosts.all()) judge()
     return waited
   }
 
   const isFresh = () => fleet !== undefined && Date.now() - fleet.foundedAtMs < timing.silence
 
-  /** Nobody knows which other hosts there were: those that live have said so after one silence. */
+  /** If it is not known which hosts there were, more may report: all that are alive do so within one silence. */
   const mayHaveMore = () => fleet?.hasLost === true && !fleet.wereExpected && isFresh()
 
   return {
     fleet: () => fleet,
     statuses: () => statuses,
-    know(now: Fleet, of: Map<string, FleetHost> = statuses): void {
-      statuses = of
-      // Last: what is admitted under it may rely on what is known of its hosts.
-      fleet = now
+    update(newFleet: Fleet, newStatuses: Map<string, FleetHost> = statuses): void {
+      statuses = newStatuses
+      // Set last: whatever is admitted under it may rely on the states of its hosts.
+      fleet = newFleet
       judge()
     },
-    knowHost(id: string, status: FleetHost): void {
+    updateHost(id: string, status: FleetHost): void {
       statuses.set(id, status)
       judge()
     },
-    isStrange,
+    isOfOtherFleet,
     waitedFor,
     isRecovering: () => waitedFor().length > 0 || mayHaveMore(),
 
-    /** Whether a host that has not reported since the loss may yet do so within one silence, as those that live do. */
+    /** Whether a host that has not reported since the loss may be alive, as one silence has not passed yet. */
     mayLiveUnseen: () => (waitedFor().some((id) => hosts.fleetOf(id) === undefined) && isFresh()) || mayHaveMore(),
 
-    /** Why records are missing; none: they are whole. */
+    /** Returns why records are missing; empty if they are complete. */
     reasons(): string[] {
       const waits = waitedFor().map((id) =>
         hosts.fleetOf(id) === undefined

@@ -12,7 +12,7 @@ import { rebuildJail, rebuildOperation, rebuiltOperation } from './rebuild-recor
 
 type Deps = Store & { log: Logger }
 
-/** A host whose journal is all in Redis. `isForgotten`: its jails are no jails of the fleet any more. */
+/** A host that has uploaded all of its journal. `isForgotten`: its jails no longer belong to the fleet. */
 export type Uploaded = { host: PlacementHost; upload: Upload; isForgotten: boolean }
 
 type HostJail = { host: PlacementHost; jail: UploadedJail }
@@ -20,13 +20,13 @@ type Conflicts = Map<string, { jail: string; detail: string }[]>
 
 const pageSize = 500
 const atOnce = 8
-/** One step of Redis holds up all others while it lasts. */
-const together = 25
+/** How many changes are committed together: a commit blocks Redis while it lasts. */
+const perCommit = 25
 
 /**
- * Rebuilds the records of the jails and operations that hosts have uploaded. What is there already stays, so it may be done
- * again, also by two producers at once. Of two jails with one name or address the one with the higher epoch becomes the
- * fleet's; the other one stays an orphan of its host.
+ * Rebuilds the records of the jails and operations that hosts have uploaded. Existing records stay, so it may be repeated, also
+ * by two producers at once. Of two jails with the same name or address the one with the higher epoch gets its record; the other
+ * one is an orphan of its host.
  */
 export async function rebuildFromJournals(deps: Deps, uploads: Uploaded[]): Promise<void> {
   const { redis, keys, scripts, log } = deps
@@ -59,7 +59,7 @@ async function rebuildJails(deps: Deps, uploads: Uploaded[]): Promise<Conflicts>
   return conflicts
 }
 
-/** Returns all of them, the latest first. */
+/** Returns all uploaded jails, the highest epoch first. */
 async function readJails(deps: Deps, uploads: Uploaded[]): Promise<HostJail[]> {
   const all: HostJail[] = []
   for (const { host, upload, isForgotten } of uploads) {
@@ -70,7 +70,7 @@ async function readJails(deps: Deps, uploads: Uploaded[]): Promise<HostJail[]> {
   return all.sort((a, b) => b.jail.epoch - a.jail.epoch)
 }
 
-/** Among jails in the order of their right, those that nobody before them has the name or an address of, and the others. */
+/** Splits jails, in the order of precedence, into those whose name and addresses no earlier one has, and the others. */
 function settleConflicts(jails: HostJail[]): { winners: HostJail[]; losers: { loser: HostJail; detail: string }[] } {
   const names = new Map<string, string>()
   const addresses = new Map<string, string>()
@@ -90,7 +90,7 @@ function settleConflicts(jails: HostJail[]): { winners: HostJail[]; losers: { lo
   return { winners, losers }
 }
 
-/** Returns why a jail cannot be the fleet's, or undefined. */
+/** Returns why a jail cannot get a record, or undefined. */
 async function rebuildOneJail({ scripts, records, keys }: Deps, { host, jail }: HostJail): Promise<string | undefined> {
   const { name, provision } = jail.spec
   const committed = await scripts.commit(rebuildJail(host, jail, keys))
@@ -100,7 +100,7 @@ async function rebuildOneJail({ scripts, records, keys }: Deps, { host, jail }: 
   return known?.provision === provision && known.host === host.id ? undefined : nameTaken(name, known?.host)
 }
 
-/** Page by page, since there may be very many. Returns how many. */
+/** Rebuilds operations page by page, since there may be very many. Returns how many. */
 async function rebuildOperations(deps: Deps, { host, upload, isForgotten }: Uploaded, conflicts: Conflicts): Promise<number> {
   const refused = new Map(conflicts.get(host.id)?.map(({ jail, detail }) => [jail, detail]))
   let rebuilt = 0
@@ -123,7 +123,7 @@ async function rebuildOneOperation({ scripts, records, keys }: Deps, operation: 
   }
 }
 
-/** Yields entries of a host's journal page by page. One that cannot be read is lost, and said. */
+/** Yields entries of a host's journal page by page. An entry that cannot be parsed is logged, and lost. */
 async function* readPages<S extends z.ZodType>(
   { redis, keys, log }: Deps,
   host: string,
@@ -141,10 +141,12 @@ async function* readPages<S extends z.ZodType>(
   }
 }
 
-/** Commits many changes in a few steps. Returns those that could not be committed with the others of their step. */
+/** Commits changes in groups. Returns the items of the groups that could not be committed as a whole. */
 async function commitTogether<T>({ scripts }: Deps, all: T[], changeOf: (each: T) => Change): Promise<T[]> {
   const slots = pLimit(atOnce)
-  const groups = Array.from({ length: Math.ceil(all.length / together) }, (_, i) => all.slice(i * together, (i + 1) * together))
+  const groups = Array.from({ length: Math.ceil(all.length / perCommit) }, (_, i) =>
+    all.slice(i * perCommit, (i + 1) * perCommit),
+  )
   const left = groups.map((group) =>
     slots(async () => ((await scripts.commit(merge(...group.map(changeOf)))).type === 'done' ? [] : group)),
   )

@@ -10,7 +10,7 @@ import { keptSeconds, keyOfRequest } from '../records/operations/idempotency.ts'
 import { newOperation, restoreOperation, secondsAfter } from '../records/operations/operation-changes.ts'
 import type { NewOperation, OperationRecord } from '../records/operations/operation-record.ts'
 
-/** What makes the record of a jail that its host has, with its leases and promises; not if there is one of its name. */
+/** Returns the change that writes the record of a jail of a host, with leases and promises, unless its name has a record. */
 export function rebuildJail(host: PlacementHost, uploaded: UploadedJail, keys: RedisKeys): Change {
   const { spec, epoch, state, reason, jid, isolation, lastOperation, at } = uploaded
   const { addresses, ...known } = spec
@@ -30,7 +30,7 @@ export function rebuildJail(host: PlacementHost, uploaded: UploadedJail, keys: R
   )
 }
 
-/** Returns an operation as its host's journal has it; `conflict`: why its jail is no jail of the fleet. */
+/** Returns an operation from its host's journal; `conflict`: why its jail could not get a record. */
 export function rebuiltOperation(host: string, uploaded: UploadedOperation, conflict?: string): NewOperation {
   const { type: _, operation: id, origin, ...facts } = uploaded
   const operation = newOperation({ ...facts, ...origin, id, host }, new Date(origin.createdAt))
@@ -40,7 +40,7 @@ export function rebuiltOperation(host: string, uploaded: UploadedOperation, conf
   return { ...operation, status: 'failed', error, finishedAt: new Date().toISOString() }
 }
 
-/** What writes it, with the Idempotency-Keys that it answers; `before`: the record of an earlier attempt, if there is one. */
+/** Returns the change that writes an operation and its Idempotency-Keys; `before`: the record of an earlier attempt, if any. */
 export function rebuildOperation(operation: NewOperation, before: OperationRecord | undefined, keys: RedisKeys): Change {
   const { id, createdAt, requests = [] } = operation
   const commands = requests.flatMap((request) => [

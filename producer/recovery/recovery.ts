@@ -21,21 +21,21 @@ type Deps = Store & {
 
 export type Recovery = Awaited<ReturnType<typeof openRecovery>>
 
-/** What no journal has. */
-export const lostText =
+/** What is in no journal. */
+const lostText =
   'Operations that had not begun on a host, fills, batches, the logs of operations, which hosts were drained, and the addresses held for forgotten hosts.'
 
 const retryAfterSeconds = 2
 const lockMs = 60_000
 
 /**
- * Sees whether Redis has lost everything: then it has no fleet id, or hosts know another one than it has. The records are
- * rebuilt from the journals that those hosts upload. Until then nothing is admitted.
+ * Watches whether Redis has lost everything: then it has no fleet id, or another one than its hosts have. The records are rebuilt
+ * from the journals that those hosts upload. Until then nothing is admitted.
  */
 export async function openRecovery(deps: Deps) {
   const { redis, keys, hosts, repeat, members, timing, log } = deps
   const state = makeFleetState(deps)
-  /** The hosts as they were while the fleet had its records. */
+  /** The hosts at the last look at which the records were complete. */
   let remembered: string[] = []
   let wasRecovering = false
 
@@ -45,7 +45,7 @@ export async function openRecovery(deps: Deps) {
     const isOther = now.id !== before?.id
     const statuses = isOther || state.isRecovering() ? await readFleetHosts(deps) : undefined
     if (before && isOther) log.error({ fleet: now.id, lost: lostText }, 'Redis lost everything: the records are rebuilt')
-    state.know(now, statuses)
+    state.update(now, statuses)
     await takeUploads(now)
     const recovers = state.isRecovering()
     if (!recovers && hosts.all().length > 0) remembered = hosts.all().map(({ id }) => id)
@@ -54,27 +54,27 @@ export async function openRecovery(deps: Deps) {
   }
 
   async function takeUploads(fleet: Fleet): Promise<void> {
-    const strange = hosts.all().filter(({ id, state: hostState }) => hostState !== 'down' && state.isStrange(id))
-    if (strange.length === 0) return
+    const uploading = hosts.all().filter(({ id, state: hostState }) => hostState !== 'down' && state.isOfOtherFleet(id))
+    if (uploading.length === 0) return
     if (!fleet.hasLost) {
       await redis.hset(keys.fleet, 'lost', '1')
-      state.know({ ...fleet, hasLost: true })
+      state.update({ ...fleet, hasLost: true })
     }
-    const ids = strange.map(({ id }) => id)
+    const ids = uploading.map(({ id }) => id)
     const uploads = await readUploads(deps, fleet.id, ids)
-    const complete = strange.flatMap((host): Uploaded[] => {
+    const complete = uploading.flatMap((host): Uploaded[] => {
       const upload = uploads.get(host.id)
       const status = state.statuses().get(host.id)
       if (!upload?.isComplete || status?.upload === upload.id) return []
       return [{ host, upload, isForgotten: status?.state === 'forgotten' }]
     })
-    // All that are there, so that of two jails with one name or address the later one is taken.
+    // Waits for all of them, so that of two jails with one name or address the later one gets its record.
     if (complete.length === 0 || ids.some((id) => !uploads.get(id)?.isComplete) || state.mayLiveUnseen()) return
     if ((await redis.set(keys.fleetLock, uuid(), 'PX', lockMs, 'NX')) === null) return
     await rebuildFromJournals(deps, complete).finally(() => redis.del(keys.fleetLock))
     await hosts.refresh()
     const now = state.fleet()
-    if (now) state.know(now, await readFleetHosts(deps))
+    if (now) state.update(now, await readFleetHosts(deps))
   }
 
   const unavailable = (why: string) =>
@@ -89,7 +89,7 @@ export async function openRecovery(deps: Deps) {
   }
 
   const looking = repeat('look-up-fleet', timing.look, look)
-  // One that comes back may have nothing left.
+  // A Redis that comes back may have lost everything.
   redis.on('ready', looking.now)
   await looking.now().catch(() => undefined)
 
@@ -97,14 +97,14 @@ export async function openRecovery(deps: Deps) {
     name: looking.name,
     stop: looking.stop,
     lookNow: looking.now,
-    /** Why nothing is admitted now; none: it is. */
+    /** Returns why nothing is admitted now; empty if it is. */
     reasons: state.reasons,
     waitsFor: (id: string) => state.waitedFor().includes(id),
 
-    /** @throws ProvostError `queue_unavailable` while records are missing, naming the hosts that are waited for. */
+    /** @throws ProvostError `queue_unavailable` while records are missing, naming the hosts that it waits for. */
     assertRebuilt,
 
-    /** Returns the id of the fleet that may admit now. @throws ProvostError `queue_unavailable` while records are missing. */
+    /** Returns the id of the fleet, which may admit now. @throws ProvostError `queue_unavailable` while records are missing. */
     openFleet(): string {
       assertRebuilt()
       const fleet = state.fleet()
@@ -112,21 +112,21 @@ export async function openRecovery(deps: Deps) {
       return fleet.id
     },
 
-    /** Also of a loss that was not noticed yet. @throws ProvostError `queue_unavailable`. */
+    /** Asks Redis, to notice a loss since the last look. @throws ProvostError `queue_unavailable`. */
     async assertNotLost(): Promise<void> {
       if ((await redis.hget(keys.fleet, 'id')) !== state.fleet()?.id) throw unavailable('Redis has just lost them')
     },
 
-    /** A host that is not waited for any more; should it come later, its jails are its orphans. */
+    /** No longer waits for a host. If it comes back later, its jails are orphans. */
     async forget(id: string): Promise<void> {
       const now: FleetHost = { ...(state.statuses().get(id) ?? nothingTaken), state: 'forgotten' }
       await redis.hset(keys.fleetHosts, id, JSON.stringify(now))
-      state.knowHost(id, now)
+      state.updateHost(id, now)
     },
 
     async show(): Promise<Shown> {
       const fleet = state.fleet()
-      if (fleet) state.know(fleet, await readFleetHosts(deps))
+      if (fleet) state.update(fleet, await readFleetHosts(deps))
       return showRecovery(deps, state)
     },
   }

@@ -8,8 +8,8 @@ import { changeOperation, endOperation } from '../records/operations/operation-c
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 
 /**
- * What a report of an operation changes. Pure. Undefined when it changes nothing: it is of an older epoch or attempt, was
- * overtaken by a later one, or the operation has ended.
+ * Returns what a report of an operation changes. Undefined if it changes nothing: it is of an older epoch or attempt, a later
+ * report was applied already, or the operation has ended. Pure.
  */
 export function applyOperationReport(
   report: OperationReport | FillReport,
@@ -32,12 +32,12 @@ export function applyOperationReport(
     status === 'running'
       ? changeOperation(operation, { ...facts, status, finishedAt: null }, keys)
       : endOperation(operation, { ...facts, status, finishedAt: at }, keys)
-  // A later operation of the jail speaks for it now.
+  // Otherwise the state of the jail is for a later operation to report.
   const isItsJail = report.type === 'operation' && jail?.epoch === report.epoch
   return isItsJail ? merge(change, jailChange(jail, report, keys)) : change
 }
 
-/** What a report of a jail without an operation changes: it was started again, or stopped by hand. Pure. */
+/** Returns what a report of a jail without an operation changes: it was started again, or stopped by hand. Pure. */
 export function applyJailReport(report: JailReport, jail: JailRecord | undefined, keys: RedisKeys): Change | undefined {
   if (!jail || jail.host !== report.host || jail.epoch !== report.epoch) return undefined
   return jailChange(jail, report, keys)

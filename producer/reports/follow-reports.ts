@@ -19,7 +19,7 @@ type Deps = Store & {
   log: Logger
   follow: Follow
   metrics: Pick<Metrics, 'ended'>
-  /** What another producer has taken and not applied for so long is taken over. */
+  /** After how long reports that another producer has read and not applied are taken over. */
   timing: Pick<Timing, 'abandoned'>
 }
 
@@ -30,8 +30,8 @@ const atOnce = 200
 const blockMs = 2_000
 
 /**
- * Applies what workers report, in the order they said it. Of several producers each report is applied by one; one that is
- * applied twice changes nothing. An applied report leaves the stream.
+ * Applies the reports of workers, in the order of the stream. Each is applied by one of the producers; one that is applied twice
+ * changes nothing. An applied report is removed from the stream.
  */
 export function followReports(deps: Deps): Running {
   const { reader, redis, keys, timing } = deps
@@ -53,7 +53,7 @@ export function followReports(deps: Deps): Running {
 
   const following = deps.follow('follow-reports', async () => {
     if (!hasGroup) await ensureGroup(deps)
-    // Not once it fails: Redis may have come back empty.
+    // The group is ensured again after a failure: Redis may have come back empty.
     hasGroup = false
     await next()
     hasGroup = true
@@ -76,7 +76,7 @@ async function ensureGroup({ redis, keys }: Store): Promise<void> {
 
 async function applyEntries(deps: Deps, entries: Entry[]): Promise<void> {
   const { redis, keys, log } = deps
-  // Reports of one jail keep their order; those of different ones need not wait for one another.
+  // Reports on one jail are applied in their order; those on different jails do not wait for each other.
   const bySubject = Map.groupBy(entries.map(parseEntry), ({ report }) => report && subjectOf(report))
   const done: string[] = []
   await Promise.all(
@@ -95,14 +95,14 @@ async function applyEntries(deps: Deps, entries: Entry[]): Promise<void> {
     .exec()
 }
 
-/** A report that cannot be applied must not hold up those behind it. */
+/** A report that cannot be applied must not block those after it. */
 function dropUnlessAway(error: Error, id: string, log: Logger): true {
   if (isRedisAway(error)) throw error
   log.error({ err: error, entry: id }, 'a report that cannot be applied is dropped')
   return true
 }
 
-/** Returns whether it has been seen to. One that has come too early stays in the stream, and is met again. */
+/** Returns whether a report is done with. One that came too early stays in the stream, and is read again. */
 async function applyReport(deps: Deps, report: Report): Promise<boolean> {
   const { redis, keys, records, metrics } = deps
   if (report.type === 'enrol') {
@@ -117,15 +117,15 @@ async function applyReport(deps: Deps, report: Report): Promise<boolean> {
   let operation: OperationRecord | undefined
   const applied = await commitUntilDone(deps, async () => {
     const jailOf = report.type === 'operation' ? records.jail(report.jail) : undefined
-    const [found, jail] = await Promise.all([records.operation(report.operation), jailOf])
-    operation = found
-    return applyOperationReport(report, found, jail, keys)
+    const [record, jail] = await Promise.all([records.operation(report.operation), jailOf])
+    operation = record
+    return applyOperationReport(report, record, jail, keys)
   })
   if (applied && operation && hasEnded(report.status)) metrics.ended(operation, report.status, report.at)
   return true
 }
 
-/** How a jail is comes after the end of its operation, which another producer may have taken and not applied yet. */
+/** Whether a report on a jail has overtaken the end of its operation, which another producer may have read but not applied. */
 async function isEarly({ records }: Store, { jail: name, epoch }: JailReport): Promise<boolean> {
   const jail = await records.jail(name)
   if (jail?.epoch !== epoch) return false
@@ -133,7 +133,7 @@ async function isEarly({ records }: Store, { jail: name, epoch }: JailReport): P
   return last !== undefined && last.epoch === epoch && !hasEnded(last.status)
 }
 
-/** Returns whether there was a change, and it was committed. */
+/** Commits a change, decided again as long as records change meanwhile. Returns whether there was a change to commit. */
 async function commitUntilDone({ scripts }: Store, decide: () => Promise<Change | undefined>): Promise<boolean> {
   for (;;) {
     const change = await decide()

@@ -14,14 +14,14 @@ export type Metrics = ReturnType<typeof makeMetrics>
 const durationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600]
 
 /**
- * What Prometheus scrapes. Gauges are of the whole fleet and read when asked; counters and histograms are of what this
- * producer has applied, so they are summed over producers.
+ * Makes the metrics for Prometheus. Gauges cover the whole fleet and are read on each scrape; counters and histograms cover what
+ * this producer has applied, so they are to be summed over producers.
  */
 export function makeMetrics(store: Store) {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  gaugeRecords(registry, store)
   const registers = [registry]
+  gaugeRecords(registers, store)
 
   const ended = new Counter({
     name: 'provost_operations_ended_total',
@@ -47,10 +47,10 @@ export function makeMetrics(store: Store) {
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
-    /** Shows the hosts, too. */
+    /** Adds the metrics of hosts. */
     watchHosts(hosts: Pick<FleetHosts, 'all'>): void {
-      gaugeHosts(registry, hosts)
-      countWorkOfHosts(registry, store, hosts)
+      gaugeHosts(registers, hosts)
+      countWorkOfHosts(registers, store, hosts)
     },
     passed({ name: work, seconds, error }: Pass): void {
       own.passes.inc({ work })
@@ -65,7 +65,7 @@ export function makeMetrics(store: Store) {
   }
 }
 
-/** Background work of this process, by its name. */
+/** Counts background work of this process, by its name. */
 function countOwnWork(registers: Registry[]) {
   const counter = (unit: string, help: string) =>
     new Counter({ name: `provost_background_${unit}_total`, help, labelNames: ['work'], registers })
@@ -76,14 +76,14 @@ function countOwnWork(registers: Registry[]) {
   }
 }
 
-/** Background work of hosts, as their workers count it from their start and say it with each enrolment. */
-function countWorkOfHosts(registry: Registry, { redis, keys }: Store, hosts: Pick<FleetHosts, 'all'>): void {
+/** Counts background work of hosts, as their workers count it from their start and write it with each enrolment. */
+function countWorkOfHosts(registers: Registry[], { redis, keys }: Store, hosts: Pick<FleetHosts, 'all'>): void {
   const counter = (unit: keyof BackgroundWork[string], help: string) =>
     new Counter({
       name: `provost_host_background_${unit}_total`,
       help,
       labelNames: ['host', 'work'],
-      registers: [registry],
+      registers,
       async collect() {
         this.reset()
         const ids = hosts.all().map(({ id }) => id)
@@ -97,7 +97,7 @@ function countWorkOfHosts(registry: Registry, { redis, keys }: Store, hosts: Pic
   counter('seconds', 'How long passes of background work of the host took.')
 }
 
-/** A worker of another version may say it in another way. */
+/** Returns nothing for what cannot be parsed: a worker of another version may have written it. */
 function readWork(text: string | null | undefined): BackgroundWork {
   try {
     return BackgroundWork.parse(JSON.parse(text ?? '{}'))
@@ -106,9 +106,8 @@ function readWork(text: string | null | undefined): BackgroundWork {
   }
 }
 
-/** Gauges of each host, and of how many there are in each state. */
-function gaugeHosts(registry: Registry, hosts: Pick<FleetHosts, 'all'>): void {
-  const registers = [registry]
+/** Adds gauges of each host, and of the number of hosts in each state. */
+function gaugeHosts(registers: Registry[], hosts: Pick<FleetHosts, 'all'>): void {
   new Gauge({
     name: 'provost_hosts',
     help: 'Hosts by state.',
@@ -141,9 +140,8 @@ function gaugeHosts(registry: Registry, hosts: Pick<FleetHosts, 'all'>): void {
   gauge('capacity_cpu_cores', 'CPU that may be promised.', ({ capacity }) => capacity.cpu)
 }
 
-/** Gauges of how many records of a sort there are. */
-function gaugeRecords(registry: Registry, { redis, keys }: Store): void {
-  const registers = [registry]
+/** Adds gauges of the numbers of records. */
+function gaugeRecords(registers: Registry[], { redis, keys }: Store): void {
   const gauge = (name: string, help: string, count: () => Promise<number>) =>
     new Gauge({
       name,

@@ -2,10 +2,10 @@ import ipaddr from 'ipaddr.js'
 
 export type Family = 4 | 6
 
-/** A CIDR as numbers: the address as one integer, its length in bits, and the prefix length. */
+/** A CIDR as numbers: the family, the address as one integer, and the prefix length. */
 export type Block = { family: Family; value: bigint; prefix: number }
 
-/** @throws Error when `text` is no IPv4 or IPv6 address, with or without a prefix length. */
+/** Parses an IPv4 or IPv6 address, with or without a prefix length. @throws Error when `text` is none */
 export function parseBlock(text: string): Block {
   const [address = '', prefix] = text.split('/')
   const parsed = ipaddr.parse(address)
@@ -14,7 +14,7 @@ export function parseBlock(text: string): Block {
   return { family, value, prefix: prefix === undefined ? bits(family) : Number(prefix) }
 }
 
-/** The text of an address, without a prefix length (RFC 5952 for IPv6). */
+/** Formats an address without a prefix length (IPv6 by RFC 5952). */
 export function formatAddress(family: Family, value: bigint): string {
   const length = bits(family) / 8
   const bytes = Array.from({ length }, (_, i) => Number((value >> BigInt(8 * (length - 1 - i))) & 0xffn))
@@ -25,7 +25,7 @@ export function networkOf(block: Block): bigint {
   return (block.value >> hostBits(block)) << hostBits(block)
 }
 
-/** How many addresses a block spans. */
+/** The number of addresses in a block. */
 export function sizeOf(block: Block): bigint {
   return 1n << hostBits(block)
 }
@@ -38,7 +38,7 @@ export function overlaps(a: Block, b: Block): boolean {
   return a.prefix <= b.prefix ? contains(a, b) : contains(b, a)
 }
 
-/** A pool's CIDR in its one canonical form: two pools are the same when this and the name are. */
+/** The canonical form of a pool's CIDR: two pools are the same when it and their names are equal. */
 export function canonicalCidr(cidr: string): string {
   const block = parseBlock(cidr)
   return `${formatAddress(block.family, networkOf(block))}/${block.prefix}`
@@ -53,7 +53,7 @@ export function familyOf(address: string): Family {
   return address.includes(':') ? 6 : 4
 }
 
-/** How many bits an address of a family has. */
+/** The length of an address in bits. */
 export function bits(family: Family): number {
   return family === 4 ? 32 : 128
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { PlainName } from '../jail.ts'
 import { bits, type Family, familyOf, formatAddress, networkOf, parseBlock, sizeOf } from './addresses.ts'
 
-/** A pool of addresses that a host gives to jails: one CIDR, with its gateway and what is not to be given out. */
+/** A pool of addresses for the jails of a host: one CIDR, its gateway, and the addresses that are never leased. */
 export const Pool = z
   .object({
     name: PlainName,
@@ -17,15 +17,15 @@ export const Pool = z
   })
 export type Pool = z.infer<typeof Pool>
 
-/** A leased address as it is written everywhere: CIDR form with the pool's prefix. */
+/** An address as every record has it: in CIDR form with the prefix length of its pool. */
 export function inPool(pool: Pool, address: string): string {
   const block = parseBlock(address)
   return `${formatAddress(block.family, block.value)}/${parseBlock(pool.cidr).prefix}`
 }
 
 /**
- * Ranges of offsets into a pool that are never given out: the network's own address, the IPv4 broadcast, the gateway and
- * what `exclude` names (single addresses, CIDRs, or `FIRST-LAST`).
+ * Returns the ranges of offsets into a pool that are never leased: the network's own address, the IPv4 broadcast, the
+ * gateway, and `exclude` (single addresses, CIDRs or `FIRST-LAST`).
  */
 export function excludedOffsets(pool: Pool): [bigint, bigint][] {
   const block = parseBlock(pool.cidr)
@@ -45,8 +45,8 @@ export function excludedOffsets(pool: Pool): [bigint, bigint][] {
   return ranges
 }
 
-/** Whether `text` is an address, a CIDR, or `FIRST-LAST`, of one family. */
-export function isExclusion(text: string, family: Family): boolean {
+/** Whether `text` is an address, a CIDR or `FIRST-LAST` of `family`. */
+function isExclusion(text: string, family: Family): boolean {
   try {
     const [first, last] = text.split('-').map(parseBlock)
     if (!first || first.family !== family) return false

@@ -2,7 +2,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 
 type Options = NonNullable<ParseArgsConfig['options']>
 
-/** The options of a service's command line. `--help` prints `usage` and ends with 0; wrong use prints it and ends with 2. */
+/** Reads a service's command line. `--help` prints `usage` and exits with 0, wrong use prints it and exits with 2. */
 export function readArguments<O extends Options>(usage: string, options: O) {
   const end = (status: number, text: string): never => {
     ;(status === 0 ? process.stdout : process.stderr).write(`${text}\n`)

@@ -3,24 +3,24 @@ import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { errnoOf } from '../errors.ts'
 
-/** What is wrong with the configuration, all of it at once. The services print it and exit with 2. */
+/** All faults of the configuration in one message. The services print it and exit with 2. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
 
-/** @throws ConfigError naming every fault of `value`, before anything was connected to. */
+/** Parses a configuration. @throws ConfigError with every fault of `value` */
 export function readConfig<S extends z.ZodType>(schema: S, value: unknown, source: string): z.output<S> {
   return check(schema, value, source, () => '')
 }
 
-/** A YAML file's content, read by a schema. @throws ConfigError naming every fault with its line and its path. */
+/** Reads a YAML file by a schema. @throws ConfigError with every fault, its line and its path */
 export function readConfigFile<S extends z.ZodType>(schema: S, path: string): z.output<S> {
   const { document, lines } = parseFile(path)
   const lineOf = (fault: PropertyKey[]) => `line ${lineAt(document, lines, fault)}, `
   return check(schema, document.toJS() ?? {}, path, lineOf)
 }
 
-/** A YAML file's content, unread. @throws ConfigError when it is not there or not YAML. */
+/** Reads a YAML file without a schema. @throws ConfigError when it does not exist or is not YAML */
 export function readYaml(path: string): unknown {
   return parseFile(path).document.toJS() ?? {}
 }
@@ -59,7 +59,7 @@ function readText(path: string): string {
   }
 }
 
-/** Where a path stands: at its key, or, when it is not there, where what it should be in begins. */
+/** The line of a path: of its key or, when that is missing, of the start of its nearest existing parent. */
 function lineAt(document: Document, lines: LineCounter, path: PropertyKey[]): number {
   for (let depth = path.length; depth > 0; depth -= 1) {
     const parent = depth === 1 ? document.contents : document.getIn(path.slice(0, depth - 1), true)

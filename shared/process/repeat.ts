@@ -2,26 +2,26 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Running } from './services.ts'
 
-/** What became of one pass of some work. */
+/** The outcome of one pass of some work. */
 export type Pass = { name: string; seconds: number; error?: unknown }
 
-/** Work that is done again and again. */
+/** Work that is repeated. */
 export type Repeated = {
   name: string
   /**
-   * Does it now, or once more after the pass under way. Settles as that pass does, and at once when there are no more. Nobody
-   * has to wait for it, nor to handle what it throws: that a pass failed is told.
+   * Does the work now, or once more after the pass under way. Settles as that pass does, at once when stopped. The caller need
+   * neither await it nor handle its rejection: a failed pass is reported to `onPass`.
    */
   now(): Promise<void>
-  /** Begins no further pass, and waits for the one under way. */
+  /** Begins no further pass and waits for the one under way. */
   stop(): Promise<void>
 }
 
 export type Repeat = (name: string, everyMs: number, work: () => Promise<unknown>) => Repeated
 export type Follow = (name: string, work: () => Promise<unknown>) => Running
 
-/** Returns both for the background work of a process: each pass is counted, and one that fails is logged. */
-export function makeBackground(log: Pick<Logger, 'warn'>, count: (pass: Pass) => void): { repeat: Repeat; follow: Follow } {
+/** Returns `repeat` and `follow` for the background work of a process: each pass is counted, each failure logged. */
+export function backgroundWork(log: Pick<Logger, 'warn'>, count: (pass: Pass) => void): { repeat: Repeat; follow: Follow } {
   const onPass = (pass: Pass) => {
     count(pass)
     if (pass.error !== undefined) log.warn({ err: pass.error, work: pass.name }, 'background work failed; it is tried again')
@@ -33,8 +33,8 @@ export function makeBackground(log: Pick<Logger, 'warn'>, count: (pass: Pass) =>
 }
 
 /**
- * Does some work every so many milliseconds, never twice at once: what is due during a pass is left out, and what was asked for
- * is done once more after it. After a pass that failed the next one comes all the same.
+ * Does some work every `everyMs`, one pass at a time: a pass that is due during another is skipped, passes asked for by `now`
+ * become one after it. A failed pass does not stop the repetition.
  */
 export function repeat(
   name: string,
@@ -77,14 +77,14 @@ export function repeat(
 
 const pauseAfterFailureMs = 500
 
-/** Does work that waits by itself for what it is about, each pass right after the one before, or a moment after one that failed. */
+/** Does work that waits for its own input: each pass follows the last one at once, or after a pause when that failed. */
 export function follow(name: string, work: () => Promise<unknown>, onPass: (pass: Pass) => void): Running {
   const stopping = new AbortController()
   const { signal } = stopping
-  const tellUnlessStopped = (pass: Pass) => signal.aborted || onPass(pass)
+  const onPassUnlessStopped = (pass: Pass) => signal.aborted || onPass(pass)
   const following = (async () => {
     while (!signal.aborted)
-      await doOnce(name, work, tellUnlessStopped).catch(() =>
+      await doOnce(name, work, onPassUnlessStopped).catch(() =>
         sleep(pauseAfterFailureMs, undefined, { signal }).catch(() => undefined),
       )
   })()

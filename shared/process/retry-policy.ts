@@ -3,14 +3,14 @@ export type RetryPolicy = {
   maxAttempts: number
   firstDelayMs: number
   maxDelayMs: number
-  /** A longer wait gives the slot back. */
-  holdSlotMs: number
+  /** An operation that waits for longer gives its slot back. */
+  keepSlotMs: number
 }
 
-export const stepRetry: RetryPolicy = { maxAttempts: 6, firstDelayMs: 500, maxDelayMs: 30_000, holdSlotMs: 3_000 }
+export const stepRetry: RetryPolicy = { maxAttempts: 6, firstDelayMs: 500, maxDelayMs: 30_000, keepSlotMs: 3_000 }
 
-/** Exponential, with jitter over its upper half, so that many who failed together do not come back together. */
-export function retryDelayMs(attempt: number, { firstDelayMs, maxDelayMs }: RetryPolicy, random = Math.random): number {
+/** Exponential, with jitter over the upper half, so that steps that failed together do not all retry together. */
+export function retryDelayMs(attempt: number, { firstDelayMs, maxDelayMs }: RetryPolicy): number {
   const full = Math.min(firstDelayMs * 2 ** (attempt - 1), maxDelayMs)
-  return Math.round(full * (1 - random() / 2))
+  return Math.round(full * (1 - Math.random() / 2))
 }

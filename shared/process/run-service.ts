@@ -2,12 +2,12 @@ import type { Logger } from 'pino'
 import { ProvostError } from '../errors.ts'
 import { ConfigError } from './read-config.ts'
 
-/** A running service. `stop` ends it gracefully; `kill`, when there is one, makes what still runs give up. */
+/** A running service. `stop` ends it gracefully; `kill`, if present, aborts what still runs. */
 export type Service = { stop(): Promise<void>; kill?(): void }
 
 /**
- * Starts a service and ends it by signals: the first SIGTERM or SIGINT stops it gracefully, the second at once. Faults of
- * the configuration are printed as they are, exit status 2.
+ * Starts a service and ends it on signals: the first SIGTERM or SIGINT stops it gracefully, the second at once. A
+ * `ConfigError` of `start` is printed, with exit status 2, a `ProvostError` with 1.
  */
 export async function runService(start: () => Promise<Service>, log: Logger): Promise<void> {
   let service: Service | undefined

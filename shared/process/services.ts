@@ -1,20 +1,20 @@
 import type { Logger } from 'pino'
 
-/** What runs in this process until it is stopped: a connection, a door, work that is repeated. */
+/** Part of a process that runs until it is stopped: a connection, a server, repeated work. */
 export type Running = { name: string; stop(): unknown }
 
 export type Services = ReturnType<typeof makeServices>
 
-/** The services of a process in the order in which they were started; they are stopped in the reverse of it, one after another. */
+/** Keeps the services of a process in the order of their start, and stops them one after another in reverse. */
 export function makeServices(log: Pick<Logger, 'warn'>) {
   const started: Running[] = []
   return {
-    /** Takes up a service that has just been started. */
+    /** Adds a service that has just been started, and returns it. */
     add<R extends Running>(service: R): R {
       started.push(service)
       return service
     },
-    /** One that cannot be stopped in order keeps none of the others from it. */
+    /** Stops all services; a failure of one is logged and the others are still stopped. */
     async stop(): Promise<void> {
       for (const { name, stop } of started.toReversed())
         try {

@@ -1,13 +1,13 @@
 import { Redis, type RedisOptions } from 'ioredis'
 
-// ioredis 6 speaks RESP3 and can shape replies in two ways; BullMQ and the code here read the older one.
+// ioredis 6 speaks RESP3 and shapes replies in one of two ways; BullMQ and the code here expect the older one.
 type Legacy = RedisOptions & { replyMapping: 'legacy' }
 
-/** Longer than any blocking read here lasts: what answers nothing for so long is gone, though nobody has closed the connection. */
+/** Longer than any blocking read here lasts: a Redis silent for so long is gone, even if the connection was never closed. */
 const silentMs = 20_000
 
 /**
- * A connection to `redis://`, `rediss://`, or, with Sentinel,
+ * Connects to `redis://`, `rediss://` or, with Sentinel,
  * `redis+sentinel://[user:password@]HOST:PORT[,HOST:PORT…]/MASTER[/DB]`.
  */
 export function connectRedis(url: string, options: RedisOptions = {}): Redis {
@@ -21,12 +21,12 @@ export function connectRedis(url: string, options: RedisOptions = {}): Redis {
   return new Redis(Object.assign(common, sentinelOptions(url)))
 }
 
-/** Whether a primary that is lost is replaced by one of its replicas. */
+/** Whether a replica takes over when the primary is lost. */
 export function hasSentinel(url: string): boolean {
   return url.startsWith('redis+sentinel://')
 }
 
-/** A Sentinel or a Redis that does not even refuse must not hold up the search for the new primary. */
+/** A Sentinel or a Redis that does not even refuse a connection must not delay the search for the new primary. */
 const sentinelSilentMs = 2_000
 
 function sentinelOptions(url: string): RedisOptions {
@@ -44,22 +44,22 @@ function sentinelOptions(url: string): RedisOptions {
     db: Number(db ?? 0),
     connectTimeout: sentinelSilentMs,
     sentinelCommandTimeout: sentinelSilentMs,
-    // What was the primary when this connection was made is a replica now; 2: ask the new primary the same again.
+    // The primary of this connection has become a replica. 2: reconnect and send the command again.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
   }
 }
 
-/** Publishing, reading and adding must fail at once while Redis is away: the producer answers 503 instead of hanging. */
+/** Commands fail at once while Redis is away: the producer answers 503 instead of hanging. */
 export const failFast = { enableOfflineQueue: false, maxRetriesPerRequest: 0 } as const satisfies RedisOptions
 
-/** Blocking reads and workers wait until Redis is back. BullMQ wants `null` of an instance that it is given. */
+/** Blocking reads and workers wait until Redis is back. BullMQ requires `null` in a connection that is passed to it. */
 export const waitForEver = { maxRetriesPerRequest: null } as const satisfies RedisOptions
 
 /**
- * Waits for `work`, but no longer once Redis has been away for `ms`: who stops must not wait for what may never come back.
- * What was under way goes on after the next start.
+ * Waits for `work`, but not once Redis has been away for `ms`: a process that stops must not wait for a Redis that may never
+ * come back. What was under way continues after the next start.
  */
-export async function unlessAway(redis: Redis, ms: number, work: Promise<unknown>): Promise<void> {
+export async function waitUnlessAway(redis: Redis, ms: number, work: Promise<unknown>): Promise<void> {
   const { promise: away, resolve } = Promise.withResolvers<void>()
   let timer: NodeJS.Timeout | undefined
   const onReady = () => {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
-/** What a worker reads of a jail's record: whether that is the jail which is on its host. */
+/** The fields of a jail's record that a worker reads, to see whether the jail on its host is the recorded one. */
 export const JailFacts = z.object({
   host: z.string(),
   /** The operation that provisioned it. */
@@ -9,7 +9,7 @@ export const JailFacts = z.object({
 })
 export type JailFacts = z.infer<typeof JailFacts>
 
-/** What a worker reads of an operation's record: whether that is still to be done, and by whom. */
+/** The fields of an operation's record that a worker reads, to see whether it is still to be done, and by which host. */
 export const OperationFacts = z.object({
   host: z.string(),
   status: z.string(),
@@ -17,12 +17,12 @@ export const OperationFacts = z.object({
   attempt: z.coerce.number().int(),
   /** Of the last report that was applied. */
   sequence: z.coerce.number().int(),
-  /** The durable flag of a cancel. */
+  /** Set by a cancel. */
   cancelRequested: z.literal('1').nullish(),
 })
 export type OperationFacts = z.infer<typeof OperationFacts>
 
-/** Reads the facts of several records, in the order of their keys; undefined for one that is not there. */
+/** Reads the facts of several records in the order of `keys`; undefined for a record that does not exist. */
 export async function readFacts<S extends z.ZodObject>(
   redis: Redis,
   schema: S,

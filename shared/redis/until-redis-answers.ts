@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The worker is stopping: what it was at goes on after its next start. */
+/** The worker is stopping; its work continues after the next start. */
 export class Interrupted extends Error {}
 
-const againMs = 1_000
+const retryMs = 1_000
 
 /**
- * Asks Redis until it answers. One that is full, or only read from, is no fault of the operation that asks: it waits, as it
- * does for one that is away. @throws Interrupted when the worker is to stop meanwhile.
+ * Asks Redis until it answers. An operation waits for a Redis that is full or read-only as it does for one that is away: none
+ * of these is a fault of the operation. @throws Interrupted when the worker is to stop
  */
 export async function untilRedisAnswers<T>(stopping: AbortSignal, ask: () => Promise<T>): Promise<T> {
   for (;;) {
@@ -15,7 +15,7 @@ export async function untilRedisAnswers<T>(stopping: AbortSignal, ask: () => Pro
       return await ask()
     } catch {
       if (stopping.aborted) throw new Interrupted()
-      await sleep(againMs)
+      await sleep(retryMs)
     }
   }
 }

@@ -22,8 +22,6 @@ const from = Number(values.seed ?? values.from)
 const count = values.seed === undefined ? Number(values.seeds) : 1
 const bug = bugs.find((each) => each === values.bug)
 if (!Number.isInteger(from) || !Number.isInteger(count) || bug !== values.bug) throw new Error(usage)
-// Whatever ends it, its processes end with it.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 const startedMs = Date.now()
 const trials = await runTrials({
   plots: values.drills ? drillsFor(bug) : Array.from({ length: count }, (_, i) => plotOf(from + i)),

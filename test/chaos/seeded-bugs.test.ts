@@ -3,7 +3,7 @@ import { type Bug, bugs } from './seeded/faults/bugs.ts'
 import { drills } from './seeded/faults/drills.ts'
 import { runTrials } from './seeded/run-trials.ts'
 
-/** What gives each planted fault away. */
+/** The fault that shows each planted bug. */
 const shows: Record<Bug, RegExp> = {
   'delete before work': /for ever/,
   'no epoch check': /runs on two hosts|moved away unbound|after epoch/,

@@ -6,6 +6,7 @@ import type { JailSpec } from '#shared/job.ts'
 import { findProgram } from '../../worker/host/run-command.ts'
 import { whyNoHostTests } from '../support/hosts/host-fitness.ts'
 import { type Settings, type TrialFreebsd, trialFreebsd } from '../support/hosts/trial-freebsd.ts'
+import { provision } from '../support/hosts/trial-host.ts'
 import { type ContractHost, contractScripts, hostRuntimeContract } from './host-runtime-contract.ts'
 
 const whyNot =
@@ -23,7 +24,7 @@ const onUfs: HalfMade = {
 
 /** What a worker that is killed between two of its commands, or a command that is, leaves behind. */
 const halfMade: HalfMade = {
-  'runs without having been believed': async ({ host, layout }, jail) => {
+  'runs without having been proven': async ({ host, layout }, jail) => {
     await provision(host, jail)
     await rm(layout.jail(jail.name).boot)
   },
@@ -59,14 +60,6 @@ const onVnet: HalfMade = {
     const made = (await run('ifconfig', ['epair', 'create', 'description', mark])).stdout.trim()
     await run('ifconfig', [made, 'name', hostEnd])
   },
-}
-
-async function provision(host: TrialFreebsd['host'], jail: JailSpec): Promise<number> {
-  await host.ensureRoot(jail, signal)
-  await host.ensureNetwork(jail, signal)
-  const jid = await host.ensureJail(jail, signal)
-  await host.startCommand(jail, signal)
-  return jid
 }
 
 async function open(settings: Settings): Promise<ContractHost> {

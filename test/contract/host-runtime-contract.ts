@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
 import type { HostRuntime } from '../../worker/host/host-runtime.ts'
-import { waitUntil } from '../support/wait-until.ts'
+import { provision as provisionOn, removeAll } from '../support/hosts/trial-host.ts'
+import { until } from '../support/until.ts'
 
 /** A host to try a runtime on, and the places where the suite looks at what the runtime did. */
 export type ContractHost = {
@@ -14,7 +15,7 @@ export type ContractHost = {
   rootOf(jail: JailSpec): string
   /** What the jail's command printed. */
   consoleOf(jail: JailSpec): string
-  /** How a failed /etc/rc shows: jail(8) does not tell its exit code. */
+  /** How a failed /etc/rc is reported: jail(8) does not print its exit code. */
   rcFailure: { message: string; exitCode: number }
   /** Everything of this host that a jail could leave, to be compared. */
   snapshot(): unknown
@@ -44,21 +45,11 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
   })
   afterAll(() => trial.close())
 
-  const provision = async (jail: JailSpec) => {
-    await host.ensureRoot(jail, signal)
-    await host.ensureNetwork(jail, signal)
-    const jid = await host.ensureJail(jail, signal)
-    await host.startCommand(jail, signal)
-    return jid
-  }
-  const destroy = async (jail: JailSpec) => {
-    await host.removeJail(jail, signal)
-    await host.removeNetwork(jail, signal)
-    await host.removeRoot(jail, signal)
-  }
+  const provision = (jail: JailSpec) => provisionOn(host, jail)
+  const destroy = (jail: JailSpec) => removeAll(host, jail)
   const faultsOf = async (jail: JailSpec) => (await host.proveIsolation(jail, signal)).checks.filter(({ ok }) => !ok)
 
-  it('gives the lock on a file to one opener only, until that closes it', async () => {
+  it('locks a file for one opener only, until that closes it', async () => {
     const path = `${host.worldTree({ name: 'lock', digest: 'd4'.repeat(32) })}.lock`
     await mkdir(dirname(path), { recursive: true })
     const first = await host.lockFile(path)
@@ -194,7 +185,7 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
     it('is the same jail when every step is repeated', async () => {
       jail = trial.jail({ command: ['/bin/sh', '/data/hello'] })
       const jid = await provision(jail)
-      await waitUntil(() => existsSync(join(trial.rootOf(jail), 'data/starts')))
+      await until('its command to start', () => existsSync(join(trial.rootOf(jail), 'data/starts')))
       expect(await provision(jail)).toBe(jid)
       expect(await readFile(join(trial.rootOf(jail), 'data/starts'), 'utf8')).toBe('started\n')
       expect(await faultsOf(jail)).toEqual([])
@@ -228,7 +219,7 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
       jail = trial.jail({ command: ['/bin/echo', 'hello'] })
       const jid = await provision(jail)
       await host.startCommand(jail, signal)
-      await waitUntil(() => trial.consoleOf(jail) === 'hello\n')
+      await until('its output on the console', () => trial.consoleOf(jail) === 'hello\n')
       expect(await faultsOf(jail)).toEqual([])
       expect(await host.findJail(jail)).toEqual({ jid })
     })
@@ -277,7 +268,7 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
     it('is ended even when its command ignores the first signal', async () => {
       jail = trial.jail({ command: ['/bin/sh', '/data/stubborn'] })
       await provision(jail)
-      await waitUntil(() => existsSync(join(trial.rootOf(jail), 'data/ready')))
+      await until('its command to be ready', () => existsSync(join(trial.rootOf(jail), 'data/ready')))
       await destroy(jail)
       expect(trial.snapshot()).toEqual(empty)
     })

@@ -10,7 +10,7 @@ import { onBehalfOf } from '../../worker/host/run-command.ts'
 import { whyNoLinuxJails } from '../support/hosts/host-fitness.ts'
 import { hostSnapshot } from '../support/hosts/host-snapshot.ts'
 import { endless, provision, type TrialHost, trialHost } from '../support/hosts/trial-host.ts'
-import { waitUntil } from '../support/wait-until.ts'
+import { until } from '../support/until.ts'
 import { type ContractHost, contractScripts, hostRuntimeContract } from './host-runtime-contract.ts'
 
 const whyNot = whyNoLinuxJails()
@@ -133,7 +133,7 @@ describe.skipIf(whyNot)('the Linux runtime', () => {
         () => undefined,
         () => trial.run('sh', ['-c', script]),
       )
-      await waitUntil(() => existsSync(file) && readFileSync(file, 'utf8') !== '')
+      await until('its pid', () => existsSync(file) && readFileSync(file, 'utf8') !== '')
       return Number(readFileSync(file, 'utf8'))
     }
     const [ours, others] = [await left('operation-1'), await left('operation-2')]

@@ -12,7 +12,7 @@ import { endProcess, isRunning, type ProcessRecord, recordProcess, signal } from
 import { type Dev, spawnDev } from '../../cli/dev/processes/spawn-dev.ts'
 import { httpClient } from '../../cli/http/client.ts'
 import { whyNoLinuxJails } from '../support/hosts/host-fitness.ts'
-import { waitUntil } from '../support/wait-until.ts'
+import { until } from '../support/until.ts'
 
 const program = fileURLToPath(new URL('../../bin/provost', import.meta.url))
 
@@ -99,7 +99,7 @@ describe.skipIf(whyNoLinuxJails())('provost dev', () => {
     const jail = await create(dev, 'web1')
     const before = dev.state.processes()
     signal(dev.record, 'SIGKILL')
-    await waitUntil(() => !isRunning(dev.record), 5_000)
+    await until('it to end', () => !isRunning(dev.record), 5_000)
     expect(before.filter(isRunning).map(({ name }) => name)).toEqual(['redis', 'producer', 'worker dev-1'])
 
     const again = await start()
@@ -113,7 +113,7 @@ describe.skipIf(whyNoLinuxJails())('provost dev', () => {
     const worker = processOf(dev, 'worker dev-1')
     signal(worker, 'SIGKILL')
     const told = `worker dev-1 (pid ${worker.pid}) was ended by SIGKILL; it is not started again.`
-    await waitUntil(() => dev.printed.some((line) => line.startsWith(told)), 5_000)
+    await until('it to say so', () => dev.printed.some((line) => line.startsWith(told)), 5_000)
 
     const byHand = execa(program, ['worker', '--config', dev.state.workerFile('dev-1')], {
       env: { PROVOST_REDIS_URL: `redis://127.0.0.1:${dev.state.chosen().redisPort}` },
@@ -133,10 +133,11 @@ describe.skipIf(whyNoLinuxJails())('provost dev', () => {
     const dev = await start()
     const all = dev.state.processes().filter(({ name }) => name !== 'dev')
     for (const record of all) signal(record, 'SIGKILL')
-    await waitUntil(() => dev.printed.filter((line) => line.includes('was ended by SIGKILL')).length === all.length, 5_000)
+    const ends = () => dev.printed.filter((line) => line.includes('was ended by SIGKILL'))
+    await until('it to say so of all', () => ends().length === all.length, 5_000)
     expect(isRunning(dev.record)).toBe(true)
     signal(dev.record, 'SIGTERM')
-    await waitUntil(() => !isRunning(dev.record), 5_000)
+    await until('it to end', () => !isRunning(dev.record), 5_000)
     expect(dev.state.processes()).toEqual([])
   })
 

@@ -25,16 +25,16 @@ const test = withRedis.extend<{ fleet: NamespaceFleet }>({
 describe.skipIf(whyNoLinuxJails())('in a fleet', () => {
   test('what a killed worker had not begun runs elsewhere, and what it had goes on with its return', async ({ fleet }) => {
     const before = snapshots(fleet)
-    const held = await fleet.holdUp('host1', ...runc)
+    const gate = await fleet.gate('host1', ...runc)
     const names = await askFor(fleet, 30)
-    await held.reached()
-    await fleet.endWorker('host1', 'SIGKILL')
+    await gate.reached()
+    await fleet.end('host1', 'SIGKILL')
     await fleet.hostIs('host1', 'down')
     const bound = await untilMoved(fleet)
     expect(bound.map(({ waiting }) => waiting)).toEqual(bound.map(() => ({ reason: 'host host1 is down' })))
 
-    await held.release()
-    fleet.startWorker('host1')
+    await gate.open()
+    fleet.start('host1')
     await untilAllRun(fleet, names)
     await untilNothingMovedIsLeft(fleet)
     await destroyAll(fleet, names)
@@ -43,40 +43,40 @@ describe.skipIf(whyNoLinuxJails())('in a fleet', () => {
 
   test('a worker that wakes up late runs nothing of what was moved meanwhile', async ({ fleet }) => {
     const before = snapshots(fleet)
-    const [building, starting] = [await fleet.holdUp('host1', ...overlay), await fleet.holdUp('host1', ...runc)]
+    const [building, starting] = [await fleet.gate('host1', ...overlay), await fleet.gate('host1', ...runc)]
     // A worker looks for each program once, and this one has mounted something.
-    await fleet.endWorker('host1', 'SIGTERM')
+    await fleet.end('host1', 'SIGTERM')
     await fleet.hostIs('host1', 'down')
-    fleet.startWorker('host1')
+    fleet.start('host1')
     await fleet.hostIs('host1', 'up')
     const names = await askFor(fleet, 9)
     await building.reached()
-    fleet.pauseWorker('host1')
+    expect(fleet.signal('host1', 'SIGSTOP')).toBe(true)
     await fleet.hostIs('host1', 'down')
     await untilAllRun(fleet, names)
     expect((await movedOf(fleet)).length).toBeGreaterThan(0)
 
-    await building.release()
-    fleet.resumeWorker('host1')
+    await building.open()
+    fleet.signal('host1', 'SIGCONT')
     await fleet.hostIs('host1', 'up')
     await untilNothingMovedIsLeft(fleet)
     expect(starting.wasReached()).toBe(false)
-    await starting.release()
+    await starting.open()
     await destroyAll(fleet, names)
     expect(snapshots(fleet)).toEqual(before)
   })
 
   test('a host that nobody hears of keeps what it is at, and loses the rest', async ({ fleet }) => {
     const before = snapshots(fleet)
-    const held = await fleet.holdUp('host1', ...runc)
+    const gate = await fleet.gate('host1', ...runc)
     const names = await askFor(fleet, 15)
-    await held.reached()
+    await gate.reached()
     fleet.host('host1').proxy.silence()
     await fleet.hostIs('host1', 'down')
     const bound = await untilMoved(fleet)
     expect(bound.map(({ waiting }) => waiting)).toEqual(bound.map(() => ({ reason: 'host host1 is down' })))
 
-    await held.release()
+    await gate.open()
     fleet.host('host1').proxy.pass()
     await untilAllRun(fleet, names)
     await untilNothingMovedIsLeft(fleet)
@@ -97,7 +97,7 @@ const provisions = async (fleet: NamespaceFleet): Promise<Operation[]> =>
 
 const movedOf = async (fleet: NamespaceFleet) => (await provisions(fleet)).filter(({ moves }) => moves)
 
-/** Waits until nothing is left to do but what is bound to the host that is down. Gives that. */
+/** Waits until nothing is left to do but what is bound to the host that is down, and returns that. */
 function untilMoved(fleet: NamespaceFleet): Promise<Operation[]> {
   return until('what is not bound to run elsewhere', async () => {
     const open = (await provisions(fleet)).filter(({ status }) => !hasEnded(status))

@@ -1,22 +1,16 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { stringify } from 'yaml'
-import { makeClient } from '../support/fleets/client.ts'
-import { freePort } from '../support/free-port.ts'
+import type { Answer } from '../support/fleets/client.ts'
+import { processFleet, service } from '../support/fleets/process-fleet.ts'
 import { whyNoHostTests } from '../support/hosts/host-fitness.ts'
 import { test } from '../support/redis/redis-test.ts'
-import { until } from '../support/until.ts'
 
 const whyNot = process.platform === 'freebsd' ? whyNoHostTests() : 'real FreeBSD jails need FreeBSD.'
 if (whyNot) console.warn(`NOT RUN HERE: real jails on FreeBSD: ${whyNot}`)
 
-const apiKey = 'a-key-for-tests-only'
-const main = (service: string) => join(import.meta.dirname, '..', '..', service, 'main.ts')
 const output = (program: string, ...args: string[]) => spawnSync(program, args, { encoding: 'utf8' }).stdout
 
 /** What jails leave on a FreeBSD host. */
@@ -41,8 +35,8 @@ describe.skipIf(whyNot)('jails on a FreeBSD host', () => {
   test('are provisioned, stopped, started and destroyed over HTTP, and leave nothing', { timeout: 300_000 }, async ({
     redis,
   }) => {
-    const state = mkdtempSync(join(tmpdir(), 'provost-freebsd-'))
-    const port = await freePort()
+    const fleet = await processFleet(redis)
+    const { state } = fleet
     const config = join(state, 'worker.yaml')
     writeFileSync(
       config,
@@ -55,34 +49,21 @@ describe.skipIf(whyNot)('jails on a FreeBSD host', () => {
         worlds: [{ name: 'rescue', method: 'tree', path: rescueTree(state), prefill: true }],
       }),
     )
-    const env = {
-      PATH: process.env['PATH'],
-      PROVOST_REDIS_URL: redis.url,
-      PROVOST_REDIS_PREFIX: redis.prefix,
-      PROVOST_LISTEN: `127.0.0.1:${port}`,
-      PROVOST_API_KEY: apiKey,
-      PROVOST_CONFIG: config,
-    }
-    const start = (service: string) => spawn(process.execPath, [main(service)], { env, stdio: 'inherit' })
-    const services = [start('producer'), start('worker')]
-    const client = makeClient(`http://127.0.0.1:${port}`, apiKey)
-    const worldIsReady = async () => (await client.call('GET', '/v1/hosts/bsd1')).body?.worlds?.[0]?.state === 'ready'
-    await until('the world to be ready', () => worldIsReady().catch(() => false), 60_000)
+    fleet.define('worker', service('worker', { ...fleet.env, PROVOST_CONFIG: config }))
+    fleet.startAll()
+    await fleet.hostIs('bsd1', 'up', 60_000)
 
     const before = hostNow()
-    const ended = async (answer: Promise<Awaited<ReturnType<typeof client.call>>>) => client.ended(await answer, 60_000)
-    expect(await ended(client.ask('web1', { world: 'rescue' }))).toMatchObject({ status: 'succeeded' })
-    expect((await client.jail('web1'))?.isolation?.checks.filter(({ ok }) => !ok)).toEqual([])
+    const ended = async (answer: Promise<Answer>) => fleet.ended(await answer, 60_000)
+    expect(await ended(fleet.ask('web1', { world: 'rescue' }))).toMatchObject({ status: 'succeeded' })
+    expect((await fleet.jail('web1'))?.isolation?.checks.filter(({ ok }) => !ok)).toEqual([])
     expect(output('jls', '-j', 'web1', 'host.hostname').trim()).toBe('web1')
-    expect(await ended(client.call('POST', '/v1/jails/web1/stop'))).toMatchObject({ status: 'succeeded' })
-    expect(await ended(client.call('POST', '/v1/jails/web1/start'))).toMatchObject({ status: 'succeeded' })
-    expect(await ended(client.call('DELETE', '/v1/jails/web1'))).toMatchObject({ status: 'succeeded' })
+    expect(await ended(fleet.call('POST', '/v1/jails/web1/stop'))).toMatchObject({ status: 'succeeded' })
+    expect(await ended(fleet.call('POST', '/v1/jails/web1/start'))).toMatchObject({ status: 'succeeded' })
+    expect(await ended(fleet.call('DELETE', '/v1/jails/web1'))).toMatchObject({ status: 'succeeded' })
     expect(hostNow()).toEqual(before)
 
-    for (const service of services.toReversed()) {
-      service.kill('SIGTERM')
-      await once(service, 'exit')
-    }
-    await rm(state, { recursive: true, force: true })
+    for (const name of ['worker', 'producer']) await fleet.end(name, 'SIGTERM')
+    await fleet.close()
   })
 })

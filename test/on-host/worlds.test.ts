@@ -9,6 +9,7 @@ import { describe, expect } from 'vitest'
 import { mirrorOf } from '../../worker/worlds/methods/apt-settings.ts'
 import { directoryHost } from '../support/hosts/directory-host.ts'
 import { whyNoLinuxJails } from '../support/hosts/host-fitness.ts'
+import { pids, readProc } from '../support/hosts/proc.ts'
 import { asker, test as base, openStore } from '../worker/worlds/world-fixture.ts'
 
 const unfit = whyNoLinuxJails()
@@ -25,21 +26,13 @@ const test = base.extend<{ smallDisk: string }>({
 })
 
 /** What is mounted below a directory, and which processes have to do with it, in any namespace. */
-async function traces(directory: string) {
+function traces(directory: string) {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .filter((line) => line.includes(directory))
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== `${process.pid}`)
-  const processes = pids.map(commandLine).filter((command) => command.includes(directory))
-  return { mounts, processes }
-}
-
-function commandLine(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-  } catch {
-    return ''
-  }
+  const others = pids().filter((pid) => pid !== process.pid)
+  const commands = others.map((pid) => readProc(pid, 'cmdline').replaceAll('\0', ' '))
+  return { mounts, processes: commands.filter((command) => command.includes(directory)) }
 }
 
 async function mirrorAnswers(): Promise<boolean> {
@@ -69,7 +62,7 @@ describe.skipIf(unfit)('worlds on a real host', () => {
     await expect(first.done).rejects.toMatchObject({ code: 'cancelled' })
     expect(await kept.stages()).toEqual([])
     expect(await kept.worlds()).toEqual([])
-    expect(await traces(kept.root)).toEqual({ mounts: [], processes: [] })
+    expect(traces(kept.root)).toEqual({ mounts: [], processes: [] })
 
     const { store } = await openStore(kept, [debian])
     const seen: number[] = []
@@ -83,7 +76,7 @@ describe.skipIf(unfit)('worlds on a real host', () => {
     expect(await readdir(join(tree, 'var/cache/apt/archives'))).toEqual([])
     expect(seen.length).toBeGreaterThan(50)
     expect(seen).toEqual(seen.toSorted((a, b) => a - b))
-    expect(await traces(kept.root)).toEqual({ mounts: [], processes: [] })
+    expect(traces(kept.root)).toEqual({ mounts: [], processes: [] })
   })
 
   test('debootstrap: a dead mirror is tried three times, one without the suite once', async ({ kept }) => {

@@ -10,7 +10,7 @@ export function whyNoBrowser(): string | undefined {
 
 /** Debian's Chromium, without a window. Root may not have its sandbox. */
 export async function openBrowser(): Promise<Browser> {
-  // Only here, since it takes half a second to load and every run of any test asks whether there is a browser.
+  // Only here, since it takes half a second to load and every start of vitest asks whether there is a browser.
   const { chromium } = await import('playwright-core')
   return chromium.launch({ executablePath: program, args: ['--no-sandbox'] })
 }

@@ -1,12 +1,8 @@
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { randomInt } from 'node:crypto'
+import { findFreePort } from '../../cli/dev/processes/free-port.ts'
 
-/** A port of the loopback interface that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
+/**
+ * A free port on 127.0.0.1 that the kernel gives to no outgoing connection: a server that is killed must find it free again.
+ * Looked for from a random place, since test files run at the same time.
+ */
+export const freePort = (): Promise<number> => findFreePort(randomInt(2 ** 32))

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const pollMs = 20
+type Look<T> = () => T | undefined | false | Promise<T | undefined | false>
 
-/** What `look` gives, as soon as it gives something. @throws Error once the time is up. */
-export async function until<T>(what: string, look: () => Promise<T | undefined | false>, withinMs = 20_000): Promise<T> {
+/** Polls until `look` returns something, and returns that. @throws Error that names `what` once the time is up. */
+export async function until<T>(what: string, look: Look<T>, withinMs = 20_000, pollMs = 20): Promise<T> {
   const deadline = Date.now() + withinMs
   for (;;) {
-    const found = await look()
-    if (found !== undefined && found !== false) return found
+    const seen = await look()
+    if (seen !== undefined && seen !== false) return seen
     if (Date.now() > deadline) throw new Error(`Waited ${withinMs} ms in vain for ${what}.`)
     await sleep(pollMs)
   }

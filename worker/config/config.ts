@@ -6,9 +6,7 @@ import { Pool } from '#shared/network/pool.ts'
 import { readConfig, readConfigFile } from '#shared/process/read-config.ts'
 import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
 import { Size } from '#shared/size.ts'
-import { misfit, World } from './world.ts'
-
-const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
+import { AbsolutePath, misfit, World } from './world.ts'
 
 /** A directory, or a ZFS dataset below a pool, as zfs(8) names them. */
 const Root = z
@@ -18,10 +16,10 @@ const Root = z
     'must be an absolute path, or a ZFS dataset like tank/provost',
   )
 
-/** At most 15 characters (IFNAMSIZ), none of which ip(8) or ifconfig(8) reads as its own. */
+/** At most 15 characters (IFNAMSIZ), none of which means anything else to ip(8) or ifconfig(8). */
 const InterfaceName = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_]{0,14}$/, 'must be an interface name of at most 15 characters')
 
-/** One that is there already; a VLAN's has a dot, like `em0.100` (ifconfig(8)). */
+/** An interface that is there already; the name of a VLAN's has a dot, like `em0.100` (ifconfig(8)). */
 const ParentInterface = z
   .string()
   .regex(/^[a-zA-Z][a-zA-Z0-9_]*(\.[0-9]+)?$/, 'must be an interface name')

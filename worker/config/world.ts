@@ -4,9 +4,9 @@ import { PlainName } from '#shared/jail.ts'
 
 const common = { name: PlainName, prefill: z.boolean().default(false) }
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in 64 hex digits')
-const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
+export const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
 
-/** debootstrap(8): a Debian or Ubuntu suite from a mirror; without one, from the mirror that apt uses here. */
+/** debootstrap(8): a Debian or Ubuntu suite from a mirror; without `mirror`, from the one that apt uses here. */
 export const DebootstrapWorld = z.strictObject({
   ...common,
   method: z.literal('debootstrap'),
@@ -21,9 +21,9 @@ export type DebootstrapWorld = z.infer<typeof DebootstrapWorld>
 const Release = z.string().regex(/^\d{1,2}\.\d{1,2}$/, 'must be a release of FreeBSD, like 14.4')
 
 /**
- * A tar of any compression that tar(1) knows, checked against a sha256 or against the line of a FreeBSD MANIFEST.
- * With `release` it is FreeBSD's base.txz: the official one unless `path` or `url` says where it is, checked against the
- * trusted MANIFEST of the package freebsd-release-manifests where that is installed, else against the one beside it.
+ * A tar with any compression that tar(1) knows, checked against a sha256 or against its line in a FreeBSD MANIFEST. With
+ * `release` it is FreeBSD's base.txz: the official one unless `path` or `url` names another, checked against the trusted
+ * MANIFEST of the package freebsd-release-manifests where that is installed, else against the one beside it.
  */
 export const ArchiveWorld = z
   .strictObject({
@@ -50,16 +50,16 @@ export type ArchiveWorld = z.infer<typeof ArchiveWorld>
 
 const MachineName = z.string().regex(/^[a-z][a-z0-9_]*$/, 'must be a name like amd64')
 
-/** build(7): `make installworld` and what goes with it, of a source tree that was built, or is built first. */
+/** build(7): `make installworld` and what belongs to it, from a source tree that was built, or is built first. */
 export const SourceWorld = z.strictObject({
   ...common,
   method: z.literal('source'),
   path: AbsolutePath.default('/usr/src'),
   /** Whether to build it first, which takes hours the first time. */
   buildworld: z.boolean().default(false),
-  /** The object tree. It stays, so that a build that failed goes on where it was. */
+  /** The object tree. It stays, so that a build that failed goes on where it failed. */
   objects: AbsolutePath.default('/usr/obj'),
-  /** How many jobs make(1) runs at once; as many as there are CPUs, unless said. */
+  /** How many jobs make(1) runs at once; by default as many as there are CPUs. */
   jobs: z.int().positive().optional(),
   target: MachineName.optional(),
   targetArch: MachineName.optional(),
@@ -73,16 +73,16 @@ export const PkgbaseWorld = z.strictObject({
   release: Release.refine((release) => Number(release.split('.')[0]) >= 15, {
     message: 'must be 15.0 or later: older releases have no packages for jails; use method archive',
   }),
-  /** The packages of the release as it was, or with all that was mended since. */
+  /** The packages of the release as it came out, or with all fixes since. */
   branch: z.enum(['release', 'latest']).default('release'),
   /** The set of packages, without FreeBSD-set- before it. */
   set: z
     .string()
     .regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name like minimal-jail')
     .default('base-jail'),
-  /** Where packages come from, before `/FreeBSD:15:amd64/…`, if not pkg.FreeBSD.org. */
+  /** The URL of the packages, before `/FreeBSD:15:amd64/…`, if not pkg.FreeBSD.org. */
   mirror: z.url({ protocol: /^https?$/ }).optional(),
-  /** The directory with the keys that packages are signed with. */
+  /** The directory with the keys that sign the packages. */
   keys: AbsolutePath.default('/usr/share/keys'),
 })
 export type PkgbaseWorld = z.infer<typeof PkgbaseWorld>
@@ -91,7 +91,7 @@ export type PkgbaseWorld = z.infer<typeof PkgbaseWorld>
 export const TreeWorld = z.strictObject({ ...common, method: z.literal('tree'), path: AbsolutePath })
 export type TreeWorld = z.infer<typeof TreeWorld>
 
-/** A tree made from the host's static busybox: small, ready in a second, for trials and tests. */
+/** A tree made from the host's static busybox: small, ready in a second, for tests and demonstrations. */
 export const BusyboxWorld = z.strictObject({ ...common, method: z.literal('busybox') })
 export type BusyboxWorld = z.infer<typeof BusyboxWorld>
 
@@ -110,7 +110,7 @@ const methodsByRuntime = {
   linux: ['debootstrap', 'archive', 'tree', 'busybox'],
 } as const satisfies Record<string, World['method'][]>
 
-/** Why a world cannot be made on hosts of this runtime: which field is at fault, and how. */
+/** Returns why a world cannot be made on hosts of a runtime: the field at fault and the message; undefined when it can. */
 export function misfit(world: World, runtime: keyof typeof methodsByRuntime): { field: string; message: string } | undefined {
   const methods: readonly string[] = methodsByRuntime[runtime]
   if (!methods.includes(world.method))
@@ -120,7 +120,7 @@ export function misfit(world: World, runtime: keyof typeof methodsByRuntime): { 
   return undefined
 }
 
-/** The sha256 of a world's definition: what it is made of, not when or how fast it is made. */
+/** Returns the sha256 of a world's definition: what it is made of, not when or how fast it is made. */
 export function worldDigest(world: World): string {
   const { prefill: _, jobs: __, ...definition } = { jobs: undefined, ...world }
   const sorted = Object.fromEntries(Object.entries(definition).sort(([a], [b]) => (a < b ? -1 : 1)))

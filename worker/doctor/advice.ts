@@ -14,9 +14,9 @@ import { checkWorldPrograms } from './world-programs.ts'
 type Deps = { run: RunCommand; config: WorkerConfig }
 
 /**
- * What a person should know of a host beside what a worker cannot do without: `HostRuntime.check` has that, and a worker
- * refuses to start on it; none of these keeps a worker from its running jails. A check here takes the place of one there
- * that has its name.
+ * Returns the checks for what a person should know of a host beyond what a worker needs. `HostRuntime.check` has the latter, and
+ * a worker does not start when one fails; none of these keeps a worker from its running jails. A check here replaces the one
+ * there that has its name.
  */
 export async function adviceChecks({ run, config }: Deps): Promise<NamedCheck[]> {
   const common: NamedCheck[] = [
@@ -30,7 +30,7 @@ export async function adviceChecks({ run, config }: Deps): Promise<NamedCheck[]>
   return [['release', () => checkRelease(run)], ...bootChecks, ...common]
 }
 
-/** What the first start of a worker arranges must still be there: else jails do not come back at boot. */
+/** Checks that what the first start of a worker arranged is still there: without it jails do not come back at boot. */
 function checksAfterEnrolment(directory: string, { run, config }: Deps): NamedCheck[] {
   const layout = layoutOf(realpathSync(directory))
   const { boot } = layout
@@ -41,7 +41,7 @@ function checksAfterEnrolment(directory: string, { run, config }: Deps): NamedCh
   ]
 }
 
-/** Where a worker that has started here before keeps its things; undefined when none has. */
+/** Returns the directory of a worker that has started here before; undefined when none has. */
 async function enrolledDirectory({ run, config: { root } }: Deps): Promise<string | undefined> {
   const directory = root.startsWith('/') ? root : await mountpointOf(root, run)
   return directory && existsSync(join(directory, 'journal')) ? directory : undefined

@@ -4,10 +4,10 @@ import { fault, fine, note, type Result } from '../host/check-result.ts'
 const toleratedMs = 2_000
 const patienceMs = 3_000
 
-/** What another clock said, and how sure that is: half of the time that the answer took. Milliseconds. */
-export type ClockReading = { aheadMs: number; uncertainMs: number }
+/** How far this clock is ahead of another, and how uncertain that is: half of the time that the answer took. Milliseconds. */
+type ClockReading = { aheadMs: number; uncertainMs: number }
 
-/** The clock of this host against the one of Redis, which all hosts share. Works without Redis, and says so. */
+/** Compares the clock of this host with the one of Redis, which all hosts share. Without Redis the result is a note. */
 export async function checkClock(redisUrl: string): Promise<Result> {
   let reading: ClockReading
   try {
@@ -51,7 +51,7 @@ async function readRedisClock(url: string): Promise<ClockReading> {
     const theirs = Number(seconds) * 1_000 + Number(microseconds) / 1_000
     return { aheadMs: (before + after) / 2 - theirs, uncertainMs: (after - before) / 2 }
   } catch (error) {
-    // ioredis says only that the connection is closed; why came before.
+    // The error of ioredis is only that the connection is closed; the reason came before.
     throw fault ?? error
   } finally {
     redis.disconnect()

@@ -1,14 +1,13 @@
-import { existsSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import { fault, fine, type Result } from '../host/check-result.ts'
+import { existingAbove } from '../host/paths.ts'
 import type { RunCommand } from '../host/run-command.ts'
 import { freeBytes } from '../worlds/files/free-bytes.ts'
 
-/** A base.txz and the tree that comes out of it, and as much again for what the first jails write. */
-export const neededBytes = 3 * 1024 ** 3
+/** Room for a base.txz and its tree, and as much again for what the first jails write. */
+const neededBytes = 3 * 1024 ** 3
 
-/** Whether there is room where the worlds and jails lie. `root` is a directory or a ZFS dataset, and need not be there yet. */
+/** Checks the room for worlds and jails. `root` is a directory or a ZFS dataset, and need not be there yet. */
 export async function checkFreeSpace(root: string, run: RunCommand, needed = neededBytes): Promise<Result> {
   const place = root.startsWith('/') ? existingAbove(root) : root
   const free = root.startsWith('/') ? await freeBytes(place) : await availableTo(root, run)
@@ -19,7 +18,7 @@ export async function checkFreeSpace(root: string, run: RunCommand, needed = nee
   )
 }
 
-/** zfs(8): what a dataset may still take, by its own quota and those above; a new one has what its parent has. */
+/** Returns the bytes that a dataset may still take, by its quota and those above (zfs(8)); a new one has what its parent has. */
 async function availableTo(dataset: string, run: RunCommand): Promise<number> {
   const list = (name: string) => run('zfs', ['list', '-H', '-p', '-o', 'available', name])
   const parent = dataset.slice(0, dataset.lastIndexOf('/'))
@@ -29,10 +28,6 @@ async function availableTo(dataset: string, run: RunCommand): Promise<number> {
     if (parent === '' || !(error instanceof ProvostError) || error.code !== 'command_failed') throw error
     return availableTo(parent, run)
   }
-}
-
-function existingAbove(path: string): string {
-  return existsSync(path) ? path : existingAbove(dirname(path))
 }
 
 function gibibytes(bytes: number): string {

@@ -7,7 +7,7 @@ import { makeRuntime } from '../host/make-runtime.ts'
 import { commandRunner } from '../host/run-command.ts'
 import { adviceChecks } from './advice.ts'
 
-/** Says whether this host is fit to be a worker: each check and its remedy. Exit status 1 if one failed. */
+/** Prints whether this host is fit to be a worker: each check and its remedy. Exits with 1 if one failed. */
 const values = readArguments('Usage: provost doctor [--config FILE] [--json]', {
   config: { type: 'string' },
   json: { type: 'boolean' },
@@ -26,7 +26,7 @@ try {
   process.exitCode = 2
 }
 
-/** A check that is well may still have something to say. */
+/** A check that is ok may still have a remedy: it is a note. */
 function toLine({ name, ok, detail, remedy }: Check): string {
   const mark = ok ? (remedy ? 'note  ' : 'ok    ') : 'FAILED'
   return `${mark} ${name}: ${detail}\n${remedy ? `       ${remedy}\n` : ''}`

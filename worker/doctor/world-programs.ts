@@ -3,7 +3,7 @@ import type { World } from '../config/world.ts'
 import { fault, fine, type Result } from '../host/check-result.ts'
 import { findProgram } from '../host/run-command.ts'
 
-/** What each method of making a world starts, beside what every host needs. */
+/** The programs that each method of making a world needs, beyond those that every host needs. */
 const programs: Record<World['method'], string[]> = {
   archive: ['tar'],
   busybox: ['busybox', 'chroot'],

@@ -1,47 +1,34 @@
 import { join } from 'node:path'
-import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
-import type { RedisKeys } from '#shared/redis/keys.ts'
-import type { JailReport } from '#shared/report.ts'
 import { recoverEntries, replaceEntries } from '../journal/file.ts'
-import type { Journal } from '../journal/journal.ts'
-import { handOverJournal } from './hand-over-journal.ts'
+import { type HandOverDeps, handOverJournal } from './hand-over-journal.ts'
 
-type Deps = {
-  hostId: string
+type Deps = Omit<HandOverDeps, 'lookMs'> & {
   /** Where the journal is: the fleet's id is kept beside it. */
   directory: string
-  redis: Redis
-  keys: RedisKeys
-  journal: Journal
-  /** What was reported last of each jail without an operation. */
-  lastReports: ReadonlyMap<string, JailReport>
-  /** Ends when every jail that is to run was started again. */
+  /** Settles once every jail that is wanted running was started again. */
   revived: Promise<unknown>
-  send(report: JailReport): Promise<void>
-  /** The fleet that Redis has is not the one that this host knows; what it wrote of itself may be lost. */
+  /** Called when Redis has another fleet than this host knows; what this host wrote of itself may be lost. */
   onLost(): void
-  /** The fleet has taken the journal in. */
+  /** Called when the fleet has read the journal in. */
   onKnown(): Promise<void>
   repeat: Repeat
-  stopping: AbortSignal
   timing: Pick<Timing, 'heartbeat' | 'look'>
   log: Logger
 }
 
-export type FollowFleet = Awaited<ReturnType<typeof followFleet>>
-
 /**
- * Keeps the id of the fleet that this host's jails are of. Where Redis has another one it has lost the records, so the
- * journal is uploaded; only once a producer has taken it in the new id is kept, so that a crash on either side repeats it.
+ * Follows the id of the fleet that this host's jails belong to. When Redis has another id it has lost the records, so the
+ * journal is uploaded; the new id is kept only once a producer has read the journal in, so that a crash on either side
+ * repeats the upload.
  */
 export async function followFleet(deps: Deps) {
   const { redis, keys, journal, timing, log } = deps
   const file = join(deps.directory, 'fleet')
   let known = ((await recoverEntries(file)) as { fleet: string }[])[0]?.fleet
-  /** Another fleet than the known one is in Redis, or none. */
+  /** Whether Redis has another fleet than the known one, or none. */
   let isStrange = false
   let isHandingOver = false
 
@@ -65,7 +52,7 @@ export async function followFleet(deps: Deps) {
     deps.onLost()
     if (fleet === null || isHandingOver) return
     isHandingOver = true
-    // Not waited for: a producer may be long in coming.
+    // Not waited for: it may be long until a producer comes.
     void handOver(fleet)
       .catch((error) => log.warn({ err: error }, 'the journal could not be uploaded; it is tried again'))
       .finally(() => {
@@ -90,11 +77,11 @@ export async function followFleet(deps: Deps) {
     stop: looking.stop,
     lookNow: looking.now,
     isStrange: () => isStrange,
-    /** Before a host's first job: a host that has jails and knows no fleet seems to be of another one. */
+    /** To be called before a host's first job: a host with jails and without a fleet would seem to belong to another one. */
     async learn(): Promise<void> {
       if (known === undefined) await looking.now()
     },
-    /** What the host says with each beat: also of a journal from before fleets had ids. */
+    /** The fleet's id for each beat; `none` for a journal from before fleets had ids. */
     known: () => known ?? (journal.isEmpty() ? undefined : 'none'),
   }
 }

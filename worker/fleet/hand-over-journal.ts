@@ -5,31 +5,31 @@ import { FleetHost, type Upload, type UploadEntry } from '#shared/recovery.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { JailReport } from '#shared/report.ts'
 import type { Journal } from '../journal/journal.ts'
-import { summarizeEnded, uploadedJails, uploadedOperations } from './upload-journal.ts'
+import { summarizeEnded, uploadedJails, uploadedOperations } from './upload-entries.ts'
 
-type Deps = {
+export type HandOverDeps = {
   hostId: string
   redis: Redis
   keys: RedisKeys
   journal: Journal
-  /** What was reported last of each jail without an operation. */
+  /** By jail, the last report between operations. */
   lastReports: ReadonlyMap<string, JailReport>
   send(report: JailReport): Promise<void>
-  /** Between two looks at whether a producer has taken it in, in milliseconds. */
+  /** Between two looks at whether a producer has read it in, in milliseconds. */
   lookMs: number
   stopping: AbortSignal
 }
 
 const entriesAtOnce = 500
 
-/** A journal as it was uploaded: its id, and each jail as the fleet was told of it. */
+/** An upload: its id, and the jails in it by name. */
 type Uploaded = { id: string; jails: ReadonlyMap<string, { at: string }> }
 
 /**
- * Uploads the journal for a fleet, and waits until a producer has taken it in. Returns false when that is no longer the fleet that
- * Redis has, or the worker stops. `keep` is called before the upload is removed: should this worker be killed, it is not told again.
+ * Uploads the journal for a fleet, and waits until a producer has read it in. Returns false when Redis has another fleet by
+ * then, or the worker stops. `keep` is called before the upload is removed: should this worker be killed, it is not repeated.
  */
-export async function handOverJournal(fleet: string, keep: () => Promise<void>, deps: Deps): Promise<boolean> {
+export async function handOverJournal(fleet: string, keep: () => Promise<void>, deps: HandOverDeps): Promise<boolean> {
   const { hostId, redis, keys, lookMs, stopping } = deps
   const uploaded = await upload(fleet, deps)
   for (;;) {
@@ -45,7 +45,7 @@ export async function handOverJournal(fleet: string, keep: () => Promise<void>, 
   return true
 }
 
-async function upload(fleet: string, { hostId, redis, keys, journal, lastReports }: Deps): Promise<Uploaded> {
+async function upload(fleet: string, { hostId, redis, keys, journal, lastReports }: HandOverDeps): Promise<Uploaded> {
   const id = uuid()
   const list = keys.hostJournal(hostId)
   const summary = await summarizeEnded(journal)
@@ -77,7 +77,7 @@ async function upload(fleet: string, { hostId, redis, keys, journal, lastReports
 }
 
 /** Sends what was reported of jails while the fleet had no records of them. */
-async function sendChanges({ jails }: Uploaded, { lastReports, journal, send }: Deps): Promise<void> {
+async function sendChanges({ jails }: Uploaded, { lastReports, journal, send }: HandOverDeps): Promise<void> {
   for (const [name, report] of lastReports) {
     const then = jails.get(name)
     if (then && report.at > then.at && journal.epochOf(name) === report.epoch) await send(report)

@@ -1,14 +1,14 @@
 import { contains, networkOf, parseBlock } from '#shared/network/addresses.ts'
-import type { Pool } from '#shared/network/pool.ts'
-import { excludedOffsets } from '#shared/network/pool.ts'
+import { excludedOffsets, type Pool } from '#shared/network/pool.ts'
+import { bare } from './addresses.ts'
 import { fault, fine, type Result } from './check-result.ts'
 
-/** An address on an interface of the host, without its prefix. */
-export type OwnAddress = { name: string; address: string }
+/** An address on an interface of the host, without its prefix length. */
+type OwnAddress = { name: string; address: string }
 
 /**
- * An address that the host itself has must never be given to a jail: jail(8) takes it off the host with the jail.
- * `own` is without what jails were given. The gateway of a pool may be on `gatewayInterface` alone.
+ * Checks that no pool has an address that the host itself has: jail(8) would take it off the host with the jail. `own` must not
+ * include the addresses of jails. The gateway of a pool may be on `gatewayInterface` only.
  */
 export function checkPools(pools: Pool[], own: OwnAddress[], gatewayInterface: string | undefined): Result {
   const taken = pools.flatMap((pool) =>
@@ -21,9 +21,7 @@ export function checkPools(pools: Pool[], own: OwnAddress[], gatewayInterface: s
 }
 
 function isGateway({ gateway }: Pool, address: string): boolean {
-  if (gateway === undefined) return false
-  const [a, b] = [parseBlock(gateway), parseBlock(address)]
-  return a.family === b.family && a.value === b.value
+  return gateway !== undefined && bare(gateway) === bare(address)
 }
 
 function isGivenOut(pool: Pool, address: string): boolean {
@@ -33,14 +31,14 @@ function isGivenOut(pool: Pool, address: string): boolean {
   return !excludedOffsets(pool).some(([first, last]) => first <= offset && offset <= last)
 }
 
-/** The addresses in what `ifconfig -a` prints on FreeBSD, without the scope of a link-local one (ifconfig(8)). */
+/** Returns the addresses in what `ifconfig -a` prints on FreeBSD, link-local ones without their scope (ifconfig(8)). */
 export function addressesOf(ifconfig: string): OwnAddress[] {
-  const found: OwnAddress[] = []
+  const addresses: OwnAddress[] = []
   let name = ''
   for (const line of ifconfig.split('\n')) {
     name = /^([^\s:]+): flags=/.exec(line)?.[1] ?? name
     const address = /^\s+inet6? ([0-9a-fA-F:.]+)/.exec(line)?.[1]
-    if (address) found.push({ name, address })
+    if (address) addresses.push({ name, address })
   }
-  return found
+  return addresses
 }

@@ -3,7 +3,7 @@ import { repeat } from '#shared/process/repeat.ts'
 
 const pollMs = 200
 
-/** Calls `onText` with what is new in a growing file, whole lines at a time. `end` calls it with the last of it. */
+/** Calls `onText` with what is new in a growing file, whole lines at a time. `end` calls it with the rest. */
 export function followFile(file: FileHandle, onText: (text: string) => void): { end(): Promise<void> } {
   let position = 0
   const readNew = async () => {

@@ -5,48 +5,48 @@ import type { JailSpec, WorldId } from '#shared/job.ts'
 /** One thing that a host must have or be, and what to do when it is not so. */
 export type Check = { name: string; ok: boolean; detail: string; remedy?: string }
 
-/** A world in its place, and how long its fill took. Undefined: it is of an older worker. */
+/** A world in its place, and how long its fill took; undefined for one that an older worker has filled. */
 export type FilledWorld = WorldId & { fillMs?: number }
 
 /** What a host must be able to do, and what it supports. Two implementations: `freebsd` and `linux`. */
 export interface HostRuntime {
   readonly runtime: 'freebsd' | 'linux'
-  /** Kernel and machine, like `linux/x64`: worlds of one name are the same thing only on one platform. */
+  /** Kernel and architecture, like `linux/x64`: worlds of one name are the same only on one platform. */
   readonly platform: string
   readonly supports: { diskLimit: boolean }
 
-  /** Everything this host needs to have; never throws for what is missing. */
+  /** Checks everything that this host needs to have; never throws for what is missing. */
   check(): Promise<Check[]>
   /**
-   * Makes the directories and learns the host's facts. Gives the directory that the worker keeps its own files in.
+   * Makes the directories and reads the host's facts. Returns the directory for the worker's own files.
    * @throws ProvostError `host_unfit` naming all that is missing.
    */
   open(): Promise<string>
 
-  /** Changes with every boot: what a step did to mounts, links and processes is gone then. */
+  /** Returns an id that changes with every boot: what a step did to mounts, links and processes is gone then. */
   bootId(): Promise<string>
-  /** Opens a file and takes the kernel's lock on it, which is held until it is closed. Undefined: another opener has it. */
+  /** Opens a file with the kernel's lock on it, which lasts until it is closed. Returns undefined when another has the lock. */
   lockFile(path: string): Promise<FileHandle | undefined>
   /** Ends every process that an earlier worker of this host started for an operation or a fill and left running. */
   endPredecessor(): Promise<void>
-  /** The same of this worker for one operation or fill: also of what has left its process group. @throws `resource_busy` */
+  /** The same for one operation or fill of this worker, also outside its process group. @throws ProvostError `resource_busy` */
   endProcessesOf(operation: string): Promise<void>
 
-  /** An empty directory, beside the filled worlds, to fill one in. */
+  /** Makes an empty directory, beside the filled worlds, to fill a world in. */
   stageWorld(world: WorldId): Promise<string>
   /** Puts a filled stage in its place in one rename. */
   commitWorld(world: FilledWorld): Promise<void>
-  /** Removes the stage of a world, with everything mounted below it undone first; nothing there is fine. */
+  /** Removes the stage of a world, if there is one, after unmounting everything below it. */
   discardStage(world: WorldId): Promise<void>
-  /** Removes every stage that a killed worker left, and the rest of every world that it was removing. */
+  /** Removes every stage that a killed worker left, and what is left of every world that it was removing. */
   discardStages(): Promise<void>
   listWorlds(): Promise<FilledWorld[]>
   /**
-   * Removes a filled world; nothing there is fine. Jails that were made from it must be gone, except where they are copies.
-   * @throws ProvostError `resource_busy` for one that something was cloned from, which stays as it is.
+   * Removes a filled world, if it is there. Jails that were made from it must be gone, except where they are copies.
+   * @throws ProvostError `resource_busy` for a world that something was cloned from, which is not touched.
    */
   removeWorld(world: WorldId): Promise<void>
-  /** Where a filled world's tree is. */
+  /** Returns where a filled world's tree is. */
   worldTree(world: WorldId): string
 
   // Each may be repeated: an `ensure` of what is there and a `remove` of what is not are done at once.
@@ -54,21 +54,21 @@ export interface HostRuntime {
   removeRoot(jail: JailSpec, signal: AbortSignal): Promise<void>
   ensureNetwork(jail: JailSpec, signal: AbortSignal): Promise<void>
   removeNetwork(jail: JailSpec, signal: AbortSignal): Promise<void>
-  /** Brings the jail up, with its limits on it from its first process. Gives its jid (on Linux its first process). */
+  /** Starts the jail, with its limits from its first process on. Returns its jid (on Linux the id of its first process). */
   ensureJail(jail: JailSpec, signal: AbortSignal): Promise<number>
   removeJail(jail: JailSpec, signal: AbortSignal): Promise<void>
-  /** Starts the jail's command: `/bin/sh /etc/rc` where the world has it is waited for, any other is not. */
+  /** Starts the jail's command. Waits for `/bin/sh /etc/rc`, the default where the world has it, and for no other. */
   startCommand(jail: JailSpec, signal: AbortSignal): Promise<void>
-  /** Ends what a `startCommand` that was cut short has begun, if anything is left of it that a second one would be beside. */
+  /** Ends what a `startCommand` that was cut short has begun, should any of it run beside what a second one starts. */
   endCommand(jail: JailSpec, signal: AbortSignal): Promise<void>
-  /** Whether it runs, by what the host says and not by what was asked. */
+  /** Returns the jail if it runs, by what the host says and not by what was asked for. */
   findJail(jail: JailSpec): Promise<{ jid: number } | undefined>
-  /** The jails of this host that run, by name, in one look. Never those of another root. */
+  /** Returns the jails of this host that run, by name, in one look. Never those of another root. */
   listJails(): Promise<Map<string, { jid: number }>>
   /** Whether the jail's root is there, mounted or not. */
   hasRoot(jail: JailSpec): Promise<boolean>
-  /** The file on the host that the jail's processes print to. */
+  /** Returns the file on the host to which the jail's processes print. */
   consoleOf(jail: JailSpec): string
-  /** Looks at the running jail from outside, with no program of its own world. */
+  /** Proves the isolation of the running jail from outside, with no program of its own world. */
   proveIsolation(jail: JailSpec, signal: AbortSignal): Promise<Isolation>
 }

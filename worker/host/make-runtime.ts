@@ -6,7 +6,7 @@ import { lockFile } from './linux/processes/lock-file.ts'
 import { linuxRuntime } from './linux/runtime.ts'
 import type { RunCommand } from './run-command.ts'
 
-/** The runtime that the configuration names. Locks and processes are the operating system's, whichever runtime works on it. */
+/** Returns the runtime that the configuration names. Locks and processes are the operating system's, whichever the runtime. */
 export function makeRuntime({ run, config }: { run: RunCommand; config: WorkerConfig }): HostRuntime {
   if (config.runtime === 'linux') return linuxRuntime({ run, config })
   if (process.platform !== 'linux') return freebsdRuntime({ run, config })

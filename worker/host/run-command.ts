@@ -11,19 +11,19 @@ import { followFile } from './follow-file.ts'
 export type CommandResult = { exitCode: number; stdout: string; stderr: string }
 
 export type CommandOptions = {
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   timeoutMs?: number
-  /** What the command reads from its standard input; without it, /dev/null. */
+  /** The command's standard input; by default /dev/null. */
   input?: string
   cwd?: string
   env?: Record<string, string>
-  /** Exit codes that are an answer and not a failure; 0 always is. */
+  /** Exit codes that are an answer and not a failure, besides 0. */
   okExitCodes?: number[]
-  /** Each new piece of the output that `follow` names, while it runs. */
+  /** Called with each new part of the output that `follow` names, while the command runs. */
   onOutput?(text: string): void
-  /** Its standard output unless said: bsdtar(1) lists on its standard error. */
+  /** By default `stdout`; bsdtar(1) lists on its standard error. */
   follow?: 'stdout' | 'stderr'
-  /** Appends both outputs to this file, which the command may keep open after it ended. */
+  /** Both outputs are appended to this file, which may stay open after the command has ended. */
   outputFile?: string
   /** An open file that the command gets as its descriptor 3. */
   descriptor?: number
@@ -35,11 +35,11 @@ export type RunCommand = (program: string, args: string[], options?: CommandOpti
 /** One finished command, for an operation's log. */
 export type CommandRecord = { command: string; exitCode: number | null; output: string; durationMs: number }
 
-/** Who the commands are run for: their environment carries it, so that a later worker can end what it left running. */
+/** What commands are run for. Their environment has it, so that a later worker can end what they left running. */
 type Purpose = { operation: string; record(command: CommandRecord): void }
 const purpose = new AsyncLocalStorage<Purpose>()
 
-/** Runs `work`; every command below it carries the operation and lands in its log. */
+/** Runs `work`; every command in it has the operation in its environment and is recorded in its log. */
 export function onBehalfOf<T>(operation: string, record: (command: CommandRecord) => void, work: () => Promise<T>): Promise<T> {
   return purpose.run({ operation, record }, work)
 }
@@ -49,17 +49,17 @@ const tailBytes = 4_096
 const outputCapBytes = 4 * 1024 * 1024
 
 /**
- * The only place that starts a process. Outputs go to files without a name, not to pipes: a daemon that keeps them open
- * holds nobody up, and a worker that dies breaks no pipe of a command that goes on.
+ * Returns what runs commands: the only place that starts a process. Outputs go to files without a name, not to pipes: nobody has
+ * to wait for a daemon that keeps them open, and a worker that dies breaks no pipe of a command that goes on.
  *
  * `commandPath` is where programs are looked for; `worker` marks the children of one host's workers.
  */
 export function commandRunner({ commandPath, worker }: { commandPath: string; worker: string }): RunCommand {
-  const found = new Map<string, string>()
+  const paths = new Map<string, string>()
   const pathOf = (program: string) => {
-    const path = found.get(program) ?? findProgram(program, commandPath)
+    const path = paths.get(program) ?? findProgram(program, commandPath)
     if (!path) throw new ProvostError('program_missing', `The program ${program} is not in ${commandPath}.`)
-    found.set(program, path)
+    paths.set(program, path)
     return path
   }
   return async (program, args, options = {}) => {
@@ -108,13 +108,13 @@ export function commandRunner({ commandPath, worker }: { commandPath: string; wo
   }
 }
 
-// execa types its descriptors as 0 to 9; it takes any.
+// The types of execa allow descriptors from 0 to 9; it takes any.
 function descriptors({ input, descriptor }: CommandOptions, { stdout, stderr }: Outputs) {
   const stdin = input === undefined ? ('ignore' as const) : ('pipe' as const)
   return [stdin, stdout.fd as 3, stderr.fd as 3, ...(descriptor === undefined ? [] : [descriptor as 3])] as const
 }
 
-/** The absolute path of a program in a `:`-separated list of directories. */
+/** Returns the absolute path of a program in a `:`-separated list of directories. */
 export function findProgram(program: string, commandPath: string): string | undefined {
   const candidates = program.startsWith('/') ? [program] : commandPath.split(':').map((directory) => join(directory, program))
   return candidates.find((candidate) => {
@@ -127,9 +127,9 @@ export function findProgram(program: string, commandPath: string): string | unde
   })
 }
 
-type Outcome = { exitCode?: number | undefined; signal?: string | undefined; timedOut: boolean; code?: string | undefined }
+type Ending = { exitCode?: number | undefined; signal?: string | undefined; timedOut: boolean; code?: string | undefined }
 
-function failureOf(program: string, command: string, result: Outcome, stdout: string, stderr: string): ProvostError {
+function failureOf(program: string, command: string, result: Ending, stdout: string, stderr: string): ProvostError {
   const how = result.timedOut
     ? 'did not end in its time'
     : result.exitCode === undefined

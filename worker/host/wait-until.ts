@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 
 const defaultPollMs = 5
 
-/** Asks until `condition` holds. Gives false when it does not within the time. @throws what ended `signal` */
+/** Polls until `condition` is true; returns false when it is not in time. @throws the reason of `signal` */
 export async function waitUntil(
   condition: () => Promise<boolean> | boolean,
   withinMs: number,

@@ -1,4 +1,4 @@
-/** One at a time for each jail. Between processes the host's own lock is what keeps others away. */
+/** Returns what runs work on a jail, one at a time for each. The host's lock keeps other processes away. */
 export function makeJailLocks() {
   const last = new Map<string, Promise<unknown>>()
   return async function withJail<T>(name: string, work: () => Promise<T>): Promise<T> {

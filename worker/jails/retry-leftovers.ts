@@ -2,19 +2,16 @@ import type { Logger } from 'pino'
 import { toProvostError } from '#shared/errors.ts'
 import type { Leftover } from '#shared/host.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
-import type { HostRuntime } from '../host/host-runtime.ts'
 import type { JournaledJail } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { RunDeps } from '../plans/run.ts'
 import type { LeftoverNotes } from '../reports/host-notes.ts'
-import { removeJail } from './take-down.ts'
+import { removeJail } from './remove-jail.ts'
 
-type Deps = {
-  host: HostRuntime
-  journal: Journal
+type Deps = Pick<RunDeps, 'host' | 'journal' | 'withJail'> & {
   notes: LeftoverNotes
   log: Logger
-  withJail<T>(name: string, work: () => Promise<T>): Promise<T>
-  /** After how long it is tried first, and at most; each time it is twice as long. */
+  /** How long before the first try, and before any at most; it doubles each time. */
   delays: { firstMs: number; mostMs: number }
   repeat: Repeat
 }
@@ -25,7 +22,7 @@ const everyMs = 1_000
 
 /**
  * Tries again and again to remove what an operation had to leave on this host, and notes for the fleet what that is. The
- * journal knows what there is; the notes, how often it was tried.
+ * journal has what there is; the notes, how often it was tried.
  */
 export function retryLeftovers({ host, journal, notes, log, withJail, delays, repeat }: Deps) {
   const atWork = new Set<string>()
@@ -40,7 +37,7 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, re
       if (!jail) continue
       const leftover = notes.entries().get(spec.name) ?? newLeftover(jail, delays.firstMs)
       if (!isDue(leftover)) await noteOnce(leftover)
-      // Nobody waits for it: an operation may hold the jail's lock for long.
+      // Not waited for: an operation may have the jail's lock for long.
       else void tryAgain(leftover).catch((error) => log.warn({ err: error, jail: spec.name }, 'leftovers are tried again later'))
     }
   }
@@ -71,12 +68,12 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, re
       attempts,
       nextTryAt: new Date(Date.now() + delayMs).toISOString(),
     }
-    // First: should this end the worker, it is not tried again at its next start.
+    // Noted first: should this try kill the worker, the next start must not make it again at once.
     await notes.note(leftover)
     try {
-      const isToGo = jail.settled.wanted === 'gone'
-      await removeJail(jail.spec, host, isToGo ? 'with-root' : 'but-root')
-      if (isToGo) await journal.forget(before.jail)
+      const isUnwanted = jail.settled.wanted === 'gone'
+      await removeJail(jail.spec, host, isUnwanted ? 'with-root' : 'but-root')
+      if (isUnwanted) await journal.forget(before.jail)
       else await journal.forgetLeftovers(before.jail)
       await notes.forget(before.jail)
       log.info({ jail: before.jail, attempts }, 'removed what was left of a jail')
@@ -91,9 +88,9 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, re
   return {
     name: looking.name,
     stop: looking.stop,
-    /** An operation has ended, perhaps with leftovers. */
+    /** For when an operation has ended, perhaps with leftovers. */
     lookNow: looking.now,
-    /** Tries all, whenever their turn is. */
+    /** Tries all at once, also those that are not due. */
     tryAll(): Promise<void> {
       isAllDue = true
       return looking.now()
@@ -101,7 +98,7 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, re
   }
 }
 
-/** A jail whose leftovers are nobody else's to see to. */
+/** Returns a jail with leftovers that no operation removes. */
 function leftBy(journal: Journal, name: string): Settled | undefined {
   const jail = journal.jail(name)
   return jail?.settled && !jail.current && jail.settled.leftovers.length > 0 ? (jail as Settled) : undefined

@@ -1,24 +1,21 @@
 import { open } from 'node:fs/promises'
 import type { Logger } from 'pino'
-import { errnoOf } from '#shared/errors.ts'
+import { undefinedIfAbsent } from '../host/paths.ts'
 
 const largestBytes = 4 * 1024 ** 2
 const keptBytes = 64 * 1024
 
 /**
- * Keeps the consoles of jails small: what a jail prints goes to a file of the host, which no limit of the jail holds. All
- * who write to it append, so that it may be cut under them.
+ * Keeps the consoles of jails small: what a jail prints goes to a file of the host, to which no limit of the jail applies. All
+ * who write to it append, so it may be cut while they have it open.
  */
 export async function trimConsoles(paths: string[], log: Pick<Logger, 'warn'>): Promise<void> {
   for (const path of paths) await trimConsole(path).catch((error) => log.warn({ err: error, path }, 'console'))
 }
 
-/** Cuts a console that has grown too large to its last `keptBytes`. */
+/** Cuts a console of more than `largestBytes` to its last `keptBytes`. */
 export async function trimConsole(path: string): Promise<void> {
-  const file = await open(path, 'r+').catch((error) => {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  })
+  const file = await open(path, 'r+').catch(undefinedIfAbsent)
   if (!file) return
   try {
     const { size } = await file.stat()

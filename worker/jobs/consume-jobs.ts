@@ -1,49 +1,39 @@
 import { type Job as BullJob, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import type { Logger } from 'pino'
 import { z } from 'zod'
 import type { ProvostError } from '#shared/errors.ts'
 import { Job, type JobName } from '#shared/job.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import { type QueueKind, queueKinds, queueName } from '#shared/redis/queues.ts'
-import type { Recorded } from '../plans/not-wanted.ts'
-import type { OperationLog } from '../plans/operation-log.ts'
-import type { Outcome } from '../plans/run.ts'
-import { makeOpenJobs } from './open-jobs.ts'
+import { makeOpenJobs, type OpenJobsDeps } from './open-jobs.ts'
 import { makeSleepJobs } from './sleep-jobs.ts'
 import { makeQueueSlots } from './slots.ts'
 import { takeBackJobs } from './take-back-jobs.ts'
 
 type Slots = Record<'build' | 'start' | 'stop', number>
 
-type Deps = {
+type Deps = Omit<OpenJobsDeps, 'slots' | 'wake'> & {
   hostId: string
   /** BullMQ's prefix: all that this host writes is below it. */
   prefix: string
-  /** A batch shares those of builds and starts with others, and never has the last one. */
+  /** Batches share those of builds and starts with others, and never get the last one. */
   slots: Slots
-  /** Aborted when the worker stops: what still waits for a slot goes back into its queue. */
-  stopping: AbortSignal
   timing: Pick<Timing, 'lock' | 'stalled' | 'asleep' | 'recorded'>
   repeat: Repeat
   redis: Redis
-  log: Logger
-  operationLog(operation: string): OperationLog
-  run(job: Job, name: JobName, log: OperationLog, cancel: AbortSignal): Promise<Outcome>
-  recorded(job: Job): Promise<Recorded>
-  /** Ends the operation of a job whose data cannot be read. Undefined when it cannot be told which one that is. */
+  /** Ends the operation of a job whose data cannot be read. Returns undefined when it is unclear which one that is. */
   refuseUnreadable(data: unknown, fault: string): Promise<ProvostError | undefined>
 }
 
 export type Consumer = Awaited<ReturnType<typeof consumeJobs>>
 
-// Short, since a run is fenced by the host's lock and its journal, not by BullMQ's.
+// A job may stall any number of times: a run is fenced by the host's lock and its journal, not by BullMQ's lock.
 const often = { maxStalledCount: 1_000_000, drainDelay: 5 }
 // Nobody follows BullMQ's own events; by default each queue keeps 10,000 of them.
 const streams = { events: { maxLen: 100 } }
 
-/** Takes the jobs of this host's queues and runs them, each kind in its own slots. */
+/** Takes the jobs from this host's queues and runs them, each kind in its own slots. */
 export async function consumeJobs(deps: Deps) {
   const { redis, stopping, log } = deps
   const queues = openQueues(deps)
@@ -87,7 +77,7 @@ export async function consumeJobs(deps: Deps) {
   return {
     cancel: open.cancel,
     running: open.running,
-    /** Takes no more jobs and waits for those that run, which go no further than their present step. */
+    /** Takes no more jobs and waits for those that run, which end after their present step. */
     async stop(): Promise<void> {
       const looked = looking.stop()
       await Promise.all(workers.map((worker) => worker.close()))
@@ -99,7 +89,7 @@ export async function consumeJobs(deps: Deps) {
 
 function openQueues({ hostId, prefix, redis, log }: Deps): Queue[] {
   const queues = queueKinds.map((kind) => new Queue(queueName(hostId, kind), { connection: redis, prefix, streams }))
-  // The connection says by itself when it is away.
+  // The connection itself logs that it is away.
   for (const queue of queues) queue.on('error', (error) => log.debug({ err: error, queue: queue.name }, 'queue'))
   return queues
 }

@@ -11,15 +11,15 @@ type Deps = {
   log: Logger
 }
 
-/** Hears at once of what this host is asked for. A cancel that is missed is made up for by the flag on the operation. */
+/** Acts on what this host is asked for, at once. A cancel that is missed here is seen later by the flag on the operation. */
 export async function followNotices({ subscriber, channel, consumer, retryLeftovers, log }: Deps): Promise<void> {
-  async function heed(message: string): Promise<void> {
+  async function act(message: string): Promise<void> {
     const notice = HostNotice.parse(JSON.parse(message))
     if (notice.type === 'cancel') await consumer.cancel(notice)
     else await retryLeftovers()
   }
   subscriber.on('message', (_channel, message) => {
-    heed(message).catch((error) => log.warn({ err: error, message }, 'a notice had no effect'))
+    act(message).catch((error) => log.warn({ err: error, message }, 'a notice had no effect'))
   })
   await subscriber.subscribe(channel)
 }

@@ -3,16 +3,16 @@ import { type ProvostError, toProvostError } from '#shared/errors.ts'
 import type { Job, JobName } from '#shared/job.ts'
 import type { QueueKind } from '#shared/redis/queues.ts'
 import { onBehalfOf } from '../host/run-command.ts'
-import { cancelled, type Recorded, whyNotWanted } from '../plans/not-wanted.ts'
 import type { OperationLog } from '../plans/operation-log.ts'
+import { cancelled, type Recorded, whyNotWanted } from '../plans/recorded.ts'
 import type { Outcome } from '../plans/run.ts'
 import type { QueueSlots } from './slots.ts'
 
-export type OpenJob = { job: Job; name: JobName }
+type OpenJob = { job: Job; name: JobName }
 
-type Deps = {
+export type OpenJobsDeps = {
   slots: QueueSlots
-  /** Aborted when the worker stops: what still waits for a slot goes back into its queue. */
+  /** Aborted when the worker stops: a job that still waits for a slot goes back into its queue. */
   stopping: AbortSignal
   operationLog(operation: string): OperationLog
   run(job: Job, name: JobName, log: OperationLog, cancel: AbortSignal): Promise<Outcome>
@@ -22,15 +22,15 @@ type Deps = {
   log: Logger
 }
 
-/** What is open on this host: the jobs that run or wait for a slot, and those that gave theirs back and go on later. */
-export function makeOpenJobs({ slots, stopping, operationLog, run, recorded, wake, log }: Deps) {
+/** Returns what keeps the open jobs of this host: those that run or wait for a slot, and those that have paused. */
+export function makeOpenJobs({ slots, stopping, operationLog, run, recorded, wake, log }: OpenJobsDeps) {
   const running = new Map<string, OpenJob & { controller: AbortController; hasSlot: boolean }>()
   /** By operation. */
   const paused = new Map<string, OpenJob>()
 
   /**
-   * Runs one job, in a slot where its queue shares them, or, without a queue, the end of an operation that has no job here.
-   * A cancel of the operation ends it, also while it waits for a slot.
+   * Runs one job, in a slot where its queue has any; without a queue, ends an operation whose job is not being run. A cancel of
+   * the operation ends it, also while it waits for a slot.
    */
   async function runInSlot(job: Job, name: JobName, queue?: QueueKind): Promise<Outcome> {
     const controller = new AbortController()
@@ -49,10 +49,10 @@ export function makeOpenJobs({ slots, stopping, operationLog, run, recorded, wak
     }
   }
 
-  /** Ends an operation that runs, or undoes one that waits here; its job finds it ended. */
+  /** Ends an operation that runs, or undoes one that has paused; its job sees at its next pickup that it has ended. */
   async function end({ job, name }: OpenJob, why: ProvostError): Promise<void> {
     const open = running.get(job.operation)
-    // It is about an attempt before this one, and was long on its way.
+    // A cancel that was long on its way, for an earlier attempt.
     if (((open ?? paused.get(job.operation))?.job.epoch ?? 0) > job.epoch) return
     if (open) return open.controller.abort(why)
     await runInSlot(job, name).catch((error) => log.error({ err: toProvostError(error), operation: job.operation }, 'cancel'))
@@ -68,17 +68,17 @@ export function makeOpenJobs({ slots, stopping, operationLog, run, recorded, wak
 
   return {
     runInSlot,
-    /** A job has given its slot back, and goes on later. */
+    /** Keeps a job that has given its slot back and goes on later. */
     pause: (open: OpenJob) => void paused.set(open.job.operation, open),
     cancel: (open: OpenJob) => end(open, cancelled()),
     /**
-     * Looks at the records of all that is open, also within a step: the notice of a cancel may have been missed, or the
+     * Ends every open job whose record says so, also within a step: the notice of a cancel may have been missed, or the
      * operation was ended while this worker was away.
      */
     async endUnwanted(): Promise<void> {
       await Promise.all([...running.values(), ...paused.values()].map(endUnlessWanted))
     },
-    /** Returns how many jobs of a name run now, in a slot. */
+    /** Returns how many jobs of a name have a slot now. */
     running: (name: JobName) => [...running.values()].filter((job) => job.name === name && job.hasSlot).length,
   }
 }

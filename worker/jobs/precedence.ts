@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * An operation that somebody waits for comes before those of a batch: while one is at work, a batch's begin no further step, each
- * for `mostMs` at most, so that a batch goes on however many others there are.
+ * Returns what puts an operation that somebody waits for before those of batches: while one runs, those of batches begin no
+ * further step, each for `mostMs` at most, so that a batch goes on however many others there are.
  */
 export function makePrecedence(mostMs: number) {
   let atWork = 0
@@ -20,7 +20,7 @@ export function makePrecedence(mostMs: number) {
         if (atWork === 0) quiet.resolve()
       }
     },
-    /** Waits while there is such work. */
+    /** Waits while such work runs, for `mostMs` at most or until `signal` ends it. */
     async waitForOthers(signal: AbortSignal): Promise<void> {
       if (atWork === 0) return
       const enough = new AbortController()

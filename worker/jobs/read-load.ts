@@ -5,7 +5,7 @@ import type { Consumer } from './consume-jobs.ts'
 
 type Deps = { worlds: Pick<WorldStore, 'states'>; consumer: Pick<Consumer, 'running'>; journal: Pick<Journal, 'jails'> }
 
-/** What a host is at work on right now. */
+/** Returns what runs on this host right now. */
 export function readLoad({ worlds, consumer, journal }: Deps) {
   return {
     fills: worlds.states().filter(({ state }) => state === 'filling').length,

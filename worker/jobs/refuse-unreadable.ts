@@ -18,7 +18,7 @@ type Deps = {
 const { operation, epoch, attempt, host } = JailJob.shape
 const named = { operation, epoch, attempt, host }
 
-/** Of a job that cannot be read, what its refusal needs. */
+/** What the refusal of a job that cannot be read needs of it. */
 const Remains = z.union([
   z.object({ ...named, kind: JailJob.shape.kind, jail: JailSpec.pick({ name: true }) }),
   z.object({ ...named, kind: z.literal('fill'), world: WorldId.pick({ name: true }) }),
@@ -26,31 +26,29 @@ const Remains = z.union([
 type Remains = z.infer<typeof Remains>
 
 /**
- * Ends the operation of a job whose data cannot be read, if it can be told which one that is: undone where this host has
- * begun it. Undefined when it cannot; whoever put the job into the queue gives it up after some more.
+ * Ends the operation of a job whose data cannot be read, when it is clear which one that is: undone where this host has begun
+ * it. Returns undefined when it is unclear; whoever put the job into the queue gives it up some time later.
  */
-export function makeRefuseUnreadable({ hostId, runDeps, send, operationLog }: Deps) {
-  return async function refuseUnreadable(data: unknown, fault: string): Promise<ProvostError | undefined> {
-    const remains = Remains.safeParse(data)
-    if (!remains.success || remains.data.host !== hostId) return undefined
-    const error = new ProvostError('unreadable_job', `Host ${hostId} cannot read the job: ${fault}`)
-    await end(remains.data, error)
-    return error
-  }
+export async function refuseUnreadable(data: unknown, fault: string, deps: Deps): Promise<ProvostError | undefined> {
+  const remains = Remains.safeParse(data)
+  if (!remains.success || remains.data.host !== deps.hostId) return undefined
+  const error = new ProvostError('unreadable_job', `Host ${deps.hostId} cannot read the job: ${fault}`)
+  await end(remains.data, error, deps)
+  return error
+}
 
-  function end(remains: Remains, error: ProvostError): Promise<unknown> {
-    if (remains.kind === 'fill') return send({ ...refusal(remains, error), type: 'fill', world: remains.world.name })
-    const jail = remains.jail.name
-    return runDeps.withJail(jail, async () => {
-      const ended = await runDeps.journal.endedReport(remains)
-      if (ended) return send(ended)
-      const current = runDeps.journal.jail(jail)?.current
-      if (current?.operation === remains.operation && current.epoch === remains.epoch)
-        return endAbandoned(current, hostId, error, operationLog(remains.operation), runDeps)
-      const jailState = remains.kind === 'provision' ? 'failed' : 'unchanged'
-      return send({ ...refusal(remains, error), type: 'operation', jail, jailState, jid: null })
-    })
-  }
+function end(remains: Remains, error: ProvostError, { hostId, runDeps, send, operationLog }: Deps): Promise<unknown> {
+  if (remains.kind === 'fill') return send({ ...refusal(remains, error), type: 'fill', world: remains.world.name })
+  const jail = remains.jail.name
+  return runDeps.withJail(jail, async () => {
+    const ended = await runDeps.journal.endedReport(remains)
+    if (ended) return send(ended)
+    const current = runDeps.journal.jail(jail)?.current
+    if (current?.operation === remains.operation && current.epoch === remains.epoch)
+      return endAbandoned(current, hostId, error, operationLog(remains.operation), runDeps)
+    const jailState = remains.kind === 'provision' ? 'failed' : 'unchanged'
+    return send({ ...refusal(remains, error), type: 'operation', jail, jailState, jid: null })
+  })
 }
 
 function refusal({ operation, epoch, attempt, host }: Remains, error: ProvostError) {

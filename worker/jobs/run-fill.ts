@@ -2,8 +2,8 @@ import { type ProvostError, toProvostError } from '#shared/errors.ts'
 import type { FillJob } from '#shared/job.ts'
 import { Interrupted, untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { FillReport } from '#shared/report.ts'
-import { type Recorded, whyNotWanted } from '../plans/not-wanted.ts'
 import type { OperationLog } from '../plans/operation-log.ts'
+import { type Recorded, whyNotWanted } from '../plans/recorded.ts'
 import { describeError, fillReporter, type Reporter } from '../plans/report-progress.ts'
 import { askerOf, type Outcome } from '../plans/run.ts'
 import { fillWorld } from '../plans/steps/fill-world.ts'
@@ -22,18 +22,18 @@ type End = { status: 'succeeded' | 'failed' | 'cancelled'; error?: ProvostError 
 export type RunFill = ReturnType<typeof makeRunFill>
 
 /**
- * Runs the job of an operation that makes a world: asks for the world, waits without a slot while it is filled, and asks
- * again. No journal keeps it, since asking may be repeated.
+ * Returns what runs the job of an operation that makes a world: asks for the world, waits without a slot while it is filled,
+ * and asks again. It is not journalled, since asking may be repeated.
  */
 export function makeRunFill({ worlds, send, recorded, stopping }: Deps) {
-  /** By attempt of an operation, for as long as it lasts: its next pickup goes on with it. */
+  /** By attempt of an operation, until that ends: its next run goes on with the same one. */
   const reporters = new Map<string, Reporter<FillReport>>()
 
-  /** Gives how it ended, or what it waits for. */
+  /** Returns how the attempt ended, or what it waits for. */
   async function ask(job: FillJob, asker: Asker, reporter: Reporter<FillReport>, cancel: AbortSignal): Promise<End | Pause> {
     const now = await recorded(job)
-    // It counts by the time, and the host may have set its clock back.
-    reporter.learn({ sequence: Math.max(reporter.said('sequence'), now.sequence ?? 0) })
+    // The sequence comes from the clock, and the host may have set that back.
+    reporter.learn({ sequence: Math.max(reporter.current('sequence'), now.sequence ?? 0) })
     const why = whyNotWanted(job, now)
     if (why || cancel.aborted) {
       worlds.leave(job.world, asker.operation)
@@ -53,7 +53,7 @@ export function makeRunFill({ worlds, send, recorded, stopping }: Deps) {
   async function end({ status, error }: End, reporter: Reporter<FillReport>): Promise<FillReport> {
     if (status === 'cancelled') reporter.abandon()
     else reporter.step(fillWorld, status, 1)
-    const step = status === 'succeeded' ? null : reporter.currentStep()
+    const step = status === 'succeeded' ? null : reporter.current('step')
     const report = reporter.next({ status, step, ...(error ? { error: describeError(error, step) } : {}) })
     await untilRedisAnswers(stopping, () => send(report))
     return report
@@ -66,7 +66,7 @@ export function makeRunFill({ worlds, send, recorded, stopping }: Deps) {
     try {
       const answer = await ask(job, asker, reporter, cancel)
       if (answer instanceof Pause) {
-        reporter.tell()
+        reporter.send()
         return { type: 'paused', pause: answer, progress: reporter.progress }
       }
       reporters.delete(asker.operation)

@@ -6,17 +6,17 @@ type Paused = Extract<Outcome, { type: 'paused' }>
 
 type Deps = {
   queues: Queue[]
-  /** After how many milliseconds a job that waits for something looks for itself whether it has happened. */
+  /** After how many milliseconds a job that waits for something looks by itself whether it has happened. */
   asleepMs: number
   stopping: AbortSignal
 }
 
-/** Lets jobs that have to wait sleep in their queue, without a slot, until their time or what they wait for has come. */
+/** Returns what lets jobs sleep in their queue, without a slot, until their time or what they wait for has come. */
 export function makeSleepJobs({ queues, asleepMs, stopping }: Deps) {
-  /** By operation that waits for a fill, what ends its hearing of the fill's progress. */
+  /** By operation that waits for a fill: ends its calls with the fill's progress. */
   const listening = new Map<string, () => void>()
 
-  /** It would sleep for long, so that it is tried until Redis takes it, or the job is gone or awake. Never throws. */
+  /** Tries until Redis takes it, or the job is gone or awake: it would sleep for long. Never throws. */
   async function wake(job: BullJob): Promise<void> {
     const promote = async () => {
       if (await job.isDelayed()) await job.promote()
@@ -46,7 +46,7 @@ export function makeSleepJobs({ queues, asleepMs, stopping }: Deps) {
       try {
         await job.moveToDelayed(Date.now() + asleepMs, token)
       } finally {
-        // Also when Redis was gone before it could say that the job sleeps. How it ended is for the step to find out.
+        // Also when Redis was gone before it could answer that the job sleeps. How the fill ended is for the step to find out.
         until.until.then(goOn, goOn)
       }
       throw new DelayedError()

@@ -3,12 +3,12 @@ import type { QueueKind } from '#shared/redis/queues.ts'
 /** Who asks for a slot: somebody who waits for one jail, or a batch. */
 export type Asking = 'interactive' | 'batch'
 
-/** Slots by the queue of who asks; who is asked to stop a jail needs none. */
+/** Returns slots for the jobs of each queue; those of the queue `stop` need none. */
 export function makeQueueSlots(counts: { build: number; start: number }) {
   const builds = makeSlots(counts.build)
   const starts = makeSlots(counts.start)
   return {
-    /** Waits for a slot. Returns what gives it back, or undefined when there is none to give back. */
+    /** Waits for a slot. Returns what gives it back; undefined when none was taken. */
     take(queue: QueueKind, signal: AbortSignal): Promise<(() => void) | undefined> {
       switch (queue) {
         case 'build':
@@ -30,8 +30,8 @@ export type QueueSlots = ReturnType<typeof makeQueueSlots>
 type Waiter = { grant(): void }
 
 /**
- * A gate of `count` slots. Who is interactive always gets the next free one first, and batches never have all of them,
- * unless there is but one.
+ * Returns `count` slots. Interactive jobs always get the next free one first, and batches never have all of them, unless there
+ * is only one.
  */
 export function makeSlots(count: number) {
   const mostOfBatches = Math.max(1, count - 1)
@@ -54,7 +54,7 @@ export function makeSlots(count: number) {
   }
 
   return {
-    /** Waits for a slot. Gives what gives it back, or undefined when `signal` ended the wait. */
+    /** Waits for a slot. Returns what gives it back; undefined when `signal` ended the wait. */
     take(asking: Asking, signal: AbortSignal): Promise<(() => void) | undefined> {
       const { promise, resolve } = Promise.withResolvers<(() => void) | undefined>()
       if (signal.aborted) return Promise.resolve(undefined)

@@ -5,8 +5,9 @@ import { v7 as uuid } from 'uuid'
 const graceMs = 10_000
 
 /**
- * Puts the jobs that a killed worker of this host was at work on back into their queue, at once instead of after BullMQ's
- * stalled check: the host's lock says that nobody works on them any more. Paused builds may go on as well.
+ * Puts the jobs that a killed worker of this host was running back into their queue, at once instead of after BullMQ's stalled
+ * check: this worker has the host's lock, so nobody works on them any more. Jobs that sleep are woken. Returns how many it put
+ * back.
  */
 export async function takeBackJobs(queues: Queue[], redis: Redis): Promise<number> {
   let taken = 0

@@ -7,13 +7,15 @@ import { appendEntries, copyEntries, journalFiles, lineAt, readLines } from './f
 
 export type Attempt = Pick<JailJob, 'operation' | 'epoch' | 'attempt'>
 
-/** What is read of each report at a start. */
-const Ended = z.object({ operation: z.string(), epoch: z.int(), attempt: z.int(), jail: z.string(), at: z.string() })
+/** What a start reads of each report. */
+const EndedIndex = z.object({ operation: z.string(), epoch: z.int(), attempt: z.int(), jail: z.string(), at: z.string() })
 
 const EndedOperation = OperationReport.extend({ job: JournaledJob.optional() })
 
-/** The report of an operation that has ended, and what its job said, as far as it was journalled with it. */
-function readEnded(line: string): { report: OperationReport; job: JournaledJob | undefined } {
+/** The last report of an operation, and its job where that was noted with it. */
+type Ended = { report: OperationReport; job: JournaledJob | undefined }
+
+function readEnded(line: string): Ended {
   const { job, ...report } = EndedOperation.parse(JSON.parse(line))
   const kind = report.kind ?? job?.kind
   return { report: { ...report, ...(kind ? { kind } : {}) }, job }
@@ -22,8 +24,8 @@ function readEnded(line: string): { report: OperationReport; job: JournaledJob |
 const keptMs = 30 * 24 * 3_600_000
 
 /**
- * The last reports of what has ended on this host: a file with one in each line, for 30 days. Memory has only where each
- * one stands in it, since they are asked for seldom and there may be very many.
+ * Opens the last reports of all operations that have ended on this host: a file with one in each line, for 30 days. Memory
+ * has only the place of each in the file, since they are seldom asked for and may be very many.
  */
 export async function openEndedOperations(path: string, files = journalFiles) {
   /** By attempt, where its line begins. */
@@ -31,38 +33,37 @@ export async function openEndedOperations(path: string, files = journalFiles) {
   const epochs = new Map<string, number>()
   const appends = pLimit(1)
 
-  function remember(ended: z.infer<typeof Ended>, place: number): void {
+  function remember(ended: z.infer<typeof EndedIndex>, place: number): void {
     places.set(keyOf(ended), place)
     epochs.set(ended.jail, Math.max(ended.epoch, epochs.get(ended.jail) ?? 0))
   }
 
-  const parse = (line: string) => Ended.parse(JSON.parse(line))
+  const parse = (line: string) => EndedIndex.parse(JSON.parse(line))
   const isKept = ({ at }: { at: string }) => Date.now() - Date.parse(at) < keptMs
   if (await isFirstOld()) await copyEntries(path, (line) => isKept(parse(line)), files)
   for await (const { line, place } of readLines(path)) remember(parse(line), place)
 
-  /** They stand in the order of their ends, so that no other is older. */
+  /** The lines are in the order of their ends, so no other is older. */
   async function isFirstOld(): Promise<boolean> {
     for await (const { line } of readLines(path)) return !isKept(parse(line))
     return false
   }
 
   return {
-    /** The last report of an attempt that has ended here. */
+    /** Returns the last report of an attempt; undefined when it has not ended here. */
     async find(attempt: Attempt): Promise<OperationReport | undefined> {
       const place = places.get(keyOf(attempt))
       return place === undefined ? undefined : readEnded(await lineAt(path, place)).report
     },
-    /** Of the last `count` that have ended here, oldest first, one at a time. */
+    /** The last reports of the latest `count` operations, oldest first, one at a time. */
     async *latest(count: number): AsyncGenerator<OperationReport> {
       const first = [...places.values()].at(-count) ?? 0
       for await (const { line } of readLines(path, first)) yield readEnded(line).report
     },
-    /** Of all that has ended here, with what their jobs said, as far as they were journalled with it. */
-    async *allWithJobs(): AsyncGenerator<{ report: OperationReport; job: JournaledJob | undefined }> {
+    async *allWithJobs(): AsyncGenerator<Ended> {
       for await (const { line } of readLines(path)) yield readEnded(line)
     },
-    /** The highest epoch of what has ended of a jail's name. */
+    /** The highest epoch of an ended operation on a jail of this name; 0 when there is none. */
     epochOf: (jail: string) => epochs.get(jail) ?? 0,
     isEmpty: () => places.size === 0,
     add(report: OperationReport, job?: JournaledJob): Promise<void> {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { JailSpec, Origin } from '#shared/job.ts'
+import { type JailJob, JailSpec, Origin } from '#shared/job.ts'
 import { JailOperationKind, OperationError } from '#shared/operation.ts'
 
 const StepEntry = z.object({
@@ -10,11 +10,11 @@ const StepEntry = z.object({
   at: z.iso.datetime(),
 })
 const RunEntry = z.object({ type: z.literal('run'), run: z.int(), bootId: z.string() })
-/** The run before it went no further, in order: it paused, handed over, or the worker was told to stop. */
+/** The run before it ended in order: it paused, handed over, or the worker stopped. */
 const LeftEntry = z.object({ type: z.literal('left') })
 /**
- * Why it is undone. From here on that is all that happens, whichever run does it. `failed`: whether its step did; `percent`:
- * how far it had come.
+ * Why the operation is undone. From here on only that happens, in whichever run. `failed`: whether its step did; `percent`:
+ * how far the operation had come.
  */
 const UndoingEntry = z.object({
   type: z.literal('undoing'),
@@ -32,15 +32,15 @@ const BeginEntry = z.object({
   spec: JailSpec,
   origin: Origin.optional(),
 })
-/** What only an operation's job says of it: the spec of a jail that failed is nowhere else on its host. */
+/** What only an operation's job has: the spec of a jail that failed is nowhere else on its host. */
 export const JournaledJob = BeginEntry.pick({ kind: true, plan: true, spec: true, origin: true })
 export type JournaledJob = z.infer<typeof JournaledJob>
 /** How a jail was found that somebody stopped, or whose root somebody took, without an operation. */
 const JournaledDrift = z.object({ found: z.enum(['stopped', 'gone']), since: z.iso.datetime() })
 export type JournaledDrift = z.infer<typeof JournaledDrift>
 /**
- * A jail between operations. `leftovers`: steps of the last one that could not be undone, or not be done where it takes a
- * jail down or away, with `left` saying since when and why; `drift`: until the next one has ended.
+ * A jail between operations. `leftovers`: the steps of the last operation that could not be undone or, where it stops or
+ * destroys the jail, not be done; `left`: since when and why. `drift` stays until the next operation has ended.
  */
 const JailEntry = z.object({
   type: z.literal('jail'),
@@ -54,17 +54,17 @@ const JailEntry = z.object({
 export const Entry = z.discriminatedUnion('type', [JailEntry, BeginEntry, RunEntry, LeftEntry, UndoingEntry, StepEntry])
 export type Entry = z.infer<typeof Entry>
 
-/** After how many kills of its worker an operation, or a fill, is not tried again. */
+/** An operation or a fill that has killed its worker this often is not tried again. */
 export const poisonousKills = 3
 
 export type StepMark = z.infer<typeof StepEntry>['mark']
 
-export type JournaledStep = {
+type JournaledStep = {
   mark: StepMark
   attempt: number
   startedAt: string
   finishedAt: string | null
-  /** The boot of the host that it was done in. */
+  /** The boot of the host in which it was done. */
   bootId: string
 }
 
@@ -72,9 +72,9 @@ export type JournaledStep = {
 export type JournaledOperation = Omit<z.infer<typeof BeginEntry>, 'type'> & {
   run: number
   bootId: string
-  /** Whether its last run goes on, or was ended by whatever ended the worker. */
+  /** Whether its last run goes on, or ended with its worker. */
   isRunning: boolean
-  /** How many of its runs were ended by what ended the worker, as far as a later run has seen. */
+  /** How many of its runs ended with their worker, by what later runs have seen. */
   kills: number
   steps: Map<string, JournaledStep>
   undoing?: Undoing
@@ -84,12 +84,12 @@ export type Undoing = Omit<z.infer<typeof UndoingEntry>, 'type'>
 
 export type JournaledJail = {
   spec: JailSpec
-  /** What the last ended operation left; undefined while the first one is at work. */
+  /** What the last ended operation left; undefined while the first one runs. */
   settled?: Omit<z.infer<typeof JailEntry>, 'type' | 'spec'>
   current?: JournaledOperation
 }
 
-/** What the entries of a jail's file come to. */
+/** Returns the jail that the entries of its file describe. */
 export function replay(entries: Entry[]): JournaledJail | undefined {
   let jail: JournaledJail | undefined
   for (const entry of entries) {
@@ -106,6 +106,11 @@ export function replay(entries: Entry[]): JournaledJail | undefined {
 
 export function beginningOf(begin: Omit<z.infer<typeof BeginEntry>, 'type'>): JournaledOperation {
   return { ...begin, run: 0, bootId: '', isRunning: false, kills: 0, steps: new Map() }
+}
+
+/** Returns the job of an operation as its host would get it now. */
+export function toJob({ operation, kind, plan, epoch, attempt, spec }: JournaledOperation, host: string): JailJob {
+  return { version: 1, host, operation, kind, plan, epoch, attempt, jail: spec, issuedAt: new Date().toISOString() }
 }
 
 export type EntryOfOperation = z.infer<typeof RunEntry | typeof LeftEntry | typeof UndoingEntry | typeof StepEntry>
@@ -127,7 +132,7 @@ export function applyEntry(operation: JournaledOperation, entry: EntryOfOperatio
 
 function applyMark(operation: JournaledOperation, { step, mark, attempt, at }: z.infer<typeof StepEntry>): void {
   const before = operation.steps.get(step)
-  // One that waited or was interrupted goes on: it has been at work since it first began.
+  // A step that waited or was interrupted goes on: it has run since it first began.
   const begins = mark === 'started' && before?.mark !== 'started'
   const startedAt = begins ? at : (before?.startedAt ?? at)
   operation.steps.set(step, {

@@ -1,12 +1,12 @@
 import { type FileHandle, open, rename, truncate, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { errnoOf } from '#shared/errors.ts'
+import { undefinedIfAbsent } from '../host/paths.ts'
 
 const newline = 10
 const chunkBytes = 1024 * 1024
 const lineBytes = 8 * 1024
 
-/** The effects that a journal has on the disk. Passed in, so that a trial may end the worker before, within and after each. */
+/** What a journal does to the disk. Passed in, so that a test may kill the worker before, within and after each. */
 export type JournalFiles = {
   write(file: FileHandle, text: string): Promise<void>
   rename(from: string, to: string): Promise<void>
@@ -14,15 +14,15 @@ export type JournalFiles = {
 }
 
 export const journalFiles: JournalFiles = {
-  // Not `write`, which says nothing when only a part has found room.
+  // Not `write`, which does not fail when the disk had room for a part only.
   write: (file, text) => file.writeFile(text),
   rename,
   remove: unlink,
 }
 
 /**
- * Appends entries, one JSON object a line, and waits until they are on the disk. What a full disk cuts short is taken back.
- * Gives the place in the file where they begin, in bytes.
+ * Appends entries, one JSON object a line, and waits until they are on the disk. What a full disk cuts short is cut off again.
+ * Returns the place in the file where they begin, in bytes.
  */
 export async function appendEntries(path: string, entries: unknown[], files = journalFiles): Promise<number> {
   const file = await open(path, 'a', 0o600)
@@ -44,7 +44,7 @@ export async function replaceEntries(path: string, entries: unknown[], files = j
   await replaceFile(path, (file) => files.write(file, linesOf(entries)), files)
 }
 
-/** Writes a file anew with those of its lines that are to be kept. */
+/** Writes a file anew with those of its lines that are kept. */
 export async function copyEntries(path: string, isKept: (line: string) => boolean, files = journalFiles): Promise<void> {
   const copy = async (file: FileHandle) => {
     let text = ''
@@ -75,15 +75,15 @@ async function replaceFile(path: string, write: (file: FileHandle) => Promise<vo
   await flushDirectory(dirname(path))
 }
 
-/** A new or renamed file is there after a power cut only once its directory was flushed. */
+/** A new or renamed file survives a power cut only once its directory was flushed. */
 export async function flushDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')
   await directory.sync().finally(() => directory.close())
 }
 
 /**
- * The entries of a file, none when it is not there. A last line that a crash cut short did not happen: it is cut off, so
- * that the next entry starts on a line of its own.
+ * Returns the entries of a file, none when it is not there. A last line that a crash cut short does not count: it is cut off,
+ * so that the next entry starts on a line of its own.
  */
 export async function recoverEntries(path: string): Promise<unknown[]> {
   const entries: unknown[] = []
@@ -91,12 +91,9 @@ export async function recoverEntries(path: string): Promise<unknown[]> {
   return entries
 }
 
-/** The same, one line after the other, each with its place in the file in bytes, from a place on: the file may be larger than memory. */
+/** The same line by line from a place on, each with its place in bytes: the file may be larger than memory. */
 export async function* readLines(path: string, from = 0): AsyncGenerator<{ line: string; place: number }> {
-  const file = await open(path, 'r').catch((error) => {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  })
+  const file = await open(path, 'r').catch(undefinedIfAbsent)
   if (!file) return
   try {
     let rest: Buffer = Buffer.alloc(0)
@@ -117,7 +114,7 @@ export async function* readLines(path: string, from = 0): AsyncGenerator<{ line:
   }
 }
 
-/** The line that begins at a place. */
+/** Returns the line that begins at a place. */
 export async function lineAt(path: string, place: number): Promise<string> {
   const file = await open(path, 'r')
   try {

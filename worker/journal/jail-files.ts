@@ -5,7 +5,7 @@ import { appendEntries, flushDirectory, type JournalFiles, recoverEntries, repla
 
 export type JailFiles = Awaited<ReturnType<typeof openJailFiles>>
 
-/** A file for each jail of this host, an entry a line, with what its entries come to in memory. */
+/** Opens the files of this host's jails, one each, an entry a line; memory has the jails that the entries describe. */
 export async function openJailFiles(directory: string, files: JournalFiles) {
   const jails = new Map<string, JournaledJail>()
   const fileOf = (name: string) => join(directory, `${name}.ndjson`)
@@ -20,11 +20,11 @@ export async function openJailFiles(directory: string, files: JournalFiles) {
   return {
     all: () => [...jails.values()],
     get: (name: string) => jails.get(name),
-    /** Adds entries to the file of an operation's jail, in one flush. Memory is the caller's, before or after. */
+    /** Adds entries to the file of an operation's jail, in one flush. The caller changes memory, before or after. */
     async append({ spec }: JournaledOperation, entries: unknown[]): Promise<void> {
       await appendEntries(fileOf(spec.name), entries, files)
     },
-    /** Writes a jail's file anew, and only then has it in memory: a disk that was full must not have it there alone. */
+    /** Writes a jail's file anew, then changes memory: on a full disk, memory must not have what the file has not. */
     async replace(jail: JournaledJail, entries: unknown[]): Promise<void> {
       await replaceEntries(fileOf(jail.spec.name), entries, files)
       jails.set(jail.spec.name, jail)

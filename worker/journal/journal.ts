@@ -11,15 +11,15 @@ export type Journal = Awaited<ReturnType<typeof openJournal>>
 type Settled = NonNullable<JournaledJail['settled']>
 
 /**
- * What a host knows of its jails, on its own disk: a file for each jail, with an entry for each event, flushed before
- * what follows it is done; and one file of the operations that have ended, which decides where a crash let the two differ.
- * Who writes of a jail holds its lock.
+ * Opens what a host knows of its jails, on its own disk: a file for each jail, with an entry for each event, flushed before
+ * the next thing is done; and one file of the operations that have ended, which decides where a crash made the two differ.
+ * Only who has a jail's lock may write about it.
  */
 export async function openJournal(directory: string, files = journalFiles) {
   const jails = await openJailFiles(join(directory, 'jails'), files)
   const ended = await openEndedOperations(join(directory, 'ended.ndjson'), files)
 
-  /** Brings a jail's file to what its ended operation left: removed when nothing of the jail is on the host. */
+  /** Brings a jail's file up to the end of its operation; removes it when nothing of the jail is on the host. */
   async function settle(report: OperationReport): Promise<void> {
     const jail = jails.get(report.jail)
     if (!jail) return
@@ -29,13 +29,6 @@ export async function openJournal(directory: string, files = journalFiles) {
 
   async function resettle({ spec }: JournaledJail, settled: Settled): Promise<void> {
     await jails.replace({ spec, settled }, [{ type: 'jail', spec, ...settled }])
-  }
-
-  /** @throws Error when an operation is at the jail, or has been at none. */
-  function betweenOperations(name: string): JournaledJail & { settled: Settled } {
-    const jail = jails.get(name)
-    if (!jail?.settled || jail.current) throw new Error(`Jail ${name} is not between operations.`)
-    return { ...jail, settled: jail.settled }
   }
 
   for (const { current } of jails.all()) {
@@ -48,7 +41,10 @@ export async function openJournal(directory: string, files = journalFiles) {
     jails: jails.all,
     jail: jails.get,
 
-    /** The last report of an operation's attempt that has ended here; its jail is settled, if a full disk kept it from that. */
+    /**
+     * Returns the last report of an attempt; undefined when it has not ended here. Also settles its jail, should a full disk have
+     * kept it from that.
+     */
     async endedReport(attempt: Attempt): Promise<OperationReport | undefined> {
       const report = await ended.find(attempt)
       const current = report && jails.get(report.jail)?.current
@@ -56,21 +52,19 @@ export async function openJournal(directory: string, files = journalFiles) {
       return report
     },
 
-    /** The last reports of the latest that have ended here, oldest first, one at a time. */
     latestReports: ended.latest,
-
     endedOperations: ended.allWithJobs,
 
-    /** Whether this host has neither a jail nor had one lately. */
+    /** Whether this host has no jail and had none lately. */
     isEmpty: () => jails.all().length === 0 && ended.isEmpty(),
 
-    /** The highest epoch that this host has seen of a jail's name; an operation of a lower one came too late. */
+    /** The highest epoch that this host has seen for a jail's name; an operation of a lower one comes too late. */
     epochOf(name: string): number {
       const jail = jails.get(name)
       return Math.max(ended.epochOf(name), jail?.settled?.epoch ?? 0, jail?.current?.epoch ?? 0)
     },
 
-    /** An operation has ended, with its last report, and its jail is as that says. */
+    /** Notes that an operation has ended, with its last report, and that its jail is as that says. */
     async end(report: OperationReport): Promise<void> {
       const current = jails.get(report.jail)?.current
       await ended.add(report, current?.operation === report.operation ? JournaledJob.parse(current) : undefined)
@@ -78,28 +72,34 @@ export async function openJournal(directory: string, files = journalFiles) {
       await jails.flush()
     },
 
-    /** How a jail between operations is to be from now on, as somebody at the host has made it. */
+    /** Notes how a jail between operations is wanted from now on, as somebody at the host has made it. */
     async setWanted(name: string, wanted: 'running' | 'stopped', drift?: JournaledDrift): Promise<void> {
-      const jail = betweenOperations(name)
+      const jail = betweenOperations(name, jails.get(name))
       const { drift: _, ...kept } = jail.settled
       await resettle(jail, { ...kept, wanted, ...(drift ? { drift } : {}) })
     },
 
-    /** What an operation had left of a jail that stays is gone at last. */
+    /** Notes that the leftovers of a jail that stays are gone. */
     async forgetLeftovers(name: string): Promise<void> {
-      const jail = betweenOperations(name)
+      const jail = betweenOperations(name, jails.get(name))
       const { left: _, ...kept } = jail.settled
       await resettle(jail, { ...kept, leftovers: [] })
     },
 
-    /** What an undo had left of a jail is gone at last. */
+    /** Forgets a jail whose leftovers are gone. */
     async forget(name: string): Promise<void> {
       if (jails.get(name)) await jails.remove(name)
     },
   }
 }
 
-/** Returns what an ended operation leaves of its jail; undefined when nothing of it is on the host. */
+/** @throws Error when an operation runs on the jail, or none ever did. */
+function betweenOperations(name: string, jail: JournaledJail | undefined): JournaledJail & { settled: Settled } {
+  if (!jail?.settled || jail.current) throw new Error(`Jail ${name} is not between operations.`)
+  return { ...jail, settled: jail.settled }
+}
+
+/** Returns what an ended operation leaves of its jail; undefined when nothing of the jail is on the host. */
 function settledBy(report: OperationReport, { settled, current }: JournaledJail): Settled | undefined {
   const { epoch, at, jailState, error } = report
   const leftovers = leftoversOf(report, current)
@@ -110,9 +110,9 @@ function settledBy(report: OperationReport, { settled, current }: JournaledJail)
   return { epoch, wanted, leftovers, ...(leftovers.length > 0 ? { left: { since: at, error: error?.message ?? '' } } : {}) }
 }
 
-/** The steps of an operation whose work stays on the host though it should not. */
+/** Returns the steps of an operation whose work stays on the host though it should not. */
 function leftoversOf({ jailState, steps }: OperationReport, operation: JournaledOperation | undefined): string[] {
-  // What takes a jail down or away undoes nothing: what it has not done is left.
+  // A stop or a destroy undoes nothing: what it has not done is left.
   if (jailState === 'destroying' || (jailState === 'stopped' && operation?.kind === 'stop'))
     return steps.filter(({ status }) => status !== 'succeeded').map(({ name }) => name)
   return [...(operation?.steps ?? [])].filter(([, { mark }]) => mark === 'undo-failed').map(([step]) => step)

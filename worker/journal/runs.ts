@@ -10,14 +10,14 @@ import {
 } from './entries.ts'
 import type { JailFiles } from './jail-files.ts'
 
-/** What became of a step. */
+/** How a step is now. */
 export type Mark = { step: string; mark: StepMark; attempt: number }
 
-/** What the journal is told by the runs of operations. */
+/** Returns what the runs of operations note in the journal. */
 export function makeRuns(jails: JailFiles) {
   async function leaveRun(operation: JournaledOperation, marks: Mark[] = []): Promise<void> {
     const entries = [...stepEntries(marks), ...(operation.isRunning ? [{ type: 'left' as const }] : [])]
-    // First in memory: this process goes on, whatever becomes of the entries.
+    // In memory first: this process goes on, whatever becomes of the entries.
     if (entries.length > 0) await applyThenAppend(operation, entries)
   }
 
@@ -32,7 +32,7 @@ export function makeRuns(jails: JailFiles) {
   }
 
   return {
-    /** A worker picks an operation up: the first time it begins, later it goes on as it began. */
+    /** Begins a run: the first of an operation begins the operation, a later one goes on with it as it began. */
     async beginRun(job: JailJob, bootId: string): Promise<JournaledOperation> {
       const jail = jails.get(job.jail.name) ?? { spec: job.jail }
       const known = jail.current
@@ -50,31 +50,31 @@ export function makeRuns(jails: JailFiles) {
       return current
     },
 
-    /** Notes what becomes of steps, all in one flush. */
+    /** Notes how steps are, all in one flush. */
     mark: (operation: JournaledOperation, marks: Mark[]): Promise<void> => appendThenApply(operation, stepEntries(marks)),
 
     /**
-     * Notes that an operation is undone from now on, and why, with the marks that its run still has to note. In memory first: on a
-     * full disk it is undoing that makes room, and what is undone must not be gone on with.
+     * Notes that an operation is undone from now on, and why, with the marks that its run still has to note. In memory first: on
+     * a full disk it is undoing that makes room, and an operation that is undone must not go forward again.
      */
     beginUndo: (operation: JournaledOperation, why: Undoing, marks: Mark[]): Promise<void> =>
       applyThenAppend(operation, [...stepEntries(marks), { type: 'undoing', ...why }]),
 
-    /** Notes what became of undoing steps. In memory first, too. */
+    /** Notes how the undo of steps went. In memory first, too. */
     markUndo: (operation: JournaledOperation, marks: Mark[]): Promise<void> => applyThenAppend(operation, stepEntries(marks)),
 
     /**
-     * A run goes no further, in order, with the marks that it still has to note. What ends the worker from now on was not the
-     * doing of this operation.
+     * Notes that a run ends in order, with the marks that it still has to note. What kills the worker from now on does not count
+     * against the operation.
      */
     leaveRun,
 
-    /** The same of all that are at work: the worker was told to stop. */
+    /** The same for every operation that runs: the worker stops. */
     async leaveRuns(): Promise<void> {
       await Promise.all(jails.all().map(({ current }) => current && leaveRun(current)))
     },
 
-    /** How often an attempt has killed its worker, also just before this start. */
+    /** Returns how often an attempt has killed its worker, including a kill just before this start. */
     killsOf(attempt: Attempt, name: string): number {
       const current = jails.get(name)?.current
       if (!current || !isSameAttempt(current, attempt)) return 0

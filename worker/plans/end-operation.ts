@@ -1,13 +1,14 @@
 import { type ErrorCode, type ErrorFacts, ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JailJob } from '#shared/job.ts'
+import { lifeOfJail } from '#shared/operation.ts'
 import type { OperationReport } from '#shared/report.ts'
-import { type JournaledOperation, poisonousKills, type Undoing } from '../journal/entries.ts'
+import { type JournaledOperation, poisonousKills, toJob, type Undoing } from '../journal/entries.ts'
 import type { OperationLog } from './operation-log.ts'
 import { describeError, type Reporter } from './report-progress.ts'
 import { beginRun, type Run, type RunDeps } from './run.ts'
 import { leaveSteps, undoSteps } from './undo-steps.ts'
 
-/** A newer operation of the jail is here: what an older one has left unended is undone first, as cancelled. */
+/** Undoes, as cancelled, an older operation that has not ended: a newer one of its jail is here. */
 export async function endSuperseded(job: JailJob, log: OperationLog, deps: RunDeps): Promise<void> {
   const older = deps.journal.jail(job.jail.name)?.current
   if (!older || (older.operation === job.operation && older.epoch === job.epoch)) return
@@ -15,27 +16,25 @@ export async function endSuperseded(job: JailJob, log: OperationLog, deps: RunDe
   await endAbandoned(older, job.host, error, log, deps)
 }
 
-/** Ends an operation that this host has begun and whose job does not come any more: it is undone. */
+/** Undoes and ends an operation that this host has begun and whose job will not come again. */
 export async function endAbandoned(
-  { operation, kind, plan, epoch, attempt, spec }: JournaledOperation,
+  operation: JournaledOperation,
   host: string,
   error: ProvostError,
   log: OperationLog,
   deps: RunDeps,
 ): Promise<OperationReport> {
-  const envelope = { version: 1, host, issuedAt: new Date().toISOString() } as const
-  const job: JailJob = { ...envelope, operation, kind, plan, epoch, attempt, jail: spec }
-  return endFailed(await beginRun(job, log, AbortSignal.abort(), deps), error)
+  return endFailed(await beginRun(toJob(operation, host), log, AbortSignal.abort(), deps), error)
 }
 
-/** Returns why a run is not to go forward from its very beginning, if so. */
+/** Returns why a run must not go forward at all; undefined when it may. */
 export function failureBefore(run: Run): ProvostError | undefined {
   const { kills, undoing } = run.operation
   if (kills >= poisonousKills) return poisoned(run)
   return undoing && failureUndone(run, undoing)
 }
 
-/** It has ended its worker again and again. */
+/** Its runs have killed the worker too often. */
 function poisoned({ steps, operation, reporter }: Run): ProvostError {
   const step = steps.findLast(({ name }) => operation.steps.get(name)?.mark === 'started')?.name ?? null
   reporter.learn({ step })
@@ -43,7 +42,7 @@ function poisoned({ steps, operation, reporter }: Run): ProvostError {
   return new ProvostError('poisoned', `It has ended its worker three times${where}.`)
 }
 
-/** A run before this one had begun to undo it; this one goes on, for the reason that it had. */
+/** An earlier run began to undo it; this one goes on with that, for the same reason. */
 function failureUndone({ steps, operation, reporter }: Run, { error, failed, percent }: Undoing): ProvostError {
   const step = steps.find(({ name }) => name === error.step)
   if (step && failed) reporter.step(step, 'failed', operation.steps.get(step.name)?.attempt ?? 1)
@@ -53,23 +52,24 @@ function failureUndone({ steps, operation, reporter }: Run, { error, failed, per
 }
 
 export async function endSucceeded(run: Run): Promise<OperationReport> {
-  const { plan, reporter, deps, job } = run
-  // The jail may have been started by a run before this one, which was killed.
-  if (plan.leaves === 'running' && reporter.said('jid') === null)
+  const { reporter, deps, job } = run
+  const { succeeded } = lifeOfJail[job.kind]
+  // An earlier run, which was killed, may have started the jail.
+  if (succeeded === 'running' && reporter.current('jid') === null)
     reporter.learn({ jid: (await deps.host.findJail(job.jail))?.jid ?? null })
-  return end(run, { status: 'succeeded', step: null, jailState: plan.leaves })
+  return end(run, { status: 'succeeded', step: null, jailState: succeeded })
 }
 
-/** Undoes what the plan lets undo, and says how that leaves the jail. */
+/** Undoes as the plan has it, and reports how the jail is then. */
 export async function endFailed(run: Run, error: ProvostError): Promise<OperationReport> {
   const { job, plan, operation, reporter, asker, deps } = run
   const undoesNothing = plan.undoes === 'nothing'
   deps.worlds.leave({ name: job.jail.world, digest: job.jail.worldDigest }, asker.operation)
-  const step = reporter.currentStep()
+  const step = reporter.current('step')
   await (undoesNothing || !run.hasBegun() ? run.mark() : run.beginUndo(error, step))
   const touched = operation.steps.size > 0
   const notEnded = touched ? await endProcesses(run) : []
-  // Undoing that has ended the worker as often is left, too.
+  // Undoing that has killed the worker as often again is given up, too.
   const undo = operation.kills < 2 * poisonousKills ? undoSteps : leaveSteps
   const notUndone = [...notEnded, ...(touched && !undoesNothing ? await undo(run) : [])]
   reporter.abandon()
@@ -84,7 +84,7 @@ export async function endFailed(run: Run, error: ProvostError): Promise<Operatio
   })
 }
 
-/** What a command left running must not go on making what is undone now. Returns what does not end. */
+/** A process that a command left running must not make again what is undone now. Returns the message about what does not end. */
 async function endProcesses({ deps, job, log }: Run): Promise<string[]> {
   try {
     await deps.host.endProcessesOf(job.operation)
@@ -100,12 +100,13 @@ type JailAfter = Pick<OperationReport, 'jailState' | 'jid'>
 
 /** Returns how a jail is after an operation that failed or was cancelled. */
 async function jailAfter({ job, deps }: Run, isCancel: boolean, touched: boolean): Promise<JailAfter> {
-  if (job.kind === 'provision') return { jailState: isCancel ? 'gone' : 'failed', jid: null }
-  if (!touched) return { jailState: 'unchanged', jid: null }
-  if (job.kind === 'destroy') return { jailState: 'destroying', jid: null }
-  if (job.kind === 'start' || job.kind === 'restart') return { jailState: 'stopped', jid: null }
-  const found = await deps.host.findJail(job.jail)
-  return found ? { jailState: 'running', jid: found.jid } : { jailState: 'stopped', jid: null }
+  const { failed, cancelled = failed } = lifeOfJail[job.kind]
+  const state = isCancel ? cancelled : failed
+  // There was no jail before a provision that it could be again.
+  if (!touched && job.kind !== 'provision') return { jailState: 'unchanged', jid: null }
+  if (state !== 'as-it-is') return { jailState: state, jid: null }
+  const running = await deps.host.findJail(job.jail)
+  return running ? { jailState: 'running', jid: running.jid } : { jailState: 'stopped', jid: null }
 }
 
 async function end({ reporter, deps }: Run, change: Parameters<Reporter['next']>[0]): Promise<OperationReport> {

@@ -1,14 +1,14 @@
 import type { Redis } from 'ioredis'
 import type { CommandRecord } from '../host/run-command.ts'
 
-/** What an operation did on this host, as text a person reads: its steps, their commands, what they printed. */
+/** What an operation did on this host, as text for a person: its steps, their commands, what they printed. */
 export type OperationLog = { heading(text: string): void; note(text: string): void; record(command: CommandRecord): void }
 
 const keptSeconds = 30 * 24 * 3_600
 const keptChunks = 2_000
 
-/** Keeps the log in a Redis list of this host's own. A log that cannot be written holds nothing up. */
-export function makeOperationLog(redis: Redis, key: string): OperationLog {
+/** Opens a log that is kept in a Redis list of this host's own. Nothing waits for it, or fails when it cannot be written. */
+export function openOperationLog(redis: Redis, key: string): OperationLog {
   const append = (text: string) => {
     redis
       .pipeline()

@@ -13,8 +13,8 @@ import { startJail } from './steps/start-jail.ts'
 import type { Step } from './steps/step.ts'
 import { stopJail } from './steps/stop-jail.ts'
 
-/** Steps that one job runs together, and what the jail is called meanwhile. */
-export type Part = { job: JobName; jailState: OperationReport['jailState']; steps: readonly Step[] }
+/** Steps that one job runs together, and the state of the jail meanwhile. */
+type Part = { job: JobName; jailState: OperationReport['jailState']; steps: readonly Step[] }
 
 export type Plan = {
   /** In the order of the operation's jobs (`jobsOf`), each of which may have several. */
@@ -22,15 +22,13 @@ export type Plan = {
   /** The first step that a client could notice; the operation is bound to this host before it. */
   bindsAt: Step
   /**
-   * What a failure or a cancel takes back: the steps that had begun, or all (a restart's jail is down before its start
-   * begins). A plan that undoes nothing only goes forward.
+   * What a failure or a cancel undoes: the steps that had begun, or all (a restart's jail is down before its start begins).
+   * A plan that undoes nothing only goes forward.
    */
   undoes: 'begun' | 'all' | 'nothing'
-  /** What its success leaves. */
-  leaves: 'running' | 'stopped' | 'gone'
 }
 
-/** A plan as it is written: what each job of its kind does, with the state that the jail is in meanwhile. */
+/** A plan as it is written below: what each job of its kind does. */
 type PlanOf<K extends JailOperationKind> = Omit<Plan, 'parts'> & {
   jobs: { [Job in JobOf<K>]: readonly Omit<Part, 'job'>[] }
 }
@@ -38,10 +36,10 @@ type PlanOf<K extends JailOperationKind> = Omit<Plan, 'parts'> & {
 const bringUp = [attachNetwork, startJail, runCommand, proveIsolation]
 const takeDown = [stopJail, detachNetwork]
 
-/** What brings a stopped jail up: also outside any operation, after a reboot. */
+/** The steps that bring a stopped jail up: also outside any operation, after a reboot. */
 export const start: readonly Step[] = [mountRoot, ...bringUp]
 
-/** The order of all steps, said once. */
+/** The order of all steps: the only place that has it. */
 const plans: { [K in JailOperationKind]: PlanOf<K> } = {
   provision: {
     jobs: {
@@ -50,19 +48,16 @@ const plans: { [K in JailOperationKind]: PlanOf<K> } = {
     },
     bindsAt: attachNetwork,
     undoes: 'begun',
-    leaves: 'running',
   },
   start: {
     jobs: { start: [{ jailState: 'starting', steps: start }] },
     bindsAt: mountRoot,
     undoes: 'begun',
-    leaves: 'running',
   },
   stop: {
     jobs: { stop: [{ jailState: 'stopping', steps: takeDown }] },
     bindsAt: stopJail,
     undoes: 'nothing',
-    leaves: 'stopped',
   },
   restart: {
     jobs: {
@@ -73,17 +68,15 @@ const plans: { [K in JailOperationKind]: PlanOf<K> } = {
     },
     bindsAt: stopJail,
     undoes: 'all',
-    leaves: 'running',
   },
   destroy: {
     jobs: { destroy: [{ jailState: 'destroying', steps: [...takeDown, removeRoot] }] },
     bindsAt: stopJail,
     undoes: 'nothing',
-    leaves: 'gone',
   },
 }
 
-/** Returns the plan of a kind; undefined in a version that is not among the `known` ones. */
+/** Returns the plan of a kind; undefined for a version that is not `known`. */
 export function planOf(kind: JailOperationKind, version: number, known: readonly number[]): Plan | undefined {
   if (!known.includes(version)) return undefined
   const { jobs, ...plan } = plans[kind]

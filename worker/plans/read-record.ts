@@ -2,12 +2,12 @@ import type { Redis } from 'ioredis'
 import type { JailJob, Job } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import { OperationFacts, readFacts } from '#shared/redis/record-facts.ts'
-import type { Recorded } from './not-wanted.ts'
+import type { Recorded } from './recorded.ts'
 
 /**
- * Binds an operation to its host, unless whoever moves it came first: both set one key that is not there yet, so only one
- * of them can. The same worker may bind the same epoch again. It stays bound until the producer has applied its end: until
- * then it looks as if it could still be moved.
+ * Binds an operation to its host. Returns false when it was moved first: who binds and who moves set the same key, which
+ * must not be there yet. The same worker may bind the same epoch again. The key stays until the producer has applied the
+ * operation's end, since until then the operation looks as if it could still be moved.
  */
 export async function bindOperation(redis: Redis, keys: RedisKeys, job: JailJob): Promise<boolean> {
   const value = `bound ${job.epoch}`
@@ -15,7 +15,7 @@ export async function bindOperation(redis: Redis, keys: RedisKeys, job: JailJob)
   return before === null || before === value
 }
 
-/** Read at a job's pickup and between its steps. */
+/** Reads an operation's record, at a job's pickup and between its steps. */
 export async function readRecorded(redis: Redis, keys: RedisKeys, job: Job): Promise<Recorded> {
   const [record] = await readFacts(redis, OperationFacts, [keys.operation(job.operation)])
   if (!record) return { cancelled: false, moved: false, ended: false, lost: true }

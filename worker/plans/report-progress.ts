@@ -11,11 +11,11 @@ export type Reporter<R extends AnyReport = OperationReport> = ReturnType<typeof 
 
 const progressEveryMs = 250
 // Steps of a few milliseconds need no report each: nobody sees them, and every report costs the producer a change of records.
-const tellEveryMs = 50
-// Room for the reports of one run, so that a later run's always count as later.
+const sendEveryMs = 50
+// Room for the reports of one run, so that those of a later run always count as later.
 export const reportsPerRun = 1_000_000
 
-/** Reports an operation on a jail, as the journal has it. */
+/** Returns what reports an operation on a jail, from where the journal has it on. */
 export function operationReporter(
   job: JailJob,
   operation: JournaledOperation,
@@ -25,7 +25,7 @@ export function operationReporter(
   const first: OperationReport = {
     type: 'operation',
     ...beginningOf(job),
-    // A number of its own: the operation's rises with its next run, this one's must not.
+    // Computed once: the operation's number of runs rises with its next run, this reporter's must not.
     sequence: operation.run * reportsPerRun,
     steps: steps.map((step) => stateOf(step, operation)),
     kind: job.kind,
@@ -37,7 +37,7 @@ export function operationReporter(
   return makeReporter(first, steps, send)
 }
 
-/** Reports a fill. No journal has it: its sequence goes on from one worker to the next by the time. */
+/** Returns what reports a fill. No journal has it: the clock makes its sequence rise from one worker to the next. */
 export function fillReporter(
   job: FillJob,
   step: Pick<Step, 'name' | 'title' | 'weight'>,
@@ -53,7 +53,7 @@ export function fillReporter(
   return makeReporter(first, [step], send)
 }
 
-/** Each report is whole, so what comes at once goes out as one, and mere progress is thinned out. */
+/** Each report is whole, so changes at the same moment are sent as one, and mere progress is sent less often. */
 function makeReporter<R extends AnyReport>(
   first: R,
   steps: readonly Pick<Step, 'name' | 'weight'>[],
@@ -61,19 +61,11 @@ function makeReporter<R extends AnyReport>(
 ) {
   const report = structuredClone(first)
   const states = new Map<string, StepState>(report.steps.map((state) => [state.name, state]))
-  const totalWeight = steps.reduce((sum, { weight }) => sum + weight, 0)
   let fraction = 0
   let lastSentMs = 0
   let delayed: NodeJS.Timeout | undefined
 
-  function percent(): number {
-    if (report.status === 'succeeded') return 100
-    const done = steps.reduce((sum, { name, weight }) => {
-      const status = states.get(name)?.status
-      return sum + (status === 'succeeded' ? weight : status === 'running' ? weight * fraction : 0)
-    }, 0)
-    return Math.max(report.percent, Math.floor((99 * done) / Math.max(totalWeight, 1)))
-  }
+  const percent = () => Math.max(report.percent, report.status === 'succeeded' ? 100 : percentOf(steps, states, fraction))
 
   function next(change: Partial<R> = {}): R {
     clearTimeout(delayed)
@@ -87,29 +79,28 @@ function makeReporter<R extends AnyReport>(
     return structuredClone(report)
   }
 
-  /** Sends the next report and goes on. One that is lost does no harm: the next one is as whole. */
+  /** Does not wait. A report that is lost does no harm: the next one is whole, too. */
   function sendNext(change?: Partial<R>): void {
     send(next(change)).catch(() => undefined)
   }
 
   return {
-    /** The next report, for whoever sends it and waits until that is done. */
+    /** Returns the next report, for a caller that sends it and waits. */
     next,
-    /** Sends the next report and goes on. What an earlier one waited for is over, unless `change` says it. */
-    tell(change: Partial<R> = {}): void {
+    /** Sends a report soon, without waiting. What an earlier one waited for is over, unless `change` names it. */
+    send(change: Partial<R> = {}): void {
       delete report.waiting
       Object.assign(report, change)
-      const remainingMs = lastSentMs + tellEveryMs - Date.now()
+      const remainingMs = lastSentMs + sendEveryMs - Date.now()
       if (remainingMs <= 0) sendNext()
       else delayed ??= setTimeout(sendNext, remainingMs)
     },
-    /** What the next report is to say, whenever it is sent. */
+    /** Takes facts for the next report, whenever that is sent. */
     learn(facts: Partial<R>): void {
       Object.assign(report, facts)
     },
-    /** What the next report says of something by now. */
-    said: <K extends keyof R>(fact: K): R[K] => report[fact],
-    currentStep: () => report.step,
+    /** Returns a field as the next report has it so far. */
+    current: <K extends keyof R>(field: K): R[K] => report[field],
     hasFailed: (step: string | null) => states.get(step ?? '')?.status === 'failed',
     step(step: Pick<Step, 'name'>, status: 'running' | 'succeeded' | 'failed', attempt: number): void {
       const state = states.get(step.name)
@@ -124,12 +115,12 @@ function makeReporter<R extends AnyReport>(
       } else state.finishedAt = now
       report.percent = percent()
     },
-    /** The step that failed stays the failed one: it is what a reader looks for. */
+    /** A step that failed keeps that status: it is what a reader looks for. */
     undone(step: Step): void {
       const state = states.get(step.name)
       if (state && state.status !== 'failed') Object.assign(state, { status: 'undone', finishedAt: new Date().toISOString() })
     },
-    /** A step that neither ended nor failed is not going to. */
+    /** Shows every step that still runs as undone: it will not end any more. */
     abandon(): void {
       for (const state of states.values())
         if (state.status === 'running') Object.assign(state, { status: 'undone', finishedAt: new Date().toISOString() })
@@ -141,7 +132,17 @@ function makeReporter<R extends AnyReport>(
   }
 }
 
-/** An error as a report tells it. */
+/** Returns how much of the steps is done: 99 for all, `fraction` of the one that runs. */
+function percentOf(steps: readonly Pick<Step, 'name' | 'weight'>[], states: Map<string, StepState>, fraction: number): number {
+  const totalWeight = steps.reduce((sum, { weight }) => sum + weight, 0)
+  const done = steps.reduce((sum, { name, weight }) => {
+    const status = states.get(name)?.status
+    return sum + (status === 'succeeded' ? weight : status === 'running' ? weight * fraction : 0)
+  }, 0)
+  return Math.floor((99 * done) / Math.max(totalWeight, 1))
+}
+
+/** Returns an error as it is in a report. */
 export function describeError({ code, message, hint, facts }: ProvostError, step: string | null): OperationError {
   const { command, exitCode, logTail } = facts
   return {

@@ -12,8 +12,8 @@ import { Pause } from './steps/pause.ts'
 const fullDiskAgainMs = 1_000
 
 /**
- * Runs one job's part of an operation on this host: from the first step that the journal does not have as done, to the
- * end, to a pause, or to a failure, after which what was done is undone. `cancel` ends it at once.
+ * Runs one job's part of an operation on this host, from the first step that the journal does not have as done: to its end,
+ * to a pause, or to a failure, after which what was done is undone. `cancel` ends it at once.
  */
 export function runPlan(job: JailJob, name: JobName, log: OperationLog, cancel: AbortSignal, deps: RunDeps): Promise<Outcome> {
   return deps.withJail(job.jail.name, async () => {
@@ -22,21 +22,21 @@ export function runPlan(job: JailJob, name: JobName, log: OperationLog, cancel: 
       if (early) return early
       await endSuperseded(job, log, deps)
       const pickUp = async () => goOn(await beginRun(job, log, cancel, deps), name)
-      // At its last try none of the others that may have done it is at work: they are not to share its verdict.
+      // The last try runs while no other suspect does: an operation must not fail for a kill that another one caused.
       const isSuspect = deps.journal.killsOf(job, job.jail.name) >= poisonousKills - 1
       return await (isSuspect ? deps.withSuspect(pickUp) : pickUp())
     } catch (thrown) {
       if (thrown instanceof Interrupted) return { type: 'interrupted' }
       const { code, message } = toProvostError(thrown)
       if (code !== 'disk_full') throw thrown
-      // No verdict: what is done or undone by now is still to be noted.
+      // Not a failure of the operation: what is already done or undone must still be noted.
       log.note(`${code}: ${message}`)
       return { type: 'paused', pause: new Pause('room for its journal', { delayMs: fullDiskAgainMs }) }
     }
   })
 }
 
-/** Returns what has stopped it: its failure, a pause, or the end of the worker; undefined once all its steps are done. */
+/** Returns what stopped it: its failure, a pause, or the end of the worker; undefined once all its steps are done. */
 async function runUntilStopped(run: Run, name: JobName): Promise<ProvostError | Pause | Interrupted | undefined> {
   try {
     await runSteps(run, name)
@@ -55,16 +55,16 @@ async function goOn(run: Run, name: JobName): Promise<Outcome> {
     }
     if (stop instanceof Pause) {
       await run.leave()
-      run.reporter.tell({ waiting: { reason: stop.reason } })
+      run.reporter.send({ waiting: { reason: stop.reason } })
       return { type: 'paused', pause: stop, progress: run.reporter.progress }
     }
     if (stop) return { type: 'ended', report: await endFailed(run, stop) }
     if (run.plan.parts.at(-1)?.job === name) return { type: 'ended', report: await endSucceeded(run) }
     await run.leave()
-    run.reporter.tell({ jailState: 'built', step: null })
+    run.reporter.send({ jailState: 'built', step: null })
     return { type: 'handed-over' }
   } catch (thrown) {
-    // Not the end of an operation, but none of the worker either.
+    // The operation has not ended, but neither has the worker.
     await run.leave().catch(() => undefined)
     throw thrown
   }

@@ -2,19 +2,19 @@ import { ProvostError } from '#shared/errors.ts'
 import type { JailJob } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { beginningOf } from '../journal/entries.ts'
-import { cancelled, endedElsewhere, movedAway } from './not-wanted.ts'
 import { planOf } from './plans.ts'
+import { cancelled, endedElsewhere, movedAway } from './recorded.ts'
 import { describeError, operationReporter, reportsPerRun } from './report-progress.ts'
 import type { Outcome, RunDeps } from './run.ts'
 import { Pause } from './steps/pause.ts'
 
-/** A worker that knows the plan may be started in place of this one; it takes a waiting job at once. */
+/** After how long a job of an unknown plan is tried again; a worker that knows the plan takes the waiting job at its start. */
 const unknownPlanAgainMs = 10_000
 
-/** What becomes of a job that has nothing to run here, or not yet. */
+/** Settles a job that has nothing to run here, or not yet; returns undefined for any other. */
 export async function settleEarly(job: JailJob, deps: RunDeps): Promise<Outcome | undefined> {
   const ended = await deps.journal.endedReport(job)
-  // The job came again, so perhaps nobody heard of the end.
+  // The job came again, so its last report may never have arrived.
   if (ended) await deps.deliver(await withJidNow(ended, job, deps))
   if (ended) return { type: 'ended', report: ended }
 
@@ -25,24 +25,24 @@ export async function settleEarly(job: JailJob, deps: RunDeps): Promise<Outcome 
   return { type: 'paused', pause: new Pause(reason, { delayMs: unknownPlanAgainMs }) }
 }
 
-/** Returns the end of an operation as it is to be told now: after a reboot its jail was started again and has another jid. */
+/** Returns the last report of an operation with the jail as it is now: a jail that was started after a reboot has another jid. */
 async function withJidNow(report: OperationReport, { jail }: JailJob, { host, journal }: RunDeps): Promise<OperationReport> {
   if (report.jailState !== 'running' || journal.epochOf(jail.name) !== report.epoch) return report
-  const found = await host.findJail(jail)
-  return { ...report, jailState: found ? 'running' : 'stopped', jid: found?.jid ?? null }
+  const running = await host.findJail(jail)
+  return { ...report, jailState: running ? 'running' : 'stopped', jid: running?.jid ?? null }
 }
 
-/** Whether the job's plan, or that of what it would have to undo first, is of a later version than this worker. */
+/** Whether this worker does not know the version of the job's plan, or of the plan that it would have to undo first. */
 function isUnknown(job: JailJob, { journal, plans }: RunDeps): boolean {
   return [job, journal.jail(job.jail.name)?.current].some((each) => each && !planOf(each.kind, each.plan, plans))
 }
 
 async function whyRefused(job: JailJob, deps: RunDeps): Promise<Refusal | undefined> {
   const { name, provision } = job.jail
-  const found = deps.journal.jail(name)
-  if (found && found.spec.provision !== provision) return refusals.stranger(job)
-  if (deps.journal.epochOf(name) > job.epoch) return found ? refusals.lateHere(job) : refusals.lateGone(job)
-  if (found?.current?.epoch === job.epoch) return undefined
+  const jail = deps.journal.jail(name)
+  if (jail && jail.spec.provision !== provision) return refusals.stranger(job)
+  if (deps.journal.epochOf(name) > job.epoch) return jail ? refusals.lateHere(job) : refusals.lateGone(job)
+  if (jail?.current?.epoch === job.epoch) return undefined
   const recorded = await deps.recorded(job)
   if (recorded.lost) return refusals.lost(job)
   if (recorded.moved) return refusals.moved(job)
@@ -56,14 +56,14 @@ const failed = { status: 'failed', jailState: 'unchanged' } as const
 const lateFault = ({ host, jail }: JailJob) =>
   new ProvostError('journal_conflict', `Host ${host} has already seen a later operation of jail ${jail.name}.`)
 
-/** What does nothing here: why, and what its operation and its jail come to. */
+/** By reason why a job does nothing here: the status of its operation, the state of its jail, and the error. */
 const refusals = {
-  /** A later operation has overtaken it on this host, and the jail itself still is here, or not. */
+  /** A later operation has overtaken it on this host; the jail is still here, or gone. */
   lateHere: (job) => ({ ...failed, fault: lateFault(job) }),
   lateGone: (job) => ({ status: 'cancelled', jailState: 'gone', fault: lateFault(job) }),
   /**
-   * The host has another jail of this name: the records were lost, or are older than the host. It is somebody's, so it stays
-   * as it is; of the jail that is meant nothing is here, so there is nothing to destroy.
+   * The host has another jail of this name: the records were lost, or are older than the host. It is somebody's, so it is not
+   * touched; nothing of the jail that is meant is here, so there is nothing to destroy.
    */
   stranger({ kind, host, jail }) {
     if (kind === 'destroy') return { status: 'succeeded', jailState: 'gone' }
@@ -71,11 +71,11 @@ const refusals = {
     const hint = 'Choose another name or another host; the jail that is there is not touched.'
     return { ...ifNew(kind, 'failed'), fault: new ProvostError('journal_conflict', message, { hint }) }
   },
-  /** It was moved to another host before it began here. Nobody needs to hear of this: the record is of a later epoch. */
+  /** It was moved to another host before it began here. The report changes nothing: the record is of a later epoch. */
   moved: (job) => ({ ...ifNew(job.kind, 'failed'), fault: movedAway(job) }),
   /** It was ended before it began here: its record has its verdict. */
   ended: (job) => ({ ...failed, fault: endedElsewhere(job) }),
-  /** Redis has lost its record before it began here, so whoever asked for it has to ask again. */
+  /** Redis lost its record before it began here, so its caller has to ask again. */
   lost: ({ operation }) => ({
     ...failed,
     fault: new ProvostError('records_lost', `Redis has no record of operation ${operation} any more.`),
@@ -84,14 +84,14 @@ const refusals = {
   cancelled: ({ kind }) => ({ ...ifNew(kind, 'gone'), status: 'cancelled', fault: cancelled() }),
 } as const satisfies Record<string, (job: JailJob) => Refusal>
 
-/** A failure that leaves a jail as it was, unless it was only to be made. */
+/** A failure that leaves the jail unchanged, unless it was yet to be made. */
 function ifNew(kind: JailJob['kind'], jailState: 'failed' | 'gone') {
   return { status: 'failed', jailState: kind === 'provision' ? jailState : 'unchanged' } as const
 }
 
-// No report of a run counts as later than a refusal.
+// Beyond any run: no report of a run counts as later than a refusal.
 const lastRun = 1_000_000
-/** The number of a refusal that follows no run. */
+/** The sequence of a refusal, which follows no run. */
 export const lastSequence = lastRun * reportsPerRun
 
 async function refuse(job: JailJob, { fault, ...change }: Refusal, deps: RunDeps): Promise<OperationReport> {

@@ -8,7 +8,7 @@ import type { Step } from './steps/step.ts'
 const undoAttempts = 4
 
 /**
- * Takes back a plan's steps, last first, each with time of its own: those that had begun, so that a half-made thing is not
+ * Undoes a plan's steps, last first, each with a timeout of its own: those that had begun, so that nothing half made is
  * missed, or all of the plan. Returns what could not be undone.
  */
 export async function undoSteps(run: Run): Promise<string[]> {
@@ -26,7 +26,7 @@ export async function undoSteps(run: Run): Promise<string[]> {
   return failures
 }
 
-/** Leaves all that had begun as it is. Returns what that is. */
+/** Marks all steps that had begun as not undone, without trying. Returns what is left. */
 export async function leaveSteps(run: Run): Promise<string[]> {
   const { steps, operation } = run
   const left = steps.filter(({ name, undo }) => undo && operation.steps.has(name)).map(({ name }) => name)
@@ -37,12 +37,12 @@ export async function leaveSteps(run: Run): Promise<string[]> {
   return left.map((step) => `${step}: it was not tried, since it may end the worker`)
 }
 
-/** What cannot be noted on a full disk is known to this process, which goes on until it can note the end. */
+/** On a full disk the marks are kept in memory alone; this process goes on until it can note the operation's end. */
 async function noteMarks({ deps, operation, log }: Run, marks: Mark[]): Promise<void> {
   await deps.journal.markUndo(operation, marks).catch((thrown) => log.note(toProvostError(thrown).message))
 }
 
-/** Returns why a step could not be undone, if so. */
+/** Undoes a step, with retries. Returns why it could not; undefined once it is undone. */
 export async function undoStep({ deps, log, contextOf }: Run, step: Step): Promise<string | undefined> {
   for (let attempt = 1; ; attempt += 1) {
     try {

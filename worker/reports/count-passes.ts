@@ -1,7 +1,7 @@
 import type { BackgroundWork } from '#shared/host.ts'
 import type { Pass } from '#shared/process/repeat.ts'
 
-/** Counts the passes of this worker's background work since its start, by the work's name. */
+/** Returns what counts the passes of this worker's background work since its start, by the work's name. */
 export function countPasses() {
   const totals: BackgroundWork = {}
   return {

@@ -2,21 +2,23 @@ import type { Redis } from 'ioredis'
 import type { z } from 'zod'
 import type { Drift, Leftover } from '#shared/host.ts'
 
-export type HostNotes<N extends { jail: string }> = {
+type HostNotes<N extends { jail: string }> = {
+  /** Reads what an earlier worker of this host has noted. */
   open(): Promise<void>
   entries(): Map<string, N>
+  /** The entry is in `entries` once Redis has it: what failed is noted again. */
   note(entry: N): Promise<void>
   forget(jail: string): Promise<void>
+  /** Writes all entries to a Redis that has lost them. */
   writeAgain(): Promise<void>
 }
 export type DriftNotes = HostNotes<Drift>
 export type LeftoverNotes = HostNotes<Leftover>
 
-/** What this host has to say of its jails, by the jail's name, kept in a hash of its own for the producer. */
+/** Returns this host's notes on its jails, one for each name, kept for the producer in a hash of their own. */
 export function makeHostNotes<N extends { jail: string }>(redis: Redis, key: string, schema: z.ZodType<N>): HostNotes<N> {
   const notes = new Map<string, N>()
   return {
-    /** Takes up what an earlier worker of this host has noted. */
     async open() {
       for (const [jail, text] of Object.entries(await redis.hgetall(key))) {
         const entry = schema.safeParse(parseJson(text))
@@ -25,7 +27,6 @@ export function makeHostNotes<N extends { jail: string }>(redis: Redis, key: str
       }
     },
     entries: () => notes,
-    /** In `entries` once Redis has it: what failed is noted again. */
     async note(entry) {
       await redis.hset(key, entry.jail, JSON.stringify(entry))
       notes.set(entry.jail, entry)
@@ -35,7 +36,6 @@ export function makeHostNotes<N extends { jail: string }>(redis: Redis, key: str
       await redis.hdel(key, jail)
       notes.delete(jail)
     },
-    /** Redis has lost them. */
     async writeAgain() {
       for (const entry of notes.values()) await redis.hset(key, entry.jail, JSON.stringify(entry))
     },

@@ -3,26 +3,29 @@ import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
 import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 
-/** Which worker a host's name belongs to: a root on a computer, in one of its boots. */
-export type Presence = { key: string; holder: string /** How long it lasts unless renewed, in milliseconds. */; lastsMs: number }
+/**
+ * The worker that has taken a host's name: `worker` names a root on a computer, in one of its boots. It lasts `lastsMs`
+ * milliseconds unless it is renewed.
+ */
+export type Presence = { key: string; worker: string; lastsMs: number }
 
 const renewScript = `
-  local holder = redis.call('GET', KEYS[1])
-  if holder and holder ~= ARGV[1] then return holder end
+  local worker = redis.call('GET', KEYS[1])
+  if worker and worker ~= ARGV[1] then return worker end
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   return false`
 const pollMs = 500
 
-/** Says that this worker is there. Returns the holder of another one that is, under the same name. */
-export async function renewPresence(redis: Redis, { key, holder, lastsMs }: Presence): Promise<string | undefined> {
-  const other = await redis.eval(renewScript, 1, key, holder, lastsMs)
+/** Renews this worker's presence. Returns another worker that has taken the name; undefined when none has. */
+export async function renewPresence(redis: Redis, { key, worker, lastsMs }: Presence): Promise<string | undefined> {
+  const other = await redis.eval(renewScript, 1, key, worker, lastsMs)
   return other === null ? undefined : String(other)
 }
 
 /**
- * Takes a host's name in the fleet, before any job is taken: two workers on one host's queues would each do half of a
- * jail. One that was killed before a reboot is silent soon enough. What is returned says, when it is stopped, that the host is
- * away, so that nobody has to wait for its silence.
+ * Takes a host's name in the fleet, before any job is taken: two workers on one host's queues would each make half of a jail.
+ * The presence of a worker that was killed before a reboot ends soon. Stopping the service that is returned gives the name
+ * back, so that nobody has to wait for the presence to end.
  *
  * @throws ProvostError `host_unfit` while another worker reports under the name.
  */

@@ -13,7 +13,7 @@ import type { WorldStore } from '../worlds/world-store.ts'
 import { type Presence, renewPresence } from './presence.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-// Whoever lost the list of hosts learns of this one again.
+// How many heartbeats from one enrolment to the next: a Redis that lost the list of hosts gets this one again.
 const enrolEvery = 10
 
 type Deps = {
@@ -26,26 +26,24 @@ type Deps = {
   log: Logger
   /** The plan versions that this worker knows. */
   plans: number[]
-  /** Of what this worker repeats. */
+  /** The passes of this worker's background work. */
   background: BackgroundWork
   send(report: Report): Promise<void>
 }
 
-/** Where what is told comes from. */
+/** What the report and the beats are made from. */
 type Sources = {
   worlds: Pick<WorldStore, 'states'>
   load(): HostBeat['load']
   /** How many of its jails differ from their records. */
   drift(): number
-  /** Of how many it has something left. */
+  /** How many of its jails have leftovers. */
   leftovers(): number
   /** The id of the fleet that it knows its jails by, if it has any. */
   fleet(): string | undefined
 }
 
-export type HostReporter = ReturnType<typeof makeHostReporter>
-
-/** Writes what this host is and has when that changes, and that it is there at every heartbeat, once it has begun. */
+/** Returns what writes the host's report when that changes, and a beat at every heartbeat, once it has begun. */
 export function makeHostReporter(deps: Deps) {
   const { config, redis, keys, log, presence, repeat } = deps
   const startedAt = new Date().toISOString()
@@ -57,7 +55,7 @@ export function makeHostReporter(deps: Deps) {
     const enrols = beats % enrolEvery === 0
     if (enrols) await deps.send({ type: 'enrol', host: config.host, at: new Date().toISOString() })
     const report = JSON.stringify(reportOf(deps, sources, startedAt))
-    // With each enrolment also when it is the same: Redis may have lost it.
+    // With each enrolment also an unchanged one: Redis may have lost it.
     if (enrols || report !== lastReport) await redis.set(keys.hostReport(config.host), report)
     if (enrols) await redis.set(keys.hostBackground(config.host), JSON.stringify(deps.background))
     lastReport = report
@@ -69,14 +67,14 @@ export function makeHostReporter(deps: Deps) {
 
   return {
     name: 'heartbeat',
-    /** Says for the first time that this host is there, and goes on to. */
+    /** Sends the first beat, and goes on with one at every heartbeat. */
     async begin(sources: Sources): Promise<void> {
       beating = repeat('heartbeat', config.timing.heartbeat, () => beat(sources))
       await beating.now().catch(() => undefined)
     },
-    /** Something changed that others wait for. */
+    /** Sends a beat now: something has changed that others wait for. */
     changed: () => void beating?.now(),
-    /** Redis has lost the list of hosts, or what this one is. */
+    /** Enrols with the next beat, now: Redis has lost the list of hosts, or this host's report. */
     enrolAgain(): void {
       beats = 0
       void beating?.now()
@@ -85,7 +83,7 @@ export function makeHostReporter(deps: Deps) {
   }
 }
 
-/** Of the report only what tells whether it is another one: a producer reads the beats of all hosts each second. */
+/** Has only a digest of the report, which shows whether it has changed: a producer reads the beats of all hosts each second. */
 function beatOf({ load, drift, leftovers, fleet }: Sources, report: string): HostBeat {
   const digest = createHash('sha256').update(report).digest('hex').slice(0, 16)
   const known = fleet()

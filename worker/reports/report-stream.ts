@@ -2,9 +2,9 @@ import type { Redis } from 'ioredis'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { JailReport, Report } from '#shared/report.ts'
 
-/** What a worker tells the fleet goes into one stream, in order. */
+/** Opens the stream into which this worker sends all its reports, in order. */
 export function openReportStream(redis: Redis, keys: RedisKeys) {
-  /** By jail, what was reported last of one that no operation was at work on. */
+  /** By jail, the last report between operations. */
   const lastReports = new Map<string, JailReport>()
 
   async function send(report: Report): Promise<void> {
@@ -14,7 +14,7 @@ export function openReportStream(redis: Redis, keys: RedisKeys) {
   return {
     lastReports,
     send,
-    /** Sends what is the case of a jail that no operation is at work on. */
+    /** Sends how a jail is between operations. */
     sendOfJail(report: JailReport): Promise<void> {
       lastReports.set(report.jail, report)
       return send(report)

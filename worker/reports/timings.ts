@@ -7,12 +7,12 @@ import { fillWorld } from '../plans/steps/fill-world.ts'
 type Deps = { write(timings: Timings): Promise<unknown>; log: Pick<Logger, 'warn'>; everyMs?: number }
 
 const kept = 64
-/** A jail of a ready world goes on at once; a longer `fill-world` has waited for a fill. */
+/** A `fill-world` that took longer has waited for a fill: with a ready world it ends at once. */
 const readyWithinMs = 1_000
 
 /**
- * How long steps took on this host, by world: the last ones of operations that succeeded. Written when that changes, at
- * most every `everyMs`, 5 s unless said.
+ * Returns what keeps how long steps took on this host, by world: the last 64 of operations that succeeded. They are written
+ * when they change, at most every `everyMs` milliseconds.
  */
 export function makeTimings({ write, log, everyMs = 5_000 }: Deps) {
   const durations = new Map<string, Map<string, number[]>>()
@@ -46,7 +46,7 @@ export function makeTimings({ write, log, everyMs = 5_000 }: Deps) {
   }
 
   return {
-    /** Takes up the steps of an operation that has ended; only one that succeeded says how long they take. */
+    /** Notes the steps of an operation that has ended; those of one that did not succeed do not count. */
     note(report: OperationReport | FillReport): void {
       if (report.status !== 'succeeded' || report.world === undefined) return
       let wholeMs = 0
@@ -79,7 +79,7 @@ function summarize(durations: Map<string, Map<string, number[]>>): Timings {
   )
 }
 
-/** The smallest duration that a share of all is not above. */
+/** Returns the smallest duration that a share of all does not exceed. */
 function quantile(all: number[], share: number): number {
   return all.toSorted((a, b) => a - b)[Math.ceil(share * all.length) - 1] ?? 0
 }

@@ -11,7 +11,7 @@ import { source } from './methods/source.ts'
 import { tree } from './methods/tree.ts'
 import type { FillContext } from './world-method.ts'
 
-/** Makes a world in an empty directory by its method, then takes out what belongs to this host alone. */
+/** Makes a world in an empty directory by its method, then removes what belongs to this host alone. */
 export async function fillDirectory(context: FillContext<World>): Promise<void> {
   try {
     await fillByMethod(context)
@@ -41,7 +41,7 @@ function fillByMethod({ world, ...rest }: FillContext<World>): Promise<void> {
   }
 }
 
-/** Not every program says so when the disk is full: tar(1) only says that it wrote less than it wanted. */
+/** Not every program reports that the disk is full: tar(1) only prints that it wrote less than it wanted. */
 async function fullDiskOr(error: ProvostError, directory: string): Promise<ProvostError> {
   const full = error.code !== 'disk_full' && (await freeBytes(directory)) < 1024 ** 2
   return full ? new ProvostError('disk_full', `The disk of the host is full: ${error.message}`, error.facts) : error

@@ -6,12 +6,12 @@ import { toProvostError } from '#shared/errors.ts'
 
 export type FillKills = Awaited<ReturnType<typeof openFillKills>>
 
-/** Of one who waits for a fill; `waits`: now, or when whatever ended the worker did so. */
+/** A note on an asker; `waits`: it waits for a fill now, or did when the worker was killed. */
 type Note = { asker: string; kills: number; waits: boolean }
 
 /**
- * Counts for each who waits for a fill how often the worker was ended meanwhile: a file for each in a directory of their own.
- * A note that cannot be written holds nothing up.
+ * Opens the counts of how often the worker was killed while an asker waited for a fill: a file for each asker. Nothing waits for
+ * a note, or fails when it cannot be written.
  */
 export async function openFillKills(directory: string, log: Pick<Logger, 'warn'>) {
   await mkdir(directory, { recursive: true, mode: 0o700 })
@@ -26,7 +26,7 @@ export async function openFillKills(directory: string, log: Pick<Logger, 'warn'>
 
   for (const name of await readdir(directory)) {
     const note = parse(await readFile(join(directory, name), 'utf8'))
-    // Who has not come back in the whole life of a worker does not.
+    // An asker that did not come back in the whole life of a worker will not.
     if (!note?.waits) await rm(join(directory, name))
     else {
       kills.set(note.asker, note.kills + 1)
@@ -40,17 +40,17 @@ export async function openFillKills(directory: string, log: Pick<Logger, 'warn'>
     begin(asker: string): void {
       change(() => write({ asker, kills: kills.get(asker) ?? 0, waits: true }))
     },
-    /** It does not wait any more, or is not to. */
+    /** `asker` does not wait any more, or must not. */
     end(asker: string): void {
       kills.delete(asker)
       change(() => rm(fileOf(asker), { force: true }))
     },
-    /** Once all is noted. */
+    /** Settles once all is noted. */
     noted: (): Promise<void> => inTurn(async () => undefined),
   }
 }
 
-/** Undefined of one that a crash cut short. */
+/** Returns undefined for a note that a crash cut short. */
 function parse(text: string): Note | undefined {
   try {
     return JSON.parse(text) as Note

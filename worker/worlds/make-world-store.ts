@@ -10,20 +10,20 @@ import type { RunCommand } from '../host/run-command.ts'
 import { poisonousKills } from '../journal/entries.ts'
 import type { FillKills } from './fill-kills.ts'
 import { type FillDeps, type RunningFill, startFill } from './start-fill.ts'
-import type { Fill, WorldStore } from './world-store.ts'
+import { type Fill, keyOf, type WorldStore } from './world-store.ts'
 
 type WorldHost = Pick<
   HostRuntime,
   'platform' | 'endProcessesOf' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'removeWorld'
 >
 
-export type WorldStoreDeps = {
+type WorldStoreDeps = {
   worlds: World[]
   host: WorldHost
   run: RunCommand
   /** How many fills run at once. */
   fills: number
-  /** How often those who wait for one have seen the worker ended. */
+  /** How often the worker was killed while an asker waited for a fill. */
   kills: FillKills
   log: Pick<Logger, 'info' | 'warn'>
   retry?: RetryPolicy
@@ -31,18 +31,18 @@ export type WorldStoreDeps = {
   changed?(): void
 }
 
-const fillRetry: RetryPolicy = { maxAttempts: 3, firstDelayMs: 2_000, maxDelayMs: 30_000, holdSlotMs: Number.POSITIVE_INFINITY }
-/** For an operation that waited for a fill that failed, and has not come back to hear of it. */
+const fillRetry: RetryPolicy = { maxAttempts: 3, firstDelayMs: 2_000, maxDelayMs: 30_000, keepSlotMs: Number.POSITIVE_INFINITY }
+/** How long a failure is kept for an operation that waited for the fill and has not asked again. */
 const failureKeptMs = 600_000
 const prefillAgainMs = 60_000
 
-/** A world of the configuration, and how its fill goes. */
+/** A world of the configuration, and its fill. */
 type Entry = {
   world: World
   id: WorldId
   fill?: Fill & Pick<RunningFill, 'join' | 'fraction'>
   failure?: ProvostError
-  /** The end of its last fill, which may have been left and still takes its stage away. */
+  /** The end of its last fill, which may have been left and may still be removing its stage. */
   lastEnd?: Promise<unknown>
 }
 
@@ -52,37 +52,24 @@ export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
   const ready = new Map<string, FilledWorld>()
   const closing = new AbortController()
   const timers = makeTimers()
-  /** By operation. */
-  const failures = new Map<string, ProvostError>()
-  const start = makeStartFill({
+  const failures = makeFailures(timers)
+  const startDeps: StartDeps = {
     ...{ retry: fillRetry, ...deps, changed, limit: pLimit(fills), signal: closing.signal },
     onReady: (filled) => void ready.set(keyOf(filled), filled),
-    onFailure(operations, error) {
-      for (const operation of operations) {
-        failures.set(operation, error)
-        timers.after(failureKeptMs, () => failures.get(operation) === error && failures.delete(operation))
-      }
-    },
-  })
-
-  /** @throws ProvostError `poisoned`, once; who asks after that starts anew. */
-  function refusePoisoned({ world }: Entry, asker: string): void {
-    if (kills.of(asker) < poisonousKills) return
-    kills.end(asker)
-    throw new ProvostError('poisoned', `The worker was ended three times while it filled world ${world.name}.`)
+    onFailure: failures.note,
   }
 
   function prefillOne(entry: Entry): void {
     if (ready.has(keyOf(entry.id)) || closing.signal.aborted) return
     try {
-      refusePoisoned(entry, prefillOf(entry))
+      refusePoisoned(entry, prefillOf(entry), kills)
     } catch (thrown) {
       entry.failure = toProvostError(thrown)
       log.warn({ world: entry.world.name, reason: entry.failure.message }, 'world is not filled')
       changed()
       return
     }
-    const fill = entry.fill ?? start(entry)
+    const fill = entry.fill ?? start(entry, startDeps)
     kills.begin(prefillOf(entry))
     fill.done.catch(({ code }) => {
       if (code === 'mirror_unavailable') timers.after(prefillAgainMs, () => prefillOne(entry))
@@ -98,20 +85,18 @@ export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
     isReady: (world) => ready.has(keyOf(world)),
     fill(world, asker) {
       if (ready.has(keyOf(world))) return undefined
-      const failure = failures.get(asker.operation)
-      failures.delete(asker.operation)
-      if (failure) throw failure
+      failures.raise(asker.operation)
       const entry = entries.find(({ id }) => keyOf(id) === keyOf(world))
       if (!entry)
         throw new ProvostError('world_source_missing', `The configuration of this host has no world ${world.name} as asked.`)
-      refusePoisoned(entry, asker.operation)
-      const fill = entry.fill ?? start(entry)
+      refusePoisoned(entry, asker.operation, kills)
+      const fill = entry.fill ?? start(entry, startDeps)
       fill.join(asker)
       kills.begin(asker.operation)
       return fill
     },
     leave(world, operation) {
-      failures.delete(operation)
+      failures.forget(operation)
       entries.find(({ id }) => keyOf(id) === keyOf(world))?.fill?.leave(operation)
     },
     prefill() {
@@ -143,59 +128,84 @@ type StartDeps = Omit<FillDeps, 'after'> &
   Pick<WorldStoreDeps, 'kills'> & {
     changed(): void
     onReady(filled: FilledWorld): void
-    /** It has failed those who wait for it. */
+    /** The fill has failed for the operations that wait for it. */
     onFailure(operations: string[], error: ProvostError): void
   }
 
-/** Returns what starts the fill of a world, once an earlier one of it has taken its stage away. */
-function makeStartFill(deps: StartDeps) {
+/** Starts the fill of a world, once an earlier one of it has removed its stage. */
+function start(entry: Entry, deps: StartDeps): NonNullable<Entry['fill']> {
   const { kills, log, changed, signal } = deps
-  return function start(entry: Entry): NonNullable<Entry['fill']> {
-    delete entry.failure
-    const { lastEnd } = entry
-    const after = (async () => {
-      await lastEnd?.catch(() => undefined)
-      await kills.noted()
-    })()
-    const running = startFill(entry.world, entry.id, { ...deps, after })
-    const endsItself = () => entry.fill === fill && delete entry.fill
-    const endsWaits = () => {
-      endsItself()
-      for (const operation of [...running.operations(), prefillOf(entry)]) kills.end(operation)
-    }
-    // Who waits hears of the end only when it is written down here.
-    const done = running.done.then(
-      (filled) => {
-        endsWaits()
-        deps.onReady(filled)
-        log.info({ world: entry.world.name, fillMs: filled.fillMs }, 'world is ready')
-      },
-      (thrown) => {
-        endsWaits()
-        // No failure of the world: those who wait ask again after the next start, or nobody waits.
-        if (signal.aborted || running.isLeft()) throw thrown
-        const error = toProvostError(thrown)
-        entry.failure = error
-        deps.onFailure(running.operations(), error)
-        log.warn({ world: entry.world.name, code: error.code, reason: error.message }, 'world could not be filled')
-        throw error
-      },
-    )
-    done.catch(() => undefined).then(changed)
-    const leave = (operation: string) => {
-      running.leave(operation)
-      kills.end(operation)
-      // Whoever asks from now on gets a fill anew, which waits for this one's stage to be gone.
-      if (running.isLeft() && endsItself()) changed()
-    }
-    const fill = { ...running, done, leave }
-    entry.fill = fill
-    entry.lastEnd = done
-    return fill
+  delete entry.failure
+  const { lastEnd } = entry
+  const after = (async () => {
+    await lastEnd?.catch(() => undefined)
+    await kills.noted()
+  })()
+  const running = startFill(entry.world, entry.id, { ...deps, after })
+  const endFill = () => entry.fill === fill && delete entry.fill
+  const endWaits = () => {
+    endFill()
+    for (const operation of [...running.operations(), prefillOf(entry)]) kills.end(operation)
+  }
+  // Settles for those who wait only once the end is noted here.
+  const done = running.done.then(
+    (filled) => {
+      endWaits()
+      deps.onReady(filled)
+      log.info({ world: entry.world.name, fillMs: filled.fillMs }, 'world is ready')
+    },
+    (thrown) => {
+      endWaits()
+      // No failure of the world: those who wait ask again after the next start, or nobody waits.
+      if (signal.aborted || running.isLeft()) throw thrown
+      const error = toProvostError(thrown)
+      entry.failure = error
+      deps.onFailure(running.operations(), error)
+      log.warn({ world: entry.world.name, code: error.code, reason: error.message }, 'world could not be filled')
+      throw error
+    },
+  )
+  done.catch(() => undefined).then(changed)
+  const leave = (operation: string) => {
+    running.leave(operation)
+    kills.end(operation)
+    // Whoever asks from now on gets a new fill, which waits until this one has removed its stage.
+    if (running.isLeft() && endFill()) changed()
+  }
+  const fill = { ...running, done, leave }
+  entry.fill = fill
+  entry.lastEnd = done
+  return fill
+}
+
+/** @throws ProvostError `poisoned`, once: an asker that asks again starts anew. */
+function refusePoisoned({ world }: Entry, asker: string, kills: FillKills): void {
+  if (kills.of(asker) < poisonousKills) return
+  kills.end(asker)
+  throw new ProvostError('poisoned', `The worker was ended three times while it filled world ${world.name}.`)
+}
+
+/** Returns what keeps the failure of a fill for the operations that waited for it. */
+function makeFailures(timers: ReturnType<typeof makeTimers>) {
+  const failures = new Map<string, ProvostError>()
+  return {
+    note(operations: string[], error: ProvostError): void {
+      for (const operation of operations) {
+        failures.set(operation, error)
+        timers.after(failureKeptMs, () => failures.get(operation) === error && failures.delete(operation))
+      }
+    },
+    /** @throws ProvostError the failure of an operation's fill, once */
+    raise(operation: string): void {
+      const failure = failures.get(operation)
+      failures.delete(operation)
+      if (failure) throw failure
+    },
+    forget: (operation: string) => void failures.delete(operation),
   }
 }
 
-/** What is to happen later, unless it is cleared before. Keeps no process alive. */
+/** Returns timers for what happens later, unless they are cleared before. They keep no process alive. */
 function makeTimers() {
   const timers = new Set<NodeJS.Timeout>()
   return {
@@ -212,12 +222,8 @@ function makeTimers() {
   }
 }
 
-/** Who asks for a fill at the start of the worker. */
+/** The asker of a fill at the start of the worker. */
 const prefillOf = ({ world }: Entry) => `prefill ${world.name}`
-
-function keyOf({ name, digest }: WorldId): string {
-  return `${name} ${digest}`
-}
 
 function stateOf({ world, id, fill, failure }: Entry, filled: FilledWorld | undefined): WorldState {
   const common = { name: world.name, digest: id.digest, method: world.method, prefill: world.prefill }

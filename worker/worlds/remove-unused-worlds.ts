@@ -1,18 +1,18 @@
 import type { Logger } from 'pino'
 import type { WorldId } from '#shared/job.ts'
-import type { WorldStore } from './world-store.ts'
+import { keyOf, type WorldStore } from './world-store.ts'
 
 type Deps = {
   worlds: Pick<WorldStore, 'unlisted' | 'remove'>
-  /** The worlds that jails of this host are made of, also those that are only being made. */
+  /** The worlds of this host's jails, also of those that are only being made. */
   used(): WorldId[]
   log: Pick<Logger, 'info' | 'warn'>
   unusedMs?: number
 }
 
 /**
- * Returns what looks once for filled worlds that the configuration no longer has, and removes those of which no jail was made
- * for `unusedMs`, an hour unless said.
+ * Returns one pass that removes the filled worlds which the configuration no longer has and no jail was made of for `unusedMs`
+ * milliseconds, counted over its passes.
  */
 export function makeRemoveUnusedWorlds({ worlds, used, log, unusedMs = 3_600_000 }: Deps): () => Promise<void> {
   const unusedSince = new Map<string, number>()
@@ -33,13 +33,9 @@ export function makeRemoveUnusedWorlds({ worlds, used, log, unusedMs = 3_600_000
     for (const key of unusedSince.keys()) if (!keys.includes(key)) unusedSince.delete(key)
     for (const key of keys) if (!unusedSince.has(key)) unusedSince.set(key, Date.now())
     for (const world of unused) {
-      // Asked again right before: while the world before it was removed, a jail of this one may have come.
+      // Asked again right before: a jail of this world may have come while the world before it was removed.
       const isDue = Date.now() - (unusedSince.get(keyOf(world)) ?? Date.now()) >= unusedMs
       if (isDue && !isUsed(world)) await remove(world)
     }
   }
-}
-
-function keyOf({ name, digest }: WorldId): string {
-  return `${name} ${digest}`
 }

@@ -14,25 +14,25 @@ export type FillDeps = {
   host: Pick<HostRuntime, 'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'endProcessesOf'>
   run: RunCommand
   log: Pick<Logger, 'info' | 'warn'>
-  /** One of these at a time for each slot. */
+  /** Runs as many fills at once as there are slots. */
   limit: LimitFunction
   retry: RetryPolicy
   signal: AbortSignal
-  /** An earlier fill of the same world that still takes its stage away. */
-  after?: Promise<unknown> | undefined
+  /** What the fill waits for: an earlier one of the same world that still removes its stage. */
+  after: Promise<unknown>
 }
 
 export type RunningFill = Omit<Fill, 'done'> & {
   done: Promise<FilledWorld>
-  /** Whether it was ended because nobody waits for it. */
+  /** Whether it was ended because nobody waited for it any more. */
   isLeft(): boolean
-  /** Gives an asker the commands so far, and those to come. */
+  /** Adds an asker: its log gets the commands so far, and those to come. */
   join(asker: Asker): void
   operations(): string[]
   fraction(): number
 }
 
-/** Starts to make a world: staged, filled, and put in its place in one rename; tried again when the fault may pass. */
+/** Starts to make a world: staged, filled, and put in its place in one rename; tried again when the failure may pass. */
 export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFill {
   const askers = new Map<string, Asker>()
   const records: CommandRecord[] = []
@@ -47,13 +47,13 @@ export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFil
   }
   const progress = (done: number) => {
     if (!(done > fraction)) return
-    // The rest is putting it in its place.
+    // The rest is for putting it in its place.
     fraction = Math.min(done, 0.99)
     for (const listener of listeners) listener(fraction)
   }
 
   const work = async () => {
-    await deps.after?.catch(() => undefined)
+    await deps.after.catch(() => undefined)
     return onBehalfOf(purposeOf(world), record, () => fillWithRetries(world, id, progress, { ...deps, signal }))
   }
   return {
@@ -63,7 +63,7 @@ export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFil
       return () => listeners.delete(listener)
     },
     join(asker) {
-      // An operation that asks once more, after its worker's restart or a retry, may have its log elsewhere.
+      // An operation that asks once more, after a pause, may have another log by now.
       if (!askers.has(asker.operation)) for (const command of records) asker.record(command)
       askers.set(asker.operation, asker)
     },
@@ -78,7 +78,7 @@ export function startFill(world: World, id: WorldId, deps: FillDeps): RunningFil
   }
 }
 
-/** Who a fill's commands are run for: many operations may wait for it. */
+/** What a fill's commands are run for, instead of an operation: many operations may wait for it. */
 const purposeOf = ({ name }: World) => `fill-${name}`
 
 type Progress = (fraction: number) => void
@@ -92,7 +92,7 @@ async function fillWithRetries(world: World, id: WorldId, progress: Progress, de
       signal.throwIfAborted()
       const error = toProvostError(thrown)
       if (!error.retryable) throw error
-      // It has been tried again as often as it may: whoever asked is not to do so once more.
+      // It was tried as often as it may be: whoever asked must not try again.
       if (attempt >= retry.maxAttempts)
         throw new ProvostError(error.code, `${error.message} (tried ${attempt} times)`, { ...error.facts, retryable: false })
       const delayMs = retryDelayMs(attempt, retry)
@@ -114,7 +114,7 @@ async function fillOnce(world: World, id: WorldId, progress: Progress, deps: Fil
     await host.commitWorld(filled)
     return filled
   } catch (error) {
-    // What a command left running must not go on writing into the stage.
+    // A process that a command left running must not write into the stage any more.
     await host.endProcessesOf(purposeOf(world)).catch((failure) => {
       log.warn({ err: failure, world: world.name }, 'what a fill left running does not end')
     })

@@ -1,17 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 const pollMs = 50
-const tellEveryMs = 5_000
+const printEveryMs = 5_000
 
-/** Settles when `/readyz` answers 200; says now and then what is waited for. */
-export async function awaitReady(url: string, say: (line: string) => void, signal: AbortSignal): Promise<void> {
-  let toldAt = performance.now()
+/** Waits until `/readyz` answers 200, and prints every few seconds what is missing. @throws `signal.reason` */
+export async function awaitReady(url: string, print: (line: string) => void, signal: AbortSignal): Promise<void> {
+  let printedAt = performance.now()
   while (!signal.aborted) {
     const reason = await whyNotReady(url)
     if (reason === undefined) return
-    if (performance.now() - toldAt > tellEveryMs) {
-      toldAt = performance.now()
-      say(`not ready yet: ${reason}`)
+    if (performance.now() - printedAt > printEveryMs) {
+      printedAt = performance.now()
+      print(`not ready yet: ${reason}`)
     }
     await pause(pollMs)
   }

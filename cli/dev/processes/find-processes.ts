@@ -2,12 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { type ProcessRecord, recordProcess } from './process-record.ts'
 
 /**
- * The processes that were started with `file` as their configuration, by argument or by environment, whoever started
- * them: a killed start may not have written them down, and a person may have started a killed worker again.
+ * Finds the processes with `file` as their configuration, by argument or environment, whoever started them: a killed
+ * `provost dev` may not have recorded them, and a person may have started a killed worker again.
  */
 export function findProcesses(name: string, file: string): ProcessRecord[] {
   return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid && isGiven(entry, file))
+    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid && usesFile(entry, file))
     .flatMap((entry) => {
       try {
         return [recordProcess(name, Number(entry))]
@@ -17,7 +17,7 @@ export function findProcesses(name: string, file: string): ProcessRecord[] {
     })
 }
 
-function isGiven(pid: string, file: string): boolean {
+function usesFile(pid: string, file: string): boolean {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
     if (!/(^|\/)node$/.test(words[0] ?? '') || !words.some((word) => /(^|\/)(worker|producer)\/main\.ts$/.test(word)))

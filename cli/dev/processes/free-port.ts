@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Below the ports that the kernel gives to outgoing connections, so that one is still free at the next start. */
+/** Below the ports of outgoing connections, so that a port is still free at the next start. */
 const range = { first: 20_000, size: 12_000 }
 
 export async function isPortFree(port: number): Promise<boolean> {
@@ -18,7 +18,7 @@ export async function isPortFree(port: number): Promise<boolean> {
   }
 }
 
-/** A free port on 127.0.0.1, looked for from a place that `seed` chooses. */
+/** Returns a free port on 127.0.0.1; `seed` chooses the first one to try. @throws Error when none is free */
 export async function findFreePort(seed: number): Promise<number> {
   for (let i = 0; i < range.size; i += 1) {
     const port = range.first + ((seed + i) % range.size)

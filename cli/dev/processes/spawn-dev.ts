@@ -8,18 +8,18 @@ export type Dev = {
   key: string
   state: StateDirectory
   record: ProcessRecord
-  /** Everything it has printed so far, line by line. */
+  /** The lines it has printed so far. */
   printed: string[]
-  /** Ends it in order. */
+  /** Ends it gracefully. */
   stop(): Promise<void>
 }
 
 const patienceMs = 60_000
 
-/** Starts `provost dev` as a process of its own and gives it once it is ready. @throws Error with all that it printed. */
+/** Starts `provost dev` as a separate process and waits until it is ready. @throws Error with all that it printed */
 export async function spawnDev(path: string, args: string[] = []): Promise<Dev> {
   const program = new URL('../main.ts', import.meta.url).pathname
-  // In a session of its own: a Ctrl-C reaches only the one that started it, which may still need it.
+  // In a session of its own: a Ctrl-C reaches only the process that started it, which may still need it.
   const child = execa(process.execPath, [program, '--state', path, ...args], {
     stdin: 'ignore',
     buffer: false,

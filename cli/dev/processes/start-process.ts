@@ -4,9 +4,9 @@ import { type ProcessRecord, recordProcess } from './process-record.ts'
 
 export type Started = {
   record: ProcessRecord
-  /** Settles when it has ended, with how. */
+  /** Settles when it has ended, with a text that says how. */
   ended: Promise<string>
-  /** The last lines it has written since it was started. */
+  /** The last lines it has written since its start. */
   logTail(): string[]
   logFile: string
 }
@@ -17,8 +17,8 @@ const tailLines = 20
 type Start = { name: string; program: string; args: string[]; env?: Record<string, string>; logFile: string }
 
 /**
- * Starts a process that outlives this one: in a session of its own, so that a Ctrl-C at the terminal reaches only the
- * one that knows the order in which to end them, and with its output in a file.
+ * Starts a process that outlives this one, with its output in a file. It gets a session of its own, so that a Ctrl-C reaches
+ * only this process, which ends the others in order. @throws Error when it cannot be started or ends at once
  */
 export function startProcess({ name, program, args, env = {}, logFile }: Start): Started {
   const log = openSync(logFile, 'a', 0o600)
@@ -46,7 +46,13 @@ export function startProcess({ name, program, args, env = {}, logFile }: Start):
   return { record: recordProcess(name, child.pid), ended, logFile, logTail: () => readTail(logFile, start) }
 }
 
-/** This program's environment without settings of Provost that are meant for another fleet. */
+/** Starts a producer or a worker of this source tree. */
+export function startService(kind: 'producer' | 'worker', start: Omit<Start, 'program' | 'args'>): Started {
+  const file = new URL(`../../../${kind}/main.ts`, import.meta.url).pathname
+  return startProcess({ ...start, program: process.execPath, args: [file] })
+}
+
+/** This environment without settings of Provost: they are meant for another fleet. */
 function plainEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('PROVOST_') || name === 'PROVOST_LOG_LEVEL')
   return Object.fromEntries(kept.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))

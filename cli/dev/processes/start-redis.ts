@@ -6,7 +6,7 @@ import { type Started, startProcess } from './start-process.ts'
 const pollMs = 20
 const defaultPrefix = '{provost}'
 
-/** What "accepted is never lost" asks of Redis, and nothing of it in memory only. */
+/** Starts a Redis with the settings that keep every accepted request: each write is on disk before it is answered. */
 export function startRedis(port: number, directory: string, logFile: string): Started {
   const settings = {
     bind: '127.0.0.1',
@@ -15,7 +15,7 @@ export function startRedis(port: number, directory: string, logFile: string): St
     appendonly: 'yes',
     appendfsync: 'always',
     'maxmemory-policy': 'noeviction',
-    // Keeps records, whose fields are longer than 64 bytes, in half the memory.
+    // Halves the memory of records, whose fields are longer than the default of 64 bytes.
     'hash-max-listpack-value': '2048',
     save: '',
     daemonize: 'no',
@@ -25,10 +25,10 @@ export function startRedis(port: number, directory: string, logFile: string): St
 }
 
 /**
- * Settles when Redis answers: it reads its whole file first. What it still knows of heartbeats is of workers that have
- * ended, and would make their hosts look up before the new ones are.
+ * Waits until Redis answers; it first reads its whole file. Removes the heartbeats of `hosts`: they are of ended workers, and
+ * their hosts would look up before the new workers are.
  */
-export async function redisAnswers(url: string, hosts: string[]): Promise<void> {
+export async function awaitRedis(url: string, hosts: string[]): Promise<void> {
   const redis = connectRedis(url, { lazyConnect: true, retryStrategy: () => null, enableOfflineQueue: false })
   redis.on('error', () => {})
   for (;;) {

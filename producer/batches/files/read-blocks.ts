@@ -4,17 +4,17 @@ import { largestBatch } from '#shared/batch.ts'
 import { ProvostError } from '#shared/errors.ts'
 import { faultyFile, tooLarge } from '../faults.ts'
 
-/** Some whole lines of a file: their text, with LF at the end of each, and the number of the first, from 1. */
+/** Some complete lines of a file: their text, each line ending with LF, and the number of the first line, from 1. */
 export type Block = { line: number; text: string }
 
 const lineFeed = 10
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 
 /**
- * Reads a file of lines as it comes, a few at a time. Leaves the stream open when it is read no further.
+ * Reads a file as it arrives, some lines at a time. Does not destroy the stream when the caller stops reading early.
  *
- * @param note is given all bytes as they came.
- * @throws ProvostError `too_large` for too many bytes or a line that is too long; `invalid_request` for what is not text.
+ * @param note receives all bytes as they arrive.
+ * @throws ProvostError `too_large` for too many bytes or too long a line; `invalid_request` for what is not UTF-8.
  */
 export async function* readBlocks(body: Readable, note: (bytes: Buffer) => void): AsyncGenerator<Block> {
   let bytes = 0
@@ -71,7 +71,7 @@ function textOf(block: Buffer, line: number): string {
   return block.toString('utf8', isMarked ? 3 : 0).replaceAll('\r\n', '\n')
 }
 
-/** How many lines come before the first that is not text. */
+/** Returns how many lines come before the first that is not UTF-8. */
 function lineNotText(block: Buffer): number {
   const lines = block.toString('latin1').split('\n')
   return lines.findIndex((line) => line.includes('\0') || !isUtf8(Buffer.from(line, 'latin1')))

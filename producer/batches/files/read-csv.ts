@@ -8,29 +8,26 @@ const required = ['name', 'client', 'world']
 const limits = ['memory', 'cpu', 'processes', 'disk']
 const columns = [...required, 'hostname', 'host', 'address', ...limits]
 
-/** Of what stands in a header that is none: how much of a column is shown, and how many faults are told in the detail. */
+/** For a wrong header: how many characters of a column are shown, and how many faults the detail lists. */
 const longestColumn = 60
-const toldAtMost = 10
+const shownInDetail = 10
 
 type Read = { record: string[]; info: Info }
 
 /**
- * The rows of a CSV file (RFC 4180) with a header, as what a caller would ask in JSON.
- * @throws ProvostError `invalid_request` for a wrong header, quotes that do not fit, a file without rows.
+ * Yields the rows of a CSV file (RFC 4180) with a header, in the form of a request in JSON.
+ * @throws ProvostError `invalid_request` for a wrong header, misplaced quotes, or a file without rows.
  */
 export async function* readCsv(blocks: AsyncIterable<Block>): AsyncGenerator<RawRow> {
   const parser = parse({
     info: true,
     trim: true,
-    // Each row with too many or too few cells is told, not only the first.
+    // Every row with too many or too few cells is reported, not only the first.
     relax_column_count: true,
     skip_empty_lines: true,
     record_delimiter: '\n',
     max_record_size: largestBatch.lineBytes,
   })
-  const assertReadable = () => {
-    if (parser.errored) throw asFault(parser.errored)
-  }
   parser.on('error', () => undefined)
   let header: string[] | undefined
   let rows = 0
@@ -41,9 +38,9 @@ export async function* readCsv(blocks: AsyncIterable<Block>): AsyncGenerator<Raw
       else header = checkHeader(read)
       rows += 1
     }
-    assertReadable()
+    if (parser.errored) throw asFault(parser.errored)
   }
-  // The parser works within `write`, so that no more of the file is held than one block.
+  // The parser works synchronously within `write`, so that no more than one block of the file is in memory.
   for await (const { text } of blocks) {
     parser.write(text)
     yield* rowsSoFar()
@@ -70,9 +67,9 @@ function checkHeader({ record, info }: Read): string[] {
   for (const column of required)
     if (!record.includes(column)) errors.push({ line, field: column, message: 'is missing in the header' })
   if (errors.length === 0) return record
-  const told = errors.slice(0, toldAtMost).map(({ field, message }) => `${field} ${message}`)
+  const shown = errors.slice(0, shownInDetail).map(({ field, message }) => `${field} ${message}`)
   throw faultyFile(
-    `The header is not right: ${told.join('; ')}${errors.length > told.length ? '; …' : ''}. ` +
+    `The header is not right: ${shown.join('; ')}${errors.length > shown.length ? '; …' : ''}. ` +
       `Columns are ${columns.join(',')}, between commas; the first three are required.`,
     errors,
   )
@@ -95,18 +92,18 @@ function toRow({ record, info }: Read, header: string[]): RawRow {
   }
 }
 
-/** What is no number stays as it is, and is refused like any other. */
+/** Leaves a cell that is not a number as it is: it is refused later, like any other wrong value. */
 function toNumber(cell: string | undefined): number | string | undefined {
   return cell !== undefined && /^\d+(\.\d+)?$/.test(cell) ? Number(cell) : cell
 }
 
-/** The column that a field of what is asked came from. */
+/** Returns the column that a field of a request came from. */
 export function columnOf(field: string): string {
   if (field.startsWith('addresses')) return 'address'
   return field.startsWith('limits.') ? field.slice('limits.'.length) : field
 }
 
-/** The parser says where a row ends. */
+/** `lines` of the parser is the line on which a row ends. */
 function firstLineOf(record: string[], { lines }: Info): number {
   return lines - record.reduce((breaks, cell) => breaks + cell.split('\n').length - 1, 0)
 }

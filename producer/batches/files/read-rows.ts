@@ -1,10 +1,11 @@
 import { faultyFile } from '../faults.ts'
 import type { Block } from './read-blocks.ts'
 
-/** One row as it stands in a file: what it says, or why it says nothing. `line`: where it begins. */
-export type RawRow = { line: number; value: unknown } | { line: number; fault: { field: string; message: string } }
+type Parsed = { value: unknown } | { fault: { field: string; message: string } }
+/** One row of a file: its value, or why it has none. `line`: where it begins, from 1. */
+export type RawRow = { line: number } & Parsed
 
-/** The rows of an NDJSON file; empty lines are none. @throws ProvostError `invalid_request` for a file without rows. */
+/** Yields the rows of an NDJSON file, without empty lines. @throws ProvostError `invalid_request` for a file without rows. */
 export async function* readJsonLines(blocks: AsyncIterable<Block>): AsyncGenerator<RawRow> {
   let isEmpty = true
   for await (const { line: first, text } of blocks)
@@ -16,7 +17,7 @@ export async function* readJsonLines(blocks: AsyncIterable<Block>): AsyncGenerat
   if (isEmpty) throw faultyFile('The file is empty.', [{ line: 1, field: 'file', message: 'is empty' }])
 }
 
-function parseLine(line: string): { value: unknown } | { fault: { field: string; message: string } } {
+function parseLine(line: string): Parsed {
   try {
     return { value: JSON.parse(line) }
   } catch (error) {
@@ -24,7 +25,7 @@ function parseLine(line: string): { value: unknown } | { fault: { field: string;
   }
 }
 
-/** The rows of a JSON body, which has no lines of its own: the place in `jails` stands for it. */
+/** Yields the rows of a JSON body. Their `line` is the position in `jails`, from 1. */
 export async function* readJsonBody(jails: unknown[]): AsyncGenerator<RawRow> {
   for (const [i, value] of jails.entries()) yield { line: i + 1, value }
 }

@@ -13,22 +13,22 @@ import { openDryRun, type Placed } from './dry-run.ts'
 import { openStage, type Stage } from './stage-rows.ts'
 import { type BatchForm, validateRows } from './validate-rows.ts'
 
-/** Accepts batches whole or not at all: rows are put aside as they are read, and one step at the end makes them a batch. */
+/** Accepts batches as a whole or not at all: rows are staged as they are read, and one step at the end makes them a batch. */
 
-export type AskedBatch = {
+type AskedBatch = {
   form: BatchForm
   rows: AsyncIterable<RawRow>
   options: BatchOptions
-  /** Whether the rows that are not right are left out, rather than all refused. */
+  /** Whether faulty rows are left out, rather than the whole batch refused. */
   skipInvalid: boolean
 }
 
-/** `skipped`: the first of what was wrong with rows that were left out; not told again in a replay. */
-export type AcceptedBatch = { batch: NewBatch; skipped: RowFault[]; replayed: boolean }
+/** `skipped`: the first faults of rows that were left out; empty in a replay. */
+type AcceptedBatch = { batch: NewBatch; skipped: RowFault[]; replayed: boolean }
 
 /**
- * @param idempotencyOf asked once all is read, since it stands for what was.
- * @throws ProvostError `invalid_request` naming the rows at fault, `too_large`, `idempotency_key_reused`, `queue_unavailable`.
+ * @param idempotencyOf called once everything is read, since it depends on all of the content.
+ * @throws ProvostError `invalid_request` naming the faulty rows, `too_large`, `idempotency_key_reused`, `queue_unavailable`.
  */
 export async function acceptBatch(
   deps: AcceptDeps,
@@ -55,7 +55,7 @@ export async function acceptBatch(
   }
 }
 
-/** Returns what would become of the rows now. Writes nothing. @throws ProvostError as `acceptBatch`. */
+/** Returns where the rows would go now. Writes nothing. @throws ProvostError as `acceptBatch`. */
 export async function tryBatch(deps: AcceptDeps, asked: AskedBatch): Promise<Placed & { skipped: RowFault[] }> {
   const faults = makeFaults()
   const dryRun = openDryRun(deps)
@@ -82,7 +82,7 @@ async function stageRows(
   await stage.written()
 }
 
-/** Returns the batch that the request was answered with before, if it was after all. */
+/** Returns the id of the batch that another request under the same key has made meanwhile, if one has. */
 async function commit(
   { keys, scripts, openFleet }: AcceptDeps,
   batch: NewBatch,
@@ -103,13 +103,13 @@ async function replay(store: Store, id: string): Promise<AcceptedBatch> {
   return { batch: await findBatch(store, id), skipped: [], replayed: true }
 }
 
-/** What is not cleared away because Redis is away expires, or counts for nothing. */
+/** What remains because Redis is away expires, or has no effect. */
 async function discard(deps: AcceptDeps, id: string, stage: Stage): Promise<void> {
   const cleared = stage.remove().then((isRemoved) => (isRemoved ? returnNames(deps, id, stage.names()) : undefined))
   await cleared.catch((error) => deps.log.warn({ err: error.message, batch: id }, 'what was put aside of a batch is left'))
 }
 
-/** Whether rows are wrong that are not to be left out, or none is left. */
+/** Whether there are faulty rows that may not be left out, or without which none is left. */
 function isUnfit({ skipInvalid }: AskedBatch, faults: Faults, rowsLeft: number): boolean {
   return faults.rows() > 0 && (!skipInvalid || rowsLeft === 0)
 }

@@ -1,30 +1,29 @@
-import { setImmediate as otherWork } from 'node:timers/promises'
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import type { BatchOptions, DryRunOfBatch } from '#shared/batch.ts'
 import { Timings } from '#shared/host.ts'
-import type { Limits } from '#shared/jail.ts'
-import { type Candidate, chooseHosts, hasRoom, type Placement, refusalError } from '../../placement/choose-host.ts'
-import type { Refusal } from '../../placement/lacks.ts'
+import { type Candidate, chooseHosts, hasRoom, type Placement } from '../../placement/choose-host.ts'
 import type { Hosts } from '../../placement/place-jail.ts'
-import type { PlacementHost } from '../../placement/placement-host.ts'
+import { countPromise, type PlacementHost } from '../../placement/placement-host.ts'
+import { type Refusal, refusalError } from '../../placement/refusals.ts'
 import { openTrials } from '../../placement/try-places.ts'
 import type { Store } from '../../records/store.ts'
 import { shownAtMost } from '../faults.ts'
 import type { NamedRow } from '../rows/claim-names.ts'
 import { estimateBatch, type HostShare } from './estimate-batch.ts'
 
-/** Where the rows of a batch would go: the first of them, and how many go to each host. */
+/** Where the rows of a batch would go: the first rows, and how many would go to each host. */
 export type Placed = Omit<DryRunOfBatch, 'skipped'>
 
-/** How long other requests may have to wait for it. */
+/** How long it blocks other requests at most. */
 const atAStretchMs = 20
-/** So many rows are asked for at once, each of so many hosts at first; one call holds Redis for all of them. */
+/** How many rows are tried in one call, which blocks Redis, and how many hosts are tried for each of them at first. */
 const rowsAtOnce = 50
 const hostsAtFirst = 1
 
-/** A row on its way to a host. `guess`: the host that it most likely goes to, which counts it already. */
+/** A row that is being placed. `guess`: the host that it most likely goes to, which counts it already. */
 type Moving = { row: NamedRow; placement: Placement; group: Candidate[]; guess: Candidate | undefined }
 
-/** Places rows one after another in a copy of the fleet, as admissions would one by one. Writes nothing. */
+/** Places rows one after another in a copy of the fleet, whose room they take, as admissions would. Writes nothing. */
 export function openDryRun(deps: Store & Hosts) {
   const { redis, keys, placement: policy } = deps
   const fleet = deps.hosts.all().map((host) => ({ ...host, promised: { ...host.promised } }))
@@ -34,20 +33,20 @@ export function openDryRun(deps: Store & Hosts) {
   let rows = 0
   let fits = true
 
-  /** The rows of a chunk are asked for at once, so each counts on the host that it most likely goes to before it is asked. */
+  /** Tries the rows of a chunk in one call; so each already counts on the host that it most likely goes to. */
   async function placeChunk(chunk: NamedRow[]): Promise<void> {
     const moving: Moving[] = []
     let beganMs = performance.now()
     for (const row of chunk) {
       if (performance.now() - beganMs > atAStretchMs) {
-        await otherWork()
+        await yieldToOthers()
         beganMs = performance.now()
       }
       if (row.jail) continue
       const placement = chooseHosts(row.ask, fleet, policy)
       const group = placement.candidates.slice(0, hostsAtFirst)
       const guess = group[0] && hasRoom(group[0].host, row.ask) ? group[0] : undefined
-      if (guess) count(guess.host, guess.limits, 1)
+      if (guess) countPromise(guess.host, guess.limits, 1)
       moving.push({ row, placement, group, guess })
     }
     const answers = await tryNext(moving.map(({ group }) => group))
@@ -59,14 +58,14 @@ export function openDryRun(deps: Store & Hosts) {
     for (const row of chunk) show(row, row.jail ? { host: row.jail.host, reason: 'the jail exists as asked' } : places.get(row))
   }
 
-  /** Where a row goes that one of the hosts asked first takes, or one of the others. Only what is shown is put into words. */
+  /** Returns the host that takes a row: one of those tried first, or one of the others. A reason is only made if it is shown. */
   async function settle(
     { row, placement, guess }: Moving,
     first: Candidate | undefined,
     refused: Refusal[],
     isShown: boolean,
   ): Promise<{ host?: string; reason?: string }> {
-    if (guess && guess !== first) count(guess.host, guess.limits, -1)
+    if (guess && guess !== first) countPromise(guess.host, guess.limits, -1)
     let taker = first
     const full = [...refused]
     for (let from = hostsAtFirst; !taker; from += rowsAtOnce) {
@@ -77,7 +76,7 @@ export function openDryRun(deps: Store & Hosts) {
       full.push(...(answer?.refused ?? []))
     }
     if (taker) {
-      if (taker !== guess) count(taker.host, taker.limits, 1)
+      if (taker !== guess) countPromise(taker.host, taker.limits, 1)
       noteShare(taker.host, row.ask.world)
       return { host: taker.host.id }
     }
@@ -104,7 +103,7 @@ export function openDryRun(deps: Store & Hosts) {
 
   return {
     rows: () => rows,
-    /** Places more rows, after all before. */
+    /** Places more rows, after all earlier ones. */
     async place(page: NamedRow[]): Promise<void> {
       for (let from = 0; from < page.length; from += rowsAtOnce) await placeChunk(page.slice(from, from + rowsAtOnce))
     },
@@ -117,13 +116,4 @@ export function openDryRun(deps: Store & Hosts) {
       return { rows: shown, more, hosts: Object.fromEntries(counts), fits, ...(eta ? { eta } : {}) }
     },
   }
-}
-
-/** Counts a jail on a host, or takes it off again: those after it find so much less room. */
-function count(host: PlacementHost, { memory, cpu, disk = 0 }: Limits, sign: 1 | -1): void {
-  host.operations += sign
-  host.promised.jails += sign
-  host.promised.memory += sign * memory
-  host.promised.cpu += sign * cpu
-  host.promised.disk += sign * disk
 }

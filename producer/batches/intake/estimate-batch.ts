@@ -1,15 +1,15 @@
 import type { Timings } from '#shared/host.ts'
 import type { PlacementHost } from '../../placement/placement-host.ts'
 import { worldOn } from '../../placement/requirements.ts'
-
-export type Estimate = { p50: number; p90: number }
+import type { Estimate } from '../../queues/estimate-end.ts'
 
 /** What one host would get of a batch: how many jails of each world. */
 export type HostShare = { host: PlacementHost; worlds: Map<string, number> }
 
 /**
- * Seconds until all jails of a batch run, if nothing else is asked: as long as the host takes that has most to do, and no
- * less than what may be in flight allows. From what the hosts took before; undefined where one has no such history. Pure.
+ * Estimates the seconds until all jails of a batch are running, if nothing else is requested: as long as the host with the most
+ * work takes, and at least what `maxInFlight` allows. Based on how long hosts took before; undefined if one of them has no such
+ * history. Pure.
  */
 export function estimateBatch(shares: HostShare[], timings: Map<string, Timings>, maxInFlight: number): Estimate | undefined {
   const eta = { p50: 0, p90: 0 }
@@ -24,7 +24,7 @@ export function estimateBatch(shares: HostShare[], timings: Map<string, Timings>
         const provisionMs = known['provision'][part]
         const buildMs = known['clone-root']?.[part] ?? provisionMs
         const startMs = Math.max(0, provisionMs - buildMs)
-        // A batch leaves one build slot to those who wait for a single jail.
+        // A batch leaves one build slot to requests for single jails.
         const buildSlots = Math.max(1, host.capacity.builds - 1)
         const isReady = worldOn(host, world)?.state === 'ready'
         hostMs += count * Math.max(buildMs / buildSlots, startMs / host.capacity.starts)

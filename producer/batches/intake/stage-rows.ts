@@ -5,10 +5,7 @@ export type Stage = Awaited<ReturnType<typeof openStage>>
 
 const keptSeconds = 3_600
 
-/**
- * Where the rows of a batch lie until it is accepted: a list that nobody looks at as long as the batch has no record, and
- * that expires should its producer be killed.
- */
+/** Stages rows of a batch until it is accepted: nobody reads them before it has a record; if its producer dies they expire. */
 export async function openStage({ redis, keys, scripts }: Store, batch: string) {
   const list = keys.batchRows(batch)
   const mark = keys.batchMark(batch)
@@ -17,7 +14,7 @@ export async function openStage({ redis, keys, scripts }: Store, batch: string) 
   await redis.multi().hset(mark, 'names', 'claimed').expire(mark, keptSeconds).exec()
 
   return {
-    /** Writes rows while the next ones are read; a fault of it is thrown by the next call. */
+    /** Writes rows while the next ones are read; the next call throws if that failed. */
     async add(rows: BatchRow[]): Promise<void> {
       if (rows.length === 0) return
       names.push(...rows.map(({ ask }) => ask.name))
@@ -33,11 +30,11 @@ export async function openStage({ redis, keys, scripts }: Store, batch: string) 
         })
       lastWrite.catch(() => undefined)
     },
-    /** Once all is written. */
+    /** Resolves once everything is written. */
     written: () => lastWrite,
     rows: () => names.length,
     names: () => names,
-    /** Whether the batch has no record, so that its rows were removed: what cannot be said of a commit without an answer. */
+    /** Removes the rows. Returns false if the batch has a record after all: a commit without an answer may have written it. */
     async remove(): Promise<boolean> {
       await lastWrite.catch(() => undefined)
       return (await scripts.discardRows([keys.batch(batch), list, mark])) === 1

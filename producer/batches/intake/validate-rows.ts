@@ -7,14 +7,14 @@ import type { NumberedRow } from '../../records/batches/batch-row.ts'
 import { type Faults, tooLarge } from '../faults.ts'
 import { columnOf } from '../files/read-csv.ts'
 import type { RawRow } from '../files/read-rows.ts'
-import { bare } from '../rows/same-spec.ts'
+import { canonicalAddress } from '../rows/match-request.ts'
 
 export type BatchForm = 'json' | 'ndjson' | 'csv'
 
 const pageSize = 500
 
 /**
- * The rows that are right by themselves, some at a time. What is wrong with the others goes to `faults`.
+ * Yields the valid rows, page by page. Adds the faults of the others to `faults`.
  * @throws ProvostError `too_large` for too many rows.
  */
 export async function* validateRows(
@@ -42,8 +42,8 @@ export async function* validateRows(
 
   function validate(raw: RawRow, row: number): NumberedRow | undefined {
     const { line } = raw
-    const refuse = (found: Omit<RowFault, 'line' | 'row'>[]) => {
-      faults.add(found.map((fault) => ({ line, row, ...fault })))
+    const refuse = (reasons: Omit<RowFault, 'line' | 'row'>[]) => {
+      faults.add(reasons.map((reason) => ({ line, row, ...reason })))
       return undefined
     }
     if ('fault' in raw) return refuse([raw.fault])
@@ -59,10 +59,10 @@ export async function* validateRows(
       : { line, row, ask }
   }
 
-  /** Of two rows with one address, or one with it twice, the later would wait for it for ever. */
+  /** Of two rows with the same address, or a row with an address twice, the later one would wait for it for ever. */
   function takenAddresses({ addresses = [] }: CreateJail, line: number, where: string) {
     return addresses.flatMap((asked, i) => {
-      const address = bare(asked)
+      const address = canonicalAddress(asked)
       const other = lineOfAddress.get(address)
       if (other !== undefined) return [{ field: `addresses.${i}`, message: `${address} stands in ${where} ${other} already` }]
       lineOfAddress.set(address, line)

@@ -1,21 +1,21 @@
 import { ProvostError } from '#shared/errors.ts'
-import { BatchRow, type NumberedRow } from '../../records/batches/batch-row.ts'
+import { type NumberedRow, readRowPage } from '../../records/batches/batch-row.ts'
 import type { JailRecord } from '../../records/jails/jail-record.ts'
 import type { Store } from '../../records/store.ts'
 import type { Faults } from '../faults.ts'
-import { isAsAsked, isLost } from './same-spec.ts'
+import { isLost, matchesRequest } from './match-request.ts'
 
-/** The names that batches have claimed: until its jail is made, nobody else gets a name. */
+/** Claims of batches: until its jail is created, nobody else gets a name that a batch has claimed. */
 
-/** A row whose name can be had, and the jail that is there already as the row asks. */
+/** A row whose name is available, or whose `jail` already exists as the row asks for it. */
 export type NamedRow = NumberedRow & { jail?: JailRecord }
 
 const returnedAtOnce = 1_000
 
 /**
- * Claims the names of rows. Returns the rows whose names can be had; of the others `faults` says who has them. With `dryRun`
- * nothing is claimed.
- * @throws ProvostError `queue_unavailable`, when another batch took some of the names at this moment.
+ * Claims the names of rows. Returns the rows whose names the batch can have; adds to `faults` who has those of the others. With
+ * `dryRun` nothing is claimed.
+ * @throws ProvostError `queue_unavailable` when another batch takes over some of the names at this moment.
  */
 export async function claimNames(
   { keys, records, scripts }: Store,
@@ -39,7 +39,7 @@ export async function claimNames(
     const jail = jails.get(ask.name)
     const claimer = claimers.get(ask.name)
     if (!jail && claimer === undefined) return [row]
-    if (jail && isAsAsked(jail, ask)) return [{ ...row, jail }]
+    if (jail && matchesRequest(jail, ask)) return [{ ...row, jail }]
     const message = jail
       ? `jail ${ask.name} exists and is ${isLost(jail) ? jail.state : 'not as asked'}`
       : `batch ${claimer} has claimed ${ask.name}`
@@ -48,22 +48,22 @@ export async function claimNames(
   })
 }
 
-/** Lets others have names that a batch has claimed and needs no more. */
+/** Releases claims of a batch on names that it no longer needs. */
 export async function returnNames({ keys, scripts }: Store, batch: string, names: string[]): Promise<void> {
   for (let from = 0; from < names.length; from += returnedAtOnce)
     await scripts.returnNames([keys.claims], batch, ...names.slice(from, from + returnedAtOnce))
 }
 
-/** The same of all rows of a batch that have no jail. */
+/** Releases all claims that a batch still has. */
 export async function returnAllNames(store: Store, { id, rows }: { id: string; rows: number }): Promise<void> {
   for (let from = 0; from < rows; from += returnedAtOnce) {
-    const page = await store.redis.lrange(store.keys.batchRows(id), from, from + returnedAtOnce - 1)
-    const names = page.map((text) => BatchRow.parse(JSON.parse(text)).ask.name)
+    const page = await readRowPage(store, id, from, returnedAtOnce)
+    const names = page.map(({ ask }) => ask.name)
     await returnNames(store, id, names)
   }
 }
 
-/** Two files with a name in common were sent at the same moment; the other one is accepted, or refused for its own faults. */
+/** Returns the 503 for the loser of two files with a name in common that were sent at the same moment. */
 export function lostToAnother(): ProvostError {
   return new ProvostError('queue_unavailable', 'Another batch with some of the same names is being accepted.', { retryAfter: 2 })
 }

@@ -3,28 +3,26 @@ import { type ErrorCode, ProvostError } from '#shared/errors.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { AcceptDeps } from '../../operations/decision.ts'
 import { createJail } from '../../operations/operate.ts'
-import { noteForBatch } from '../../records/batches/batch-changes.ts'
+import { changeWithoutEvent } from '../../records/batches/batch-changes.ts'
 import { countInBatch } from '../../records/batches/batch-lists.ts'
 import type { BatchRecord } from '../../records/batches/batch-record.ts'
-import { BatchRow } from '../../records/batches/batch-row.ts'
+import { readRows, type StoredRow } from '../../records/batches/batch-row.ts'
 import type { Unchanged } from '../../records/change.ts'
 import { keptSeconds } from '../../records/operations/idempotency.ts'
-import type { Store } from '../../records/store.ts'
 import { assertLocked } from '../batch-lock.ts'
 import { returnNames } from './claim-names.ts'
-import { isAsAsked } from './same-spec.ts'
+import { matchesRequest } from './match-request.ts'
 
-/** A batch whose lock somebody has. */
+/** A batch with its lock, which the caller has. */
 export type LockedBatch = BatchRecord & { lock: Unchanged }
 
-export type ReleaseDeps = AcceptDeps & {
-  /** Whether a host is left out since it has as many operations open as a batch may give it. */
+type ReleaseDeps = AcceptDeps & {
+  /** Whether some host is left out, as it has as many open operations as batches may give it. */
   isBounded(): boolean
 }
 
-type NumberedRow = { number: number; row: BatchRow }
 type Outcome =
-  /** Its admission has written which one. */
+  /** Its admission has written the id of the operation. */
   | { type: 'operation' }
   | { type: 'done' }
   | { type: 'refused'; error: ProvostError }
@@ -32,17 +30,17 @@ type Outcome =
 
 const atOnce = 8
 const deferredForMs = 5_000
-/** For a row that a host might take which has enough to do. */
+/** For a row that might be taken by a host that has enough work now. */
 const boundedForMs = 500
-/** What may be otherwise in a moment: a row waits for it. */
+/** Refusals that may be over in a moment: a row waits for that. */
 const shortages: ErrorCode[] = ['no_capacity', 'no_free_address', 'no_suitable_host', 'address_taken']
-/** What may only seem so as long as a host is left out. */
+/** Refusals that may be wrong while a host is left out. */
 const unknowns: ErrorCode[] = ['unknown_host', 'unknown_world', 'address_not_in_pool', 'unsupported_limit']
 
 /**
- * Releases the next rows of a batch, at most `room` of them and none from number `upTo` on. Those that were deferred come
- * first, but as long as there are others take half of the room only: they may find no place again for ever.
- * Done again after a crash it makes nothing twice. Returns why a row had to be deferred, if one had.
+ * Releases the next rows of a batch, at most `room` of them, and none from number `upTo` on. Deferred rows come first, but take
+ * only half of the room while there are others, as they may be refused for ever. Repeated after a crash it creates nothing
+ * twice. Returns why a row was deferred, if one was.
  */
 export async function releaseRows(
   deps: ReleaseDeps,
@@ -57,36 +55,29 @@ export async function releaseRows(
   const last = Math.min(batch.cursor + room - due.length, end)
   const numbers = [...due.map(Number), ...Array.from({ length: Math.max(0, last - batch.cursor) }, (_, i) => batch.cursor + i)]
   if (numbers.length === 0) return undefined
-  const rows = await readRows(deps, numbers, batch.id)
+  const rows = await readRows(deps, batch.id, numbers)
   const slots = pLimit(atOnce)
-  // All of them, also when one could not: none may be admitted after the lock was given back.
+  // Waits for all of them, also when one fails: none may be admitted after the lock was released.
   const settled = await Promise.allSettled(rows.map((row) => slots(() => releaseRow(deps, batch, row))))
   const outcomes = settled.map((each) => {
     if (each.status === 'rejected') throw each.reason
     return each.value
   })
-  // What ends without a jail does not keep its name from others. Before that is written, so that no crash comes between.
+  // A row that ends without a jail gives its name back. That comes first, so that a crash in between leaves no claim behind.
   const jailless = rows.filter((_, i) => outcomes[i]?.type === 'refused' || outcomes[i]?.type === 'done')
-  const names = jailless.map(({ row }) => row.ask.name)
+  const names = jailless.map(({ ask }) => ask.name)
   await returnNames(deps, batch.id, names)
   const cursor = ['HSET', keys.batch(batch.id), 'cursor', String(Math.max(last, batch.cursor))]
   const commands = rows.flatMap(({ number }, i) => commandsOf(batch.id, number, outcomes[i] as Outcome, keys))
-  assertLocked(await scripts.commit(noteForBatch(batch.lock, [cursor, ...commands])), batch.id)
+  assertLocked(await scripts.commit(changeWithoutEvent(batch.lock, [cursor, ...commands])), batch.id)
   const deferred = outcomes.find((outcome) => outcome.type === 'deferred' && outcome.reason !== undefined)
   return deferred?.type === 'deferred' ? deferred.reason : undefined
 }
 
-async function readRows({ redis, keys }: Store, numbers: number[], batch: string): Promise<NumberedRow[]> {
-  const pipeline = redis.pipeline()
-  for (const number of numbers) pipeline.lindex(keys.batchRows(batch), number)
-  const answers = (await pipeline.exec()) ?? []
-  return numbers.map((number, i) => ({ number, row: BatchRow.parse(JSON.parse(String(answers[i]?.[1]))) }))
-}
-
-async function releaseRow(deps: ReleaseDeps, { id, lock }: LockedBatch, { number, row: { ask } }: NumberedRow): Promise<Outcome> {
+async function releaseRow(deps: ReleaseDeps, { id, lock }: LockedBatch, { number, ask }: StoredRow): Promise<Outcome> {
   const name = `batch:${id}`
   const idempotency = { key: deps.keys.idempotency(name, String(number)), fingerprint: name, ttl: keptSeconds }
-  // Asked at the moment at which the hosts are looked at: they may have less to do when the answer is there.
+  // Read when the hosts are chosen: by the time of the answer they may have less work.
   const isBounded = deps.isBounded()
   try {
     await createJail(deps, ask, idempotency, { batch: { id, row: number, lock } })
@@ -97,7 +88,7 @@ async function releaseRow(deps: ReleaseDeps, { id, lock }: LockedBatch, { number
     if (shortages.includes(error.code))
       return { type: 'deferred', forMs: deferredForMs, reason: `Jail ${ask.name}: ${error.message}` }
     const jail = error.code === 'name_taken' ? await deps.records.jail(ask.name) : undefined
-    return jail && isAsAsked(jail, ask) ? { type: 'done' } : { type: 'refused', error }
+    return jail && matchesRequest(jail, ask) ? { type: 'done' } : { type: 'refused', error }
   }
 }
 

@@ -1,13 +1,13 @@
 import type { BatchRecord } from '../../records/batches/batch-record.ts'
-import { BatchRow } from '../../records/batches/batch-row.ts'
+import { type BatchRow, readRowPage } from '../../records/batches/batch-row.ts'
 import type { JailRecord } from '../../records/jails/jail-record.ts'
 import { addressesOf } from '../../records/jails/leases.ts'
 import type { OperationRecord } from '../../records/operations/operation-record.ts'
 import type { Store } from '../../records/store.ts'
-import { isLost } from './same-spec.ts'
+import { isLost } from './match-request.ts'
 
-/** What became of one row; `expired` if nobody knows any more. `seconds`: from its acceptance to its end. */
-export type ReportedRow = {
+/** The outcome of one row; `expired` if its records are gone. `seconds`: from the acceptance of its operation to its end. */
+type ReportedRow = {
   line: number
   name: string
   client: string
@@ -40,11 +40,11 @@ export const reportColumns: (keyof ReportedRow)[] = [
 const pageSize = 500
 
 /** Yields the rows of a batch in their order, page by page, each as it is now. */
-export async function* reportRows({ redis, keys, records }: Store, batch: BatchRecord): AsyncGenerator<ReportedRow[]> {
+export async function* reportRows(store: Store, batch: BatchRecord): AsyncGenerator<ReportedRow[]> {
+  const { redis, keys, records } = store
   const { id, rows: count, status } = batch
   for (let from = 0; from < count; from += pageSize) {
-    const texts = await redis.lrange(keys.batchRows(id), from, from + pageSize - 1)
-    const rows = texts.map((text) => BatchRow.parse(JSON.parse(text)))
+    const rows = await readRowPage(store, id, from, pageSize)
     const numbers = rows.map((_, i) => String(from + i))
     const [outcomes, refusals] = await Promise.all([
       redis.hmget(keys.batchOutcomes(id), ...numbers),
@@ -69,7 +69,7 @@ export async function* reportRows({ redis, keys, records }: Store, batch: BatchR
   }
 }
 
-type Facts = {
+type RowRecords = {
   outcome: string | null
   refusal: string | null
   operation: OperationRecord | undefined
@@ -77,7 +77,7 @@ type Facts = {
   isCancelled: boolean
 }
 
-function reportOf({ line, ask }: BatchRow, { outcome, refusal, operation, jail, isCancelled }: Facts): ReportedRow {
+function reportOf({ line, ask }: BatchRow, { outcome, refusal, operation, jail, isCancelled }: RowRecords): ReportedRow {
   const common = {
     line,
     name: ask.name,

@@ -2,7 +2,7 @@ import pLimit from 'p-limit'
 import { ProvostError } from '#shared/errors.ts'
 import type { AcceptDeps } from '../../operations/decision.ts'
 import { retryOperation } from '../../operations/operate.ts'
-import { noteForBatch } from '../../records/batches/batch-changes.ts'
+import { changeWithoutEvent } from '../../records/batches/batch-changes.ts'
 import { countInBatch } from '../../records/batches/batch-lists.ts'
 import type { BatchRecord } from '../../records/batches/batch-record.ts'
 import { assertLocked } from '../batch-lock.ts'
@@ -11,27 +11,27 @@ import type { LockedBatch } from './release-rows.ts'
 
 const retriesAtOnce = 8
 
-/** Tries again what failed of a cause before somebody asked for it, as far as there is room. */
+/** Retries at most `room` rows that had failed, of the wanted cause, when somebody asked for the retry. */
 export async function retryRows(deps: AcceptDeps, batch: LockedBatch, room: number): Promise<void> {
   const slots = pLimit(retriesAtOnce)
   let left = room
   for await (const page of failuresOf(deps, batch.id)) {
-    const meant = page.filter((failure) => isMeant(failure, batch))
-    while (meant.length > 0) {
+    const wanted = page.filter((failure) => isWanted(failure, batch))
+    while (wanted.length > 0) {
       if (left === 0) return
-      const retried = await Promise.all(meant.splice(0, left).map((failure) => slots(() => retryOne(deps, batch, failure))))
+      const retried = await Promise.all(wanted.splice(0, left).map((failure) => slots(() => retryOne(deps, batch, failure))))
       left -= retried.filter(Boolean).length
     }
   }
   const done = [['HDEL', deps.keys.batch(batch.id), 'retryCause', 'retryBefore']]
-  assertLocked(await deps.scripts.commit(noteForBatch(batch.lock, done)), batch.id)
+  assertLocked(await deps.scripts.commit(changeWithoutEvent(batch.lock, done)), batch.id)
 }
 
-function isMeant({ cause, operation }: Failure, { retryCause, retryBefore = 0 }: BatchRecord): boolean {
+function isWanted({ cause, operation }: Failure, { retryCause, retryBefore = 0 }: BatchRecord): boolean {
   return (retryCause === '*' || cause === retryCause) && (operation === null || operation.epoch <= retryBefore)
 }
 
-/** Returns whether it was: what cannot be tried again stays as it is. */
+/** Returns whether the row is retried: one that cannot be retried stays as it is. */
 async function retryOne(deps: AcceptDeps, { id, lock }: LockedBatch, { operation, row }: Failure): Promise<boolean> {
   const { keys, scripts, log } = deps
   if (!operation) {
@@ -40,7 +40,7 @@ async function retryOne(deps: AcceptDeps, { id, lock }: LockedBatch, { operation
       ['ZADD', keys.batchDeferred(id), '0', String(row)],
       ...countInBatch(id, 'failed', 'queued', keys),
     ]
-    assertLocked(await scripts.commit(noteForBatch(lock, commands)), id)
+    assertLocked(await scripts.commit(changeWithoutEvent(lock, commands)), id)
     return true
   }
   try {

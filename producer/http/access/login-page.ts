@@ -1,4 +1,4 @@
-/** The page that asks for the key. Needs no JavaScript and nothing from elsewhere. */
+/** Returns the page that asks for the key. It needs no JavaScript, and loads nothing. */
 export function loginPage({ to, refusal }: { to: string; refusal?: string }): string {
   return `<!doctype html>
 <html lang="en">

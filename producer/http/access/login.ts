@@ -2,12 +2,13 @@ import type { FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
+import type { AppDeps } from '../app-deps.ts'
 import { NoQuery } from '../read-body.ts'
-import type { Access } from './access.ts'
+import { isKey } from './access.ts'
 import { loginPage } from './login-page.ts'
-import { type Sessions, writeSession } from './session.ts'
+import { openSession, writeSession } from './session.ts'
 
-/** Where a browser goes on: on this site only. A backslash would be a slash to it, and two slashes another site. */
+/** Where a browser is redirected: on this site only. It takes a backslash for a slash, and two slashes for another site. */
 const LocalPath = z
   .string()
   .max(2_000)
@@ -25,9 +26,9 @@ const pageHeaders = {
 }
 const formType = 'application/x-www-form-urlencoded'
 
-/** Gives a browser a session for the key, by a form or as JSON. */
+/** Opens a session for whoever sends the key, by a form or as JSON. */
 export const loginRoutes =
-  ({ access, sessions }: { access: Access; sessions: Sessions }): FastifyPluginAsyncZod =>
+  ({ apiKey }: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
     const open = { security: [] }
     app.addContentTypeParser(formType, { parseAs: 'string' }, (_request, body, done) =>
@@ -46,8 +47,8 @@ export const loginRoutes =
       (request, reply) => {
         const { key, to } = request.body
         const isForm = request.headers['content-type']?.startsWith(formType)
-        if (access.isKey(key)) {
-          reply.header('set-cookie', writeSession(sessions.open(), isHttps(request)))
+        if (isKey(key, apiKey)) {
+          reply.header('set-cookie', writeSession(openSession(apiKey), isHttps(request)))
           return isForm ? reply.redirect(to, 303) : reply.code(204).send()
         }
         const refusal = 'This is not a key of this fleet.'
@@ -64,7 +65,7 @@ export const loginRoutes =
     })
   }
 
-/** Also behind a proxy that ends TLS. A lie harms only who tells it. */
+/** Also true behind a proxy that terminates TLS. A false header harms only its sender. */
 function isHttps(request: FastifyRequest): boolean {
   return request.protocol === 'https' || String(request.headers['x-forwarded-proto']).startsWith('https')
 }

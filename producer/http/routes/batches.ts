@@ -12,20 +12,19 @@ import { newestOf } from '../../records/lists.ts'
 import type { Store } from '../../records/store.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { problems } from '../http-errors.ts'
-import { collectPage, PageQuery, pageSchema } from '../page.ts'
+import { collectPage, ListQuery, pageSchema } from '../page.ts'
 
-const Query = z.strictObject(PageQuery)
 const Params = z.object({ id: z.string().max(64) })
 const answers = { 202: z.object({ batch: Batch }), ...problems }
 const Cancel = z.strictObject({ running: z.enum(['finish', 'cancel']).optional() }).nullish()
 const Retry = z.strictObject({ cause: z.string().max(64).optional() }).nullish()
 
-/** Returns a batch as HTTP shows it, with what made its rows fail. */
+/** Returns a batch as HTTP shows it, with the causes of its failures. */
 export async function showBatch(store: Store, batch: BatchRecord): Promise<Batch> {
   return toBatch(batch, batch.failed > 0 ? await findCauses(store, batch.id) : [])
 }
 
-/** Batches that were accepted, as they are, and what became of their rows. */
+/** Routes that show accepted batches and their rows. */
 export const batchRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
@@ -34,7 +33,7 @@ export const batchRoutes =
       {
         schema: {
           summary: 'List batches, the newest first',
-          querystring: Query,
+          querystring: ListQuery,
           response: { 200: pageSchema(Batch), ...problems },
         },
       },
@@ -43,9 +42,8 @@ export const batchRoutes =
           query,
           (after, count) => newestOf(deps.redis, batchList('all', deps.keys), { after, count }),
           async (ids) => {
-            const found = await Promise.all(ids.map((id) => readBatch(deps, id)))
-            const there = found.filter((batch) => batch !== undefined)
-            return Promise.all(there.map(async (batch) => ({ name: batch.id, record: await showBatch(deps, batch) })))
+            const batches = (await Promise.all(ids.map((id) => readBatch(deps, id)))).filter((batch) => batch !== undefined)
+            return Promise.all(batches.map(async (batch) => ({ name: batch.id, record: await showBatch(deps, batch) })))
           },
         ),
     )
@@ -76,7 +74,7 @@ export const batchRoutes =
     )
   }
 
-/** What a person may ask of them. */
+/** Routes that change batches. */
 export const batchChangeRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
@@ -124,11 +122,12 @@ export const batchChangeRoutes =
 
 async function* csvOf(store: Store, batch: BatchRecord): AsyncGenerator<string> {
   yield stringify([reportColumns])
-  for await (const rows of reportRows(store, batch)) yield stringify(rows, { columns: reportColumns, cast: { string: harmless } })
+  for await (const rows of reportRows(store, batch))
+    yield stringify(rows, { columns: reportColumns, cast: { string: escapeFormula } })
 }
 
-/** A spreadsheet would run a cell that begins like a formula, some also behind white space: then it begins with `'`. */
-function harmless(cell: string): string {
+/** Spreadsheets evaluate a cell that begins like a formula, some also after white space: such a cell is prefixed with `'`. */
+function escapeFormula(cell: string): string {
   return /^(\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|[\t\r\n])/.test(cell) ? `'${cell}` : cell
 }
 

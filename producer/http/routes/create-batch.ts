@@ -19,7 +19,7 @@ const Query = BatchOptions.extend({
   dryRun: yesOrNo.describe('Answers where each row would go, or why nowhere; nothing is done.'),
   skipInvalid: yesOrNo.describe('Leaves out the rows that are not right, rather than to refuse all.'),
 })
-/** Its rows are looked at one by one, as those of a file are. */
+/** Its rows are validated one by one, as those of a file. */
 const JsonBody = BatchOptions.extend({ jails: z.array(z.unknown()).min(1) })
 
 const AcceptedBatch = z.object({ batch: Batch, skipped: SkippedRows })
@@ -29,7 +29,7 @@ type Read = { form: BatchForm; options: BatchOptions; rows: AsyncIterable<RawRow
 export const createBatchRoute =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    // Files are read as they come, by the handler.
+    // The handler reads files as they arrive.
     for (const type of ['application/x-ndjson', 'text/csv'])
       app.addContentTypeParser(type, (_request, payload, done) => done(null, payload))
 
@@ -73,7 +73,7 @@ export const createBatchRoute =
           reply.code(202).header('location', `/v1/batches/${answer.batch.id}`)
           return { batch: toBatch(answer.batch), ...(answer.replayed ? {} : shown(answer.skipped)) }
         } finally {
-          // Who sends a file that was refused reads the answer once all of it is sent.
+          // A client reads the answer only once it has sent all of a file, also of one that was refused early.
           if (body instanceof Readable) body.resume()
         }
       },

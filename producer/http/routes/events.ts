@@ -13,13 +13,13 @@ import { toHost } from './hosts.ts'
 
 const Params = z.object({ id: z.string().max(64) })
 
-/** How often it is looked whether a place in a queue has changed, which changes no record. */
+/** How often positions in queues are looked up, as their changes make no events. */
 const lookAgainMs = 2_000
 
-// Whatever the client says it accepts; and no HEAD, which would wait for the end of the stream.
+// `manual`: whatever the client accepts. No HEAD, as it would wait for the end of the stream.
 const streams = { sse: 'manual', exposeHeadRoute: false } as const
 
-/** Server-Sent Events. Each one's `data` is the whole record as it is now, so several changes may come as one. */
+/** Streams of Server-Sent Events. The `data` of each is the whole record as it is now, so one may cover several changes. */
 export const eventRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
@@ -68,7 +68,7 @@ async function followOperation({ records, feed, explain }: AppDeps, id: string, 
 
 async function followFleet(deps: AppDeps, reply: FastifyReply): Promise<void> {
   const { promise: closed, resolve: close } = Promise.withResolvers<void>()
-  /** By record, the last change of it that was not sent yet. */
+  /** By record, its last change that is not sent yet. */
   const waiting = new Map<string, FeedEvent>()
   const keep = (event: FeedEvent) => {
     const name = `${event.kind}/${event.id}`
@@ -84,7 +84,7 @@ async function followFleet(deps: AppDeps, reply: FastifyReply): Promise<void> {
   }
 
   const sending = repeat('send-events', lookAgainMs, sendWaiting, ({ error }) => error && close())
-  // What comes while the missed ones are read stands behind them.
+  // Events that arrive while missed ones are read come after those.
   const early: FeedEvent[] = []
   let take = (event: FeedEvent): void => void early.push(event)
   const unsubscribe = deps.feed.subscribe((event) => take(event), close)
@@ -109,7 +109,7 @@ async function followFleet(deps: AppDeps, reply: FastifyReply): Promise<void> {
   }
 }
 
-/** The record that an event is about, as HTTP shows it now. */
+/** Returns the record that an event is about, as HTTP shows it now. */
 async function recordOf(deps: AppDeps, { kind, id }: FeedEvent): Promise<object> {
   const { records, explain, hosts } = deps
   switch (kind) {
@@ -133,7 +133,7 @@ async function recordOf(deps: AppDeps, { kind, id }: FeedEvent): Promise<object>
   }
 }
 
-/** At once, and not with the first event: a reader waits for the headers. */
+/** Sends the headers at once, not with the first event, since clients wait for them. */
 function startStream(reply: FastifyReply): void {
   reply.sse.sendHeaders()
   reply.raw.flushHeaders()

@@ -3,7 +3,7 @@ import { Recovery } from '#shared/recovery.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { problems } from '../http-errors.ts'
 
-/** The fleet as a whole: in numbers, and whether its records are whole. */
+/** Routes of the fleet as a whole: its metrics, and whether its records are complete. */
 export const fleetRoutes =
   ({ recovery, metrics }: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {

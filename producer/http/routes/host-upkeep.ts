@@ -3,14 +3,14 @@ import { z } from 'zod'
 import { Leftover } from '#shared/host.ts'
 import { JailName } from '#shared/jail.ts'
 import { Operation } from '#shared/operation.ts'
-import { askToRetryLeftovers, readLeftovers } from '../../hosts/leftovers.ts'
+import { readLeftovers, retryLeftovers } from '../../hosts/leftovers.ts'
 import { adoptOrphans, cleanOrphans } from '../../hosts/orphans.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { problems } from '../http-errors.ts'
 import { findHost } from './hosts.ts'
 
 const Params = z.object({ id: z.string().max(64) })
-/** Which orphans of a host; none named: all. */
+/** The orphans of a host to work on; all if none is named. */
 const Named = z.strictObject({ jails: z.array(JailName).min(1).max(1_000).optional() }).nullish()
 const Adopted = z.object({
   adopted: z.array(z.string()),
@@ -18,7 +18,7 @@ const Adopted = z.object({
 })
 const Leftovers = z.object({ items: z.array(Leftover) })
 
-/** What is on a host that should not be, or that the fleet does not know. */
+/** Routes for what is on a host but should not be, or is unknown to the fleet. */
 export const hostUpkeepRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
@@ -74,7 +74,7 @@ export const hostUpkeepRoutes =
       },
       async ({ params }, reply) => {
         const { id } = findHost(deps, params.id)
-        await askToRetryLeftovers(deps, id)
+        await retryLeftovers(deps, id)
         return reply.code(202).send({ items: await readLeftovers(deps, id) })
       },
     )

@@ -8,11 +8,9 @@ import { readDrift } from '../../hosts/orphans.ts'
 import type { PlacementHost } from '../../placement/placement-host.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { problems } from '../http-errors.ts'
-import { PageQuery, pageOfNames, pageSchema } from '../page.ts'
+import { ListQuery, pageOfNames, pageSchema } from '../page.ts'
 
-const Query = z.strictObject(PageQuery)
 const Params = z.object({ id: z.string().max(64) })
-const One = z.object({ host: Host })
 const Forget = z.strictObject({ poweredOff: z.boolean().optional() }).nullish()
 const Forgotten = z.object({
   host: z.string(),
@@ -21,7 +19,7 @@ const Forgotten = z.object({
   addressesHeld: z.int(),
 })
 
-/** Hosts as they are, and whether they are to take jails. */
+/** Routes that show hosts, drain and forget them. */
 export const hostRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
@@ -29,7 +27,7 @@ export const hostRoutes =
 
     app.get(
       '/v1/hosts',
-      { schema: { summary: 'List hosts', querystring: Query, response: { 200: pageSchema(Host), ...problems } } },
+      { schema: { summary: 'List hosts', querystring: ListQuery, response: { 200: pageSchema(Host), ...problems } } },
       ({ query }) => pageOfNames(query, new Map(hosts.all().map((host) => [host.id, toHost(host)]))),
     )
 
@@ -52,7 +50,7 @@ export const hostRoutes =
           schema: {
             summary: verb === 'drain' ? 'Let a host take no new jails' : 'Let a host take jails again',
             params: Params,
-            response: { 200: One, ...problems },
+            response: { 200: z.object({ host: Host }), ...problems },
           },
         },
         async ({ params: { id } }) => {

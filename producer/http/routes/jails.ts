@@ -26,11 +26,11 @@ const CreateQuery = z.strictObject({
     .default('false')
     .describe('Answers what would happen and why, for each host; nothing is done.'),
 })
-// A name that no jail can have is not there, rather than wrong: 404, as for any other.
+// A name that no jail can have is not an invalid request: it is answered with 404, like any other name without a jail.
 const Params = z.object({ name: z.string().max(256) })
 const answers = { 200: Accepted, 202: Accepted, ...problems }
 
-/** Jails as they are. */
+/** Routes that show jails. */
 export const jailRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
@@ -45,8 +45,8 @@ export const jailRoutes =
           query,
           (after, count) => pageOf(redis, list, { after, count }),
           async (names) => {
-            const found = await records.jails(names)
-            return found.filter((jail) => matches(jail, query)).map((jail) => ({ name: jail.name, record: toJail(jail) }))
+            const jails = await records.jails(names)
+            return jails.filter((jail) => matches(jail, query)).map((jail) => ({ name: jail.name, record: toJail(jail) }))
           },
         )
       },
@@ -63,7 +63,7 @@ export const jailRoutes =
     )
   }
 
-/** What may be asked of jails: each is an operation. */
+/** Routes that request operations on jails. */
 export const jailOperationRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {

@@ -19,7 +19,7 @@ const Query = z.strictObject({
 })
 const Params = z.object({ id: z.string().max(64) })
 
-/** Operations as they are, and what they ran. */
+/** Routes that show operations and their logs. */
 export const operationRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
@@ -72,7 +72,7 @@ export const operationRoutes =
     )
   }
 
-/** What may be asked of operations. */
+/** Routes that retry and cancel operations. */
 export const operationChangeRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {

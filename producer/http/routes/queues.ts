@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { ProvostError } from '#shared/errors.ts'
 import { retryOperation } from '../../operations/operate.ts'
-import { type Access, isRead } from '../access/access.ts'
+import { callerOf, isRead } from '../access/access.ts'
 import { answerOperation } from '../answer-operation.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { answerError } from '../http-errors.ts'
@@ -14,13 +14,13 @@ const contentSecurityPolicy =
 type Params = { queueName: string; jobId: string; queueStatus: string }
 
 /**
- * bull-board, to look at the queues. Of what it can write nothing is done but a retry, and that is the operation's: BullMQ's
- * own would run half of a flow. Whatever else it has or will have is refused.
+ * Serves bull-board. The only write that it may do is a retry, which becomes a retry of the operation: BullMQ's own retry would
+ * run half of a flow. Every other write that it has, or may get, is refused.
  */
 export const queueRoutes =
-  (deps: AppDeps, access: Access): FastifyPluginAsync =>
+  (deps: AppDeps): FastifyPluginAsync =>
   async (app) => {
-    const { records, awaitReplica } = deps
+    const { records, awaitReplica, apiKey } = deps
     const board = makeQueueBoard(deps, path)
 
     const retryJob: RouteHandlerMethod = async (request, reply) => {
@@ -30,7 +30,7 @@ export const queueRoutes =
       return answerOperation(deps, request, reply, (idempotency) => retryOperation(deps, job.data.operation, idempotency))
     }
 
-    /** A cancelled operation's job has failed, too; what somebody wished to end is not begun again with the rest. */
+    /** The job of a cancelled operation has failed, too, but is not retried with the rest: somebody wanted it to end. */
     const retryAll: RouteHandlerMethod = async (request) => {
       const { queueName, queueStatus } = request.params as Params
       if (queueStatus !== 'failed') throw refusal(`Only failed jobs can be retried, not ${queueStatus} ones.`)
@@ -69,7 +69,7 @@ export const queueRoutes =
     })
     app.addHook('onRequest', async (request, reply) => {
       try {
-        request.caller = access.callerOf(request)
+        request.caller = callerOf(request, apiKey)
       } catch (error) {
         if (!wantsPage(request)) throw error
         return reply.redirect(`/login?to=${encodeURIComponent(request.url).replaceAll('%2F', '/')}`)
@@ -82,7 +82,7 @@ export const queueRoutes =
     })
     if (awaitReplica) app.addHook('preSerialization', awaitReplica)
     app.addHook('preSerialization', showProblem)
-    app.addHook('onSend', keepToThisSite)
+    app.addHook('onSend', setContentPolicy)
     app.addHook('onClose', board.close)
     await app.register(board.plugin, { prefix: path })
   }
@@ -101,14 +101,14 @@ function wantsPage({ method, headers }: FastifyRequest): boolean {
   return method === 'GET' && (headers.accept ?? '').includes('text/html')
 }
 
-/** The board shows people an answer's `error` and `message`. */
+/** The board shows the fields `error` and `message` of an answer. */
 async function showProblem(_request: FastifyRequest, _reply: FastifyReply, payload: unknown): Promise<unknown> {
   const isProblem = typeof payload === 'object' && payload !== null && 'detail' in payload && 'code' in payload
   return isProblem ? { ...payload, error: payload.detail, message: 'hint' in payload ? payload.hint : '' } : payload
 }
 
-/** Its page asks Google for a font; it does without, and for nothing else from elsewhere either. */
-async function keepToThisSite(_request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
+/** The page of the board loads a font from Google: that link is removed, and nothing may be loaded from another site. */
+async function setContentPolicy(_request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
   reply.header('content-security-policy', contentSecurityPolicy)
   const isPage = typeof payload === 'string' && String(reply.getHeader('content-type')).startsWith('text/html')
   return isPage ? payload.replaceAll(/<link [^>]*https:[^>]*>/g, '') : payload

@@ -6,17 +6,16 @@ import { worldConflicts } from '../../placement/world-conflicts.ts'
 import { AcceptedOperation, answerOperation, requestHeaders } from '../answer-operation.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { problems } from '../http-errors.ts'
-import { PageQuery, pageOfNames, pageSchema } from '../page.ts'
+import { ListQuery, pageOfNames, pageSchema } from '../page.ts'
 import { findHost } from './hosts.ts'
 
-const Query = z.strictObject(PageQuery)
 const Params = z.object({ id: z.string().max(64), name: z.string().max(64) })
 
-/** A world by name, and how it stands on each host that offers it. */
+/** A world by name, and its state on each host that offers it. */
 const World = z
   .object({
     name: z.string(),
-    /** The platforms on which hosts define it differently: no jail of it is placed there. */
+    /** The platforms on which hosts define it differently, where no jail of it is placed. */
     conflict: z.array(z.string()),
     hosts: z.array(WorldState.omit({ name: true }).extend({ host: z.string(), platform: z.string() })),
   })
@@ -32,7 +31,7 @@ export const worldRoutes =
       {
         schema: {
           summary: 'List worlds and where they are ready',
-          querystring: Query,
+          querystring: ListQuery,
           response: { 200: pageSchema(World), ...problems },
         },
       },

@@ -4,7 +4,7 @@ import { type Facts, setFields, toFields } from '../fields.ts'
 import { enterBatchLists } from './batch-lists.ts'
 import type { BatchRecord, NewBatch } from './batch-record.ts'
 
-/** A batch that is accepted, whose rows are there already: they stay, and it may have no name that it claimed taken from it. */
+/** Accepts a batch whose rows are written already: they no longer expire. Requires that it has lost none of its claims. */
 export function writeBatch(batch: NewBatch, keys: RedisKeys): Change {
   const { id } = batch
   return {
@@ -15,11 +15,11 @@ export function writeBatch(batch: NewBatch, keys: RedisKeys): Change {
       ['PERSIST', keys.batchRows(id)],
       ['DEL', keys.batchMark(id)],
     ],
-    events: [told(id, keys)],
+    events: [eventOf(id, keys)],
   }
 }
 
-/** Other facts of a batch, by whoever has its lock; what is given as undefined is removed. */
+/** Changes fields of a batch under its lock; undefined removes a field. */
 export function changeBatch(
   id: string,
   lock: Unchanged,
@@ -30,13 +30,13 @@ export function changeBatch(
   return {
     unchanged: [lock],
     commands: [...setFields(keys.batch(id), facts, facts), ...more],
-    events: [told(id, keys)],
+    events: [eventOf(id, keys)],
   }
 }
 
-/** What is written for a batch without anybody being told. */
-export function noteForBatch(lock: Unchanged, commands: string[][]): Change {
+/** Runs commands under the lock of a batch, without an event. */
+export function changeWithoutEvent(lock: Unchanged, commands: string[][]): Change {
   return { unchanged: [lock], commands, events: [] }
 }
 
-const told = (id: string, keys: RedisKeys) => ['batch', id, keys.batch(id)] as const
+const eventOf = (id: string, keys: RedisKeys) => ['batch', id, keys.batch(id)] as const

@@ -13,9 +13,8 @@ const BatchFields = z.object({
   canary: integer.optional(),
   maxFailures: integer,
   maxFailureRate: z.coerce.number().optional(),
-  /** How many rows it has. */
   rows: integer,
-  /** The rows before this one, from 0, were released, deferred, or are done. */
+  /** The rows before this one, from 0, were released or deferred, or are done. */
   cursor: integer,
   /** A row that is not released counts as queued. */
   queued: integer,
@@ -24,12 +23,12 @@ const BatchFields = z.object({
   failed: integer,
   cancelled: integer,
   skipped: integer,
-  /** Its canary did well enough, or somebody resumed it all the same. */
+  /** Its canary passed, or somebody resumed it although it had not. */
   canaryPassed: z.literal('1').optional(),
-  /** How many had ended, and failed, when somebody resumed it last: from there its failure rate is counted. */
+  /** How many had ended, and failed, when somebody last resumed it: its failure rate is counted from there. */
   endedBefore: integer.default(0),
   failedBefore: integer.default(0),
-  /** What is to be tried again: the failures of a cause, or `*`, up to an epoch. A retry gives an operation a later one. */
+  /** What to retry: the failures of a cause, or `*`, up to an epoch. A retry gives an operation a later epoch. */
   retryCause: z.string().optional(),
   retryBefore: integer.optional(),
   rate: z.coerce.number().optional(),
@@ -39,17 +38,15 @@ const BatchFields = z.object({
   revision: z.string(),
 })
 
-/** A batch's record: what HTTP shows, and what only the producer needs. */
+/** A batch's record: what HTTP shows, and fields that only the producer needs. */
 export type BatchRecord = z.infer<typeof BatchFields>
-/** One that is not written yet: the script that writes it gives it its revision. */
+/** A record that is not written yet: the script that writes it sets its revision. */
 export type NewBatch = Omit<BatchRecord, 'revision'>
-
-export const batchFromFields = (fields: Record<string, string>): BatchRecord => BatchFields.parse(fields)
 
 export async function readBatch({ redis, keys }: Pick<Store, 'redis' | 'keys'>, id: string): Promise<BatchRecord | undefined> {
   const fields = await redis.hgetall(keys.batch(id))
-  // Operations that a recovery has brought back count on in a batch that is lost.
-  return fields['id'] === undefined ? undefined : batchFromFields(fields)
+  // A hash without an id: operations that a recovery restored still count in a batch that is lost.
+  return fields['id'] === undefined ? undefined : BatchFields.parse(fields)
 }
 
 /** @throws ProvostError `not_found`. */
@@ -59,14 +56,14 @@ export async function findBatch(store: Store, id: string): Promise<BatchRecord> 
   return batch
 }
 
-/** How many rows of a batch were neither released nor refused. Those that a cancel has left count as cancelled. */
+/** Returns how many rows of a batch were neither released nor refused. Rows that a cancel left unreleased count as cancelled. */
 export async function countWaiting({ redis, keys }: Store, { id, rows, status }: BatchRecord): Promise<number> {
   if (status === 'cancelled') return redis.zcard(keys.batchDeferred(id))
   const [released, refused] = await Promise.all([redis.hlen(keys.batchOutcomes(id)), redis.hlen(keys.batchRefused(id))])
   return rows - released - refused
 }
 
-/** A batch as it is when it has just been accepted. Without a name of its own it is called as its id. */
+/** Returns a batch as it is just after acceptance. Without a name of its own its id is its name. */
 export function newBatch(id: string, options: BatchOptions, counts: { rows: number; skipped: number }, now: Date): NewBatch {
   return {
     id,

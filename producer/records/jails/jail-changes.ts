@@ -5,22 +5,22 @@ import { enterJailLists, jailList, leaveJailLists, moveInJailLists } from './jai
 import type { JailRecord, NewJail } from './jail-record.ts'
 import { promise, unpromise } from './promises.ts'
 
-/** Everything that can become of a jail's record. Pure: each returns the change to commit. */
+/** Every change of a jail's record. All functions are pure and return the change to commit. */
 
-/** What an admission writes of a jail; the rest follows from the host that takes it. */
+/** What an admission writes of a jail; the other fields depend on the host that takes it. */
 export type UnplacedJail = Omit<NewJail, 'host' | 'leases' | 'limits' | 'worldDigest' | 'epoch'>
 
-/** A jail that is to get its place: the script that finds it one leases its addresses and writes its epoch. */
+/** Creates a jail that has no host yet: the script that places it leases its addresses and writes its epoch. */
 export function admitJail(jail: UnplacedJail, keys: RedisKeys): Change {
   const key = keys.jail(jail.name)
   return {
     unchanged: [],
     commands: [['HSET', key, ...toFields(jail)], ...enterJailLists(jail, keys)],
-    events: [told(jail, keys)],
+    events: [eventOf(jail, keys)],
   }
 }
 
-/** What follows for the records from the host that takes a jail. */
+/** Returns the commands that write the host of a jail, and what depends on it. */
 export function placeOnHost(
   name: string,
   host: string,
@@ -34,7 +34,7 @@ export function placeOnHost(
   ]
 }
 
-/** A jail that its host has and that has no record yet: with its leases, which may be held for that host, and its promise. */
+/** Creates the record of a jail that exists on its host, with its leases, which may be held for that host, and its promise. */
 export function writeJail(jail: NewJail, keys: RedisKeys): Change {
   const { name, host, leases, limits } = jail
   const key = keys.jail(name)
@@ -42,33 +42,33 @@ export function writeJail(jail: NewJail, keys: RedisKeys): Change {
     unchanged: [[key, 'revision', null]],
     lease: leases.map(([address]) => [address, name, keys.forgottenHolder(host)]),
     commands: [['HSET', key, ...toFields(jail)], ...enterJailLists(jail, keys), ...promise(host, limits, keys)],
-    events: [told(jail, keys)],
+    events: [eventOf(jail, keys)],
   }
 }
 
-/** Other facts of a jail; what is given as undefined is removed. */
+/** Changes fields of a jail; undefined removes a field. */
 export function changeJail(before: JailRecord, facts: Facts<NewJail>, keys: RedisKeys): Change {
   const key = keys.jail(before.name)
   return {
     unchanged: [[key, 'revision', before.revision]],
     commands: [...setFields(key, facts, before), ...moveInJailLists(before, withFacts(before, facts), keys)],
-    events: [told(before, keys)],
+    events: [eventOf(before, keys)],
   }
 }
 
-/** A jail leaves its host for another one: what an admission on that one writes is written then. */
-export function leaveHost(jail: JailRecord, facts: Facts<NewJail>, keys: RedisKeys): Change {
+/** Takes a jail off its host, so that an admission can place it on another one. */
+export function unplaceJail(jail: JailRecord, facts: Facts<NewJail>, keys: RedisKeys): Change {
   const { name, host, limits } = jail
   const commands = [['ZREM', jailList({ host }, keys), name], ...unpromise(host, limits, keys)]
   return merge(changeJail(jail, facts, keys), { commands, release: releaseAll(jail, keys) })
 }
 
-/** A jail that is not there any more: its addresses can be leased again. */
+/** Removes a jail that no longer exists: its addresses can be leased again. */
 export function dropJail(jail: JailRecord, keys: RedisKeys): Change {
   return merge(removeRecord(jail, keys), { release: releaseAll(jail, keys) })
 }
 
-/** A jail that is given up with its host, where it may still run: its addresses are held for that host. */
+/** Removes a jail of a forgotten host, where it may still run: its addresses are held for that host. */
 export function forgetJail(jail: JailRecord, keys: RedisKeys): Change {
   const { name, host, leases } = jail
   return merge(removeRecord(jail, keys), {
@@ -86,8 +86,8 @@ function removeRecord(jail: JailRecord, keys: RedisKeys): Change {
   return {
     unchanged: [[key, 'revision', jail.revision]],
     commands: [['DEL', key], ...leaveJailLists(jail, keys), ...unpromise(jail.host, jail.limits, keys)],
-    events: [told(jail, keys)],
+    events: [eventOf(jail, keys)],
   }
 }
 
-const told = ({ name }: { name: string }, keys: RedisKeys) => ['jail', name, keys.jail(name)] as const
+const eventOf = ({ name }: { name: string }, keys: RedisKeys) => ['jail', name, keys.jail(name)] as const

@@ -4,19 +4,16 @@ import { enter, leave, move } from '../lists.ts'
 import type { Store } from '../store.ts'
 import type { NewJail } from './jail-record.ts'
 
-/** A list of jails, by name: all, or those of one client, host or state. */
-export type JailList = 'all' | { client: string } | { host: string } | { state: JailState }
-
-/** Returns the key of a list. */
-export function jailList(of: JailList, keys: RedisKeys): string {
+/** Returns the key of a list of jails, ordered by name: all of them, or those of one client, host or state. */
+export function jailList(of: 'all' | { client: string } | { host: string } | { state: JailState }, keys: RedisKeys): string {
   if (of === 'all') return keys.jails()
   if ('client' in of) return keys.jails('client', of.client)
   return 'host' in of ? keys.jails('host', of.host) : keys.jails('state', of.state)
 }
 
-/** Of the lists that a query names the shortest; what it has beyond the others is left out record by record. */
+/** Returns the shortest of the lists that a query names; its members still have to be matched against the whole query. */
 export async function narrowestList(
-  { redis, keys }: Pick<Store, 'redis' | 'keys'>,
+  { redis, keys }: Store,
   { client, host, state }: { client?: string | undefined; host?: string | undefined; state?: JailState | undefined },
 ): Promise<string> {
   const named = [
@@ -30,10 +27,10 @@ export async function narrowestList(
   return named[sizes.indexOf(Math.min(...sizes))] ?? all
 }
 
-/** What of a jail decides in which lists it stands. One that has no host yet stands in none of a host. */
+/** The fields of a jail that decide which lists it is in. A jail without a host yet is in no list of a host. */
 type Listed = Pick<NewJail, 'name' | 'client' | 'state'> & { host?: string }
 
-/** All lists that a jail stands in: a new one has its place here, and nowhere else. */
+/** Returns all lists that a jail is in. A new kind of list is added here, and nowhere else. */
 function listsOf({ client, host, state }: Listed, keys: RedisKeys): string[] {
   return [
     keys.jails(),

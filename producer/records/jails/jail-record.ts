@@ -26,9 +26,9 @@ const JailFields = JailFacts.extend({
   revision: z.string(),
 })
 
-/** A jail's record: what HTTP shows, and what only the producer needs. */
+/** A jail's record: what HTTP shows, and fields that only the producer needs. */
 export type JailRecord = z.infer<typeof JailFields>
-/** One that is not written yet: the script that writes it gives it its revision. */
+/** A record that is not written yet: the script that writes it sets its revision. */
 export type NewJail = Omit<JailRecord, 'revision'>
 
 export const jailFromFields = (fields: Record<string, string>): JailRecord => JailFields.parse(fields)

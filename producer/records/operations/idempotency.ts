@@ -3,14 +3,14 @@ import type { Redis } from 'ioredis'
 import { ProvostError } from '#shared/errors.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 
-/** A request's idempotency: where its answer is kept, and what it must equal to be the same request. */
+/** Identifies a request under an Idempotency-Key: the Redis key of its answer, a hash of the request, and a TTL in seconds. */
 export type Idempotency = { key: string; fingerprint: string; ttl: number }
 
 export const keptSeconds = 30 * 24 * 3_600
 
 /**
- * What a request's `Idempotency-Key` stands for: the same key with the same method, path and body is the same request.
- * Undefined without the header. @throws ProvostError `invalid_request` for a key that is empty or too long.
+ * Returns what identifies a request under its `Idempotency-Key`: the same key with the same method, path and body is the same
+ * request. Undefined without the header. @throws ProvostError `invalid_request` for a key that is empty or too long.
  */
 export function idempotencyOf(
   request: { method: string; url: string; body: unknown; header: string | string[] | undefined },
@@ -31,13 +31,13 @@ export function idempotencyOf(
   }
 }
 
-/** @returns the 422 for a key that stands for another request. */
+/** Returns the 422 for a key that was used for another request. */
 export function keyReused(): ProvostError {
   return new ProvostError('idempotency_key_reused', 'This Idempotency-Key stands for another request.')
 }
 
 /**
- * Returns what a request was answered with before under the same key, undefined if it is new: the id of an operation or batch.
+ * Returns the id of the operation or batch that a request under the same key was answered with before; undefined if it is new.
  * @throws ProvostError `idempotency_key_reused`.
  */
 export async function answeredBefore(redis: Redis, { key, fingerprint }: Idempotency): Promise<string | undefined> {
@@ -47,12 +47,12 @@ export async function answeredBefore(redis: Redis, { key, fingerprint }: Idempot
   return id
 }
 
-/** How an operation's record keeps a request that it answers: the key without what all of them begin with. */
+/** Returns a request in the form in which an operation's record keeps it: its key without the prefix of all such keys. */
 export function keptRequest({ key, fingerprint }: Idempotency, keys: RedisKeys): { key: string; fingerprint: string } {
   return { key: key.slice(keys.idempotency('', '').length - 1), fingerprint }
 }
 
-/** The key of a request that a record has kept: nothing outside of what such keys begin with. */
+/** Returns the Redis key of a request that a record has kept. It always begins with the prefix of such keys. */
 export function keyOfRequest(kept: { key: string }, keys: RedisKeys): string {
   return `${keys.idempotency('', '').slice(0, -1)}${kept.key}`
 }
@@ -61,7 +61,7 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** The same value with every object's names in one order: how a client writes JSON does not matter. */
+/** Returns the value with the names of every object sorted, so that the order in which a client writes JSON does not matter. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (value === null || typeof value !== 'object') return value

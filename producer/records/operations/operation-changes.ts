@@ -14,18 +14,17 @@ import {
 } from './operation-lists.ts'
 import type { NewOperation, OperationRecord } from './operation-record.ts'
 
-/** Everything that can become of an operation's record. Pure: each returns the change to commit. */
+/** Every change of an operation's record. All functions but `newOperation` return the change to commit, or its commands. */
 
-/** What every operation is asked with. */
-type Asked = Pick<NewOperation, 'kind' | 'jail' | 'host' | 'epoch'>
-/** What an admission writes of a provision; the rest follows from the host that takes its jail. */
+type RequiredFacts = Pick<NewOperation, 'kind' | 'jail' | 'host' | 'epoch'>
+/** What an admission writes of a provision; the other fields depend on the host that takes its jail. */
 export type UnplacedOperation = Omit<NewOperation, 'host' | 'epoch'>
 
-/** Should no sweeper take it out, Redis does; a day after its 30, since a sweeper still knows which lists it stands in. */
-export const endedExpireSeconds = 31 * 24 * 3_600
+/** When Redis expires an ended operation: a day later than `drop-expired`, which removes it from its lists as well. */
+const endedExpireSeconds = 31 * 24 * 3_600
 
-/** Returns an operation as it is when it has just been accepted; a provision's is made by its admission. */
-export function newOperation(facts: Asked & Partial<NewOperation>, now: Date): NewOperation {
+/** Returns an operation as it is just after acceptance; that of a provision is made by its admission. */
+export function newOperation(facts: RequiredFacts & Partial<NewOperation>, now: Date): NewOperation {
   return {
     id: uuid(),
     status: 'queued',
@@ -43,17 +42,17 @@ export function newOperation(facts: Asked & Partial<NewOperation>, now: Date): N
   }
 }
 
-/** A new operation that is to be done. */
+/** Creates an operation that is queued. */
 export function queueOperation(operation: NewOperation, now: Date, keys: RedisKeys): Change {
   return merge(writeOperation(operation, keys), { commands: [noteWakeup(operation.id, now.getTime(), keys)] })
 }
 
-/** A new operation that has ended as it was asked for, since there was nothing to do. */
+/** Creates an operation that has ended already, as there was nothing to do. */
 export function writeEnded(operation: NewOperation, keys: RedisKeys): Change {
   return merge(writeOperation(operation, keys), { commands: [expire(operation, keys)] })
 }
 
-/** A provision whose jail is to get its place. `before`: its record as a cancel left it, if it is admitted once more. */
+/** Creates a provision that has no host yet. `before`: its record as a cancel left it, if it is admitted again. */
 export function admitOperation(
   operation: UnplacedOperation,
   before: OperationRecord | undefined,
@@ -68,19 +67,19 @@ export function admitOperation(
       ['HSET', key, ...toFields(operation)],
       noteWakeup(operation.id, now.getTime(), keys),
     ],
-    events: [told(operation, keys)],
+    events: [eventOf(operation, keys)],
   }
 }
 
-/** What follows for the records from the host that an operation is to be done on. */
-export function giveToHost(id: string, host: string, keys: RedisKeys): string[][] {
+/** Returns the commands that write the host of an operation. */
+export function assignToHost(id: string, host: string, keys: RedisKeys): string[][] {
   return [
     ['HSET', keys.operation(id), 'host', host],
     ['ZADD', operationList({ host }, keys), '0', id],
   ]
 }
 
-/** A person's retry: the next attempt of an operation that has ended. */
+/** Queues the next attempt of an operation that has ended, for a person's retry. */
 export function queueAgain(before: OperationRecord, epoch: number, now: Date, keys: RedisKeys): Queued {
   const { attempt } = before
   const facts = { ...notBegun(before), percent: 0, attempt: attempt + 1, epoch, plan: planVersion, ...unended }
@@ -88,8 +87,8 @@ export function queueAgain(before: OperationRecord, epoch: number, now: Date, ke
   return { operation: withFacts(before, facts), change: merge(changeOperation(before, facts, keys), { commands }) }
 }
 
-/** An operation leaves the host that it has not begun on; an admission gives it to another one. */
-export function leaveHost(before: OperationRecord, now: Date, keys: RedisKeys): Queued {
+/** Takes an operation off the host that has not begun it, so that an admission can give it to another one. */
+export function unplaceOperation(before: OperationRecord, now: Date, keys: RedisKeys): Queued {
   const facts = notBegun(before)
   const { host: _, ...homeless } = { ...before, ...facts }
   return {
@@ -101,45 +100,44 @@ export function leaveHost(before: OperationRecord, now: Date, keys: RedisKeys): 
         ...moveInOperationLists(before, homeless, keys),
         noteWakeup(before.id, now.getTime(), keys),
       ],
-      events: [told(before, keys)],
+      events: [eventOf(before, keys)],
     },
   }
 }
 
-/** Other jobs take the place of those that are gone; `failedJobs`: how many have failed so far. */
+/** Queues new jobs of an operation in place of lost ones; `failedJobs`: how many have failed so far. */
 export function wakeAgain(before: OperationRecord, failedJobs: number, now: Date, keys: RedisKeys): Queued {
   const facts = { wakeup: before.wakeup + 1, failedJobs }
   const commands = [noteWakeup(before.id, now.getTime(), keys)]
   return { operation: withFacts(before, facts), change: merge(changeOperation(before, facts, keys), { commands }) }
 }
 
-/** An operation as it is queued now, and the change that makes it so. */
-export type Queued = { operation: OperationRecord; change: Change }
+/** An operation as it is queued now, and the change that queues it. */
+type Queued = { operation: OperationRecord; change: Change }
 
-/** Other facts of an operation that goes on; what is given as undefined is removed. */
+/** Changes fields of an operation; undefined removes a field. */
 export function changeOperation(before: OperationRecord, facts: Facts<NewOperation>, keys: RedisKeys): Change {
   const key = keys.operation(before.id)
   return {
     unchanged: [[key, 'revision', before.revision]],
     commands: [...setFields(key, facts, before), ...moveInOperationLists(before, withFacts(before, facts), keys)],
-    events: [told(before, keys)],
+    events: [eventOf(before, keys)],
   }
 }
 
-/** How an operation ends. */
 type Ending = Facts<NewOperation> & {
   status: Exclude<NewOperation['status'], 'queued' | 'running'>
   finishedAt: string
 }
 
-/** An operation has its verdict: it is kept for a while, and nothing wakes its host any more. */
+/** Ends an operation: its record expires after a while, and its jobs are not added again. */
 export function endOperation(before: OperationRecord, ending: Ending, keys: RedisKeys): Change {
   const { id, host, epoch, orphan } = before
   const change = merge(changeOperation(before, { waiting: undefined, ...ending }, keys), {
     commands: [
       expire(before, keys),
       dropWakeup(id, keys),
-      // Only now: it could be moved until here.
+      // Not earlier: until its end the binding keeps it from being moved.
       ['DEL', keys.binding(host, id, epoch)],
     ],
   })
@@ -149,7 +147,7 @@ export function endOperation(before: OperationRecord, ending: Ending, keys: Redi
   return merge(change, { unhold: { held: keys.heldLeases(host), holder: keys.forgottenHolder(host), addresses } })
 }
 
-/** An operation that nobody needs any more. */
+/** Removes an operation with its entries in lists. */
 export function dropOperation(operation: OperationRecord, keys: RedisKeys): Change {
   const key = keys.operation(operation.id)
   return {
@@ -160,8 +158,8 @@ export function dropOperation(operation: OperationRecord, keys: RedisKeys): Chan
 }
 
 /**
- * An operation as its host's journal has it, which has no record, or only that of an earlier attempt: `before`. Where it has
- * not ended its host has begun it.
+ * Writes an operation from its host's journal. `before`: the record of an earlier attempt, if there is one. An operation that
+ * has not ended is bound to its host, which has begun it.
  */
 export function restoreOperation(operation: NewOperation, before: OperationRecord | undefined, keys: RedisKeys): Change {
   const { id, host, epoch, finishedAt } = operation
@@ -176,11 +174,11 @@ export function restoreOperation(operation: NewOperation, before: OperationRecor
         ? [['EXPIREAT', key, secondsAfter(finishedAt, endedExpireSeconds)]]
         : [noteWakeup(id, 0, keys), ['SET', keys.binding(host, id, epoch), `bound ${epoch}`]]),
     ],
-    events: [told(operation, keys)],
+    events: [eventOf(operation, keys)],
   }
 }
 
-/** The commands that keep an orphan from being adopted while an operation destroys it. */
+/** Returns the commands that keep an orphan from being adopted while an operation destroys it. */
 export function noteCleaning(operation: string, provision: string, keys: RedisKeys): string[][] {
   const key = keys.cleaning(provision)
   return [
@@ -189,7 +187,7 @@ export function noteCleaning(operation: string, provision: string, keys: RedisKe
   ]
 }
 
-/** The second since 1970 that comes so long after a time, as EXPIREAT has it. */
+/** Returns the time so many seconds after another one, in seconds since 1970 as EXPIREAT takes it. */
 export function secondsAfter(time: string, seconds: number): string {
   return String(Math.floor(Date.parse(time) / 1000) + seconds)
 }
@@ -198,17 +196,17 @@ function writeOperation(operation: NewOperation, keys: RedisKeys): Change {
   return {
     unchanged: [],
     commands: [['HSET', keys.operation(operation.id), ...toFields(operation)], ...enterOperationLists(operation, keys)],
-    events: [told(operation, keys)],
+    events: [eventOf(operation, keys)],
   }
 }
 
 const unended = { startedAt: null, finishedAt: null, error: undefined, cancelRequested: undefined }
 
-/** What an operation is like before any host has begun it. */
+/** Returns the fields of an operation that no host has begun. */
 function notBegun({ wakeup }: OperationRecord) {
   const nothing = { status: 'queued' as const, step: null, steps: [], sequence: 0, waiting: undefined }
   return { ...nothing, wakeup: wakeup + 1, failedJobs: 0 }
 }
 
 const expire = ({ id }: { id: string }, keys: RedisKeys) => ['EXPIRE', keys.operation(id), String(endedExpireSeconds)]
-const told = ({ id }: { id: string }, keys: RedisKeys) => ['operation', id, keys.operation(id)] as const
+const eventOf = ({ id }: { id: string }, keys: RedisKeys) => ['operation', id, keys.operation(id)] as const

@@ -4,7 +4,7 @@ import { countInBatch } from '../batches/batch-lists.ts'
 import { enter, leave, move } from '../lists.ts'
 import type { NewOperation } from './operation-record.ts'
 
-/** A list of operations, by time: all, those of one status, jail or batch, or those of one host that have not ended. */
+/** A list of operations, ordered by time: all, those of one status, jail or batch, or those of one host that have not ended. */
 export type OperationList = 'all' | { status: OperationStatus } | { jail: string } | { batch: string } | { host: string }
 
 /** Returns the key of a list. */
@@ -15,10 +15,10 @@ export function operationList(of: OperationList, keys: RedisKeys): string {
   return 'batch' in of ? keys.operations('batch', of.batch) : keys.operations('host', of.host)
 }
 
-/** What of an operation decides in which lists it stands. One that has no host yet stands in none of a host. */
+/** The fields of an operation that decide which lists it is in. An operation without a host yet is in no list of a host. */
 type Listed = Pick<NewOperation, 'id' | 'status' | 'jail' | 'batch'> & { host?: string }
 
-/** All lists that an operation stands in: a new one has its place here, and nowhere else. */
+/** Returns all lists that an operation is in. A new kind of list is added here, and nowhere else. */
 function listsOf({ status, jail, batch, host }: Listed, keys: RedisKeys): string[] {
   return [
     keys.operations(),
@@ -32,7 +32,7 @@ function listsOf({ status, jail, batch, host }: Listed, keys: RedisKeys): string
 export const enterOperationLists = (operation: Listed, keys: RedisKeys) => enter(listsOf(operation, keys), operation.id)
 export const leaveOperationLists = (operation: Listed, keys: RedisKeys) => leave(listsOf(operation, keys), operation.id)
 
-/** The commands for an operation that stands in other lists from now on, and counts under another status in its batch. */
+/** Returns the commands that move an operation between lists, and count it under its new status in its batch. */
 export function moveInOperationLists(before: Listed, after: Listed, keys: RedisKeys): string[][] {
   const { batch } = before
   return [
@@ -41,6 +41,6 @@ export function moveInOperationLists(before: Listed, after: Listed, keys: RedisK
   ]
 }
 
-/** The command that has the jobs of an operation added to their queues, should whoever accepted it not get that far. */
+/** Returns the command that marks an operation whose jobs are still to be added, in case the producer that accepted it dies. */
 export const noteWakeup = (id: string, nowMs: number, keys: RedisKeys) => ['ZADD', keys.wakeups, String(nowMs), id]
 export const dropWakeup = (id: string, keys: RedisKeys) => ['ZREM', keys.wakeups, id]

@@ -5,7 +5,7 @@ import { Move, Operation, OperationError, StepState, Waiting } from '#shared/ope
 import { OperationFacts } from '#shared/redis/record-facts.ts'
 import { integer, json, nullable } from '../fields.ts'
 
-/** How long an operation is kept once it has ended. */
+/** How long an operation is kept after its end. */
 export const endedKeptMs = 30 * 24 * 3_600_000
 
 const OperationFields = OperationFacts.extend({
@@ -25,25 +25,25 @@ const OperationFields = OperationFacts.extend({
   finishedAt: nullable(z.string()),
   moves: json(z.array(Move)).optional(),
   plan: integer.default(planVersion),
-  /** How often its jobs were put into a queue. */
+  /** How many times its jobs were added to a queue. */
   wakeup: integer,
-  /** How many of them have failed without a word of its host, in this attempt. */
+  /** How many of its jobs failed in this attempt without a report from its host. */
   failedJobs: integer.optional(),
   cancelRequested: z.literal('1').optional(),
-  /** What a provision was asked for: it is admitted again from this after a cancel. */
+  /** The request for a provision: a retry after a cancel is admitted from it. */
   request: json(CreateJail).optional(),
-  /** Of a fill. */
+  /** Set for a fill. */
   worldDigest: z.string().optional(),
-  /** The jail of a host that an operation is about though the fleet has no record of it. */
+  /** The jail that an operation is about, if it is on a host but has no record in the fleet. */
   orphan: json(JailSpec).optional(),
-  /** The requests under an Idempotency-Key that it is the answer to. */
+  /** The requests under an Idempotency-Key that this operation answers. */
   requests: json(Origin.shape.requests.unwrap()).optional(),
   revision: z.string(),
 })
 
-/** An operation's record: what HTTP shows, and what only the producer needs. */
+/** An operation's record: what HTTP shows, and fields that only the producer needs. */
 export type OperationRecord = z.infer<typeof OperationFields>
-/** One that is not written yet: the script that writes it gives it its revision. */
+/** A record that is not written yet: the script that writes it sets its revision. */
 export type NewOperation = Omit<OperationRecord, 'revision'>
 
 export const operationFromFields = (fields: Record<string, string>): OperationRecord => OperationFields.parse(fields)

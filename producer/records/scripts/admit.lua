@@ -1,19 +1,20 @@
 --[[
-Gives a jail a place: the first host of several that has what it needs. All or nothing.
+Places a jail on the first of several hosts that has what it needs. All or nothing.
 
 Input:  KEYS   eventSequence, events, leases, epoch
         ARGV   a change (includes/change.lua) as JSON, with
           name, jail, operation   the jail, and the keys of both records
-          newName      {claims, batches, batch}, if the jail must not exist yet: where names are claimed, what the keys of
-                       batches begin with, and the batch that the jail is of, if any
-          binding      a key that is set so that the operation cannot be bound to its old host any more, unless it is
-          release      [[address, returned list, holder], …]: leases to give back, if the holder has them and does not keep them
+          newName      {claims, batches, batch}, if the jail must not exist yet: where names are claimed, the prefix of the
+                       keys of batches, and the batch that the jail belongs to, if any
+          binding      the key that binds the operation to its old host; it is set so that this can no longer happen, unless
+                       it has happened
+          release      [[address, returned list, holder], …]: leases to release, if the holder has them and does not keep them
           moves, move  the moves before and {at, from, reason} of this one, for an operation that moves
-          candidates   [candidate, …] (includes/give.lua), each with the commands that place the jail on that host
+          candidates   [candidate, …] (includes/give.lua), each with the commands that write that host into the records
 Output: {'replayed', operation} | {'reused'} | {'changed'} | {'taken', operation} | {'claimed', batch} | {'bound'}
         | {'refused', JSON [[host, code, what], …]}
         | {'done', host, JSON leases [[address, prefix, cidr], …], epoch, revision, …}: a revision for each event
-Events: those named, in `events`.
+Events: those in `events`.
 ]]
 --- @include "change"
 --- @include "give"
@@ -76,7 +77,7 @@ for _, candidate in ipairs(input.candidates) do
     if input.binding then
       local before = redis.call('GET', input.binding)
       if before and before ~= 'moved' then return { 'bound' } end
-      -- For as long as an ended operation is kept: its old host's job may come late.
+      -- Kept as long as an ended operation: the job on its old host may be taken late.
       redis.call('SET', input.binding, 'moved', 'EX', 2678400)
     end
     return place(candidate, taken, second)

@@ -1,14 +1,14 @@
 --[[
-Claims names for a batch that is being accepted, where it can; or only looks whether it could.
+Claims names for a batch that is being accepted, where possible; in a dry run only checks whether it could.
 
-A claim counts once its batch has a record. One of a batch without may be taken over, and if that batch is still being
-accepted it has lost: its mark is removed, so that of two with a name in common only one gets its record.
+A claim counts once its batch has a record. The claim of a batch without one may be taken over. If that batch is still being
+accepted, it has lost: its mark is removed, so that of two batches with a name in common only one gets its record.
 
 Input:  KEYS   claims, the batch's mark
         ARGV   a JSON object:
           batch, names, dryRun
-          jails, batches, marks   what the keys of jails, batches and marks begin with
-Output: {'lost'}: another batch has taken a name over meanwhile
+          jails, batches, marks   the prefixes of the keys of jails, batches and marks
+Output: {'lost'}: another batch has taken over a name meanwhile
         | {'done', [name, …] of jails that exist, [[name, batch], …] that another batch has claimed}
 ]]
 local claims, mark = KEYS[1], KEYS[2]

@@ -1,17 +1,17 @@
 --[[
-Changes records, if they still are as whoever decided the change has read them: all or nothing.
+Changes records if they are still as they were read when the change was decided. All or nothing.
 
 Input:  KEYS   eventSequence, events, leases
         ARGV   a change (includes/change.lua) as JSON, with
-          alive        a key that must not be there: a host must still be down
-          member       [set, member]: what must still be in a set
-          lease        [[address, jail, holder], …]: leases to take, which must be free or that holder's
+          alive        a key that must not exist: a host must still be down
+          member       [set, member]: a member that must still be in a set
+          lease        [[address, jail, holder], …]: leases to take, which must be free or belong to that holder
           hold         [[address, jail, holder], …]: leases of the jail that pass to that holder
-          unhold       {held, holder, addresses}: held addresses to give back, as the hash `held` says where
-          release      [[address, returned list, holder], …]: leases to give back, if the holder has them
+          unhold       {held, holder, addresses}: held addresses to release, each to the list that the hash `held` has for it
+          release      [[address, returned list, holder], …]: leases to release, if the holder has them
 Output: {'replayed', operation} | {'reused'} | {'changed'} | {'leased', address, holder}
         | {'done', revision, …}: one for each event
-Events: those named, in `events`.
+Events: those in `events`.
 ]]
 --- @include "change"
 

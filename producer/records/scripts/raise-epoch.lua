@@ -1,5 +1,5 @@
 --[[
-Makes the next epoch a higher one than a host has seen.
+Makes the next epoch higher than any that a host has seen.
 
 Input:  KEYS   epoch
         ARGV   the highest that the host has seen

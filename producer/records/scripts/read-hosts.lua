@@ -1,9 +1,9 @@
 --[[
-Reads what Redis has of hosts. One command for many: thousands of them every second would cost a producer several times more.
+Reads what Redis has of hosts. One call for many hosts: thousands of commands a second would cost a producer several times more.
 
 Input:  KEYS   of each host: its beat, alive, its ledger, its operations
         ARGV   the resources of a ledger
-Output: [[beat, milliseconds that it is still alive, [amount of each resource, …], how many operations are open], …]
+Output: [[beat, milliseconds for which it still counts as alive, [amount of each resource, …], number of open operations], …]
 ]]
 local answers = {}
 for i = 1, #KEYS, 4 do

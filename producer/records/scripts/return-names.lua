@@ -1,5 +1,5 @@
 --[[
-Gives names back that a batch has claimed, as far as they still are its own.
+Releases claims of a batch on names, if it still has them.
 
 Input:  KEYS   claims
         ARGV   the batch, name, …

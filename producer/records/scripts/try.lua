@@ -1,13 +1,13 @@
 --[[
-Says what would become of jails that are asked for now, one after another. Changes nothing.
+Returns where jails would go if they were requested now, one after another. Changes nothing.
 
 Input:  KEYS   leases
         ARGV   a JSON object:
-          rows   [[candidate, …], …]: of each jail the hosts that could take it (includes/give.lua)
-          each   whether all of them are asked, each as if nothing had been asked before; otherwise a jail goes to the first
-                 that takes it, and those after it find so much less
-          given  {promised, pools}: what went to the jails before these
-Output: {[[{host, code or '', what, leases}, …], …], JSON given}: of each jail the answers of its hosts, the last one asked last
+          rows   [[candidate, …], …]: for each jail, the hosts that could take it (includes/give.lua)
+          each   whether all candidates are tried, each as if nothing had been given before; otherwise a jail goes to the
+                 first that takes it, which has that much less for the jails after it
+          given  {promised, pools}: what was given to earlier jails
+Output: {[[{host, code or '', what, leases}, …], …], JSON given}: for each jail, the answers of its hosts, in the order tried
 ]]
 --- @include "give"
 

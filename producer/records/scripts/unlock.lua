@@ -1,5 +1,5 @@
 --[[
-Gives a lock back, unless it has expired and is somebody else's by now.
+Releases a lock, unless it has expired and somebody else has it now.
 
 Input:  KEYS   the lock
         ARGV   the token it was taken with

@@ -17,7 +17,7 @@ export type CrashHost = Awaited<ReturnType<typeof crashHost>>
 
 const withinMs = 30_000
 
-/** A host whose worker dies where it is told to. The next worker is loaded and waits while the present one is at work. */
+/** A host whose worker dies at a point of the test's choice. The next worker waits, loaded, while the present one works. */
 export async function crashHost({ env, ...settings }: Settings) {
   const real = await realHost(settings)
   const layout = layoutOf(real.root)
@@ -43,7 +43,7 @@ export async function crashHost({ env, ...settings }: Settings) {
   return {
     ...real,
     name: settings.host,
-    /** Starts the next worker; gives when it has looked at what is there. */
+    /** Starts the next worker. Returns once it has looked at what is there. */
     async start(start: Start = {}): Promise<void> {
       worker = next
       next = load()

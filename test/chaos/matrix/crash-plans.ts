@@ -28,7 +28,7 @@ async function provision({ client, host, asked }: Trial, jail: string, more: obj
 const change = (verb: string) => (trial: Trial, jail: string) => trial.client.call('POST', `/v1/jails/${jail}/${verb}`)
 const destroy = (trial: Trial, jail: string) => trial.client.call('DELETE', `/v1/jails/${jail}`)
 
-/** Has an operation end; gives nothing, since how it ends is the plan's own matter. */
+/** Waits for an operation to end, in whatever way. */
 async function toItsEnd({ client }: Trial, answer: Promise<Answer>): Promise<void> {
   await client.ended(await answer)
 }
@@ -42,7 +42,7 @@ async function stopped(trial: Trial, jail: string): Promise<void> {
   await toItsEnd(trial, change('stop')(trial, jail))
 }
 
-/** Another worker, to which a command does as it is told. */
+/** Another worker, for which a command fails or waits. */
 async function withWorker({ host }: Trial, how: { fails?: string; waits?: string }): Promise<void> {
   await host.kill()
   await host.start(how)

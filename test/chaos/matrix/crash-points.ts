@@ -11,11 +11,11 @@ export type Point = {
 }
 
 /**
- * When the worker is killed at a point. While a command runs: `held` before it does anything, and it lives on; `alone`, and
+ * When the worker is killed at a point. While a command runs: `stuck` before it does anything, and it lives on; `alone`, and
  * it goes on by itself; `line` after so many of its lines; `cut` after so long, the command too. `half`: of what is written.
  */
 export type When =
-  | { at: 'before' | 'after' | 'held' | 'alone' | 'half' }
+  | { at: 'before' | 'after' | 'stuck' | 'alone' | 'half' }
   | { at: 'line'; lines: number }
   | { at: 'cut'; seconds: number }
 
@@ -47,7 +47,7 @@ export function whensOf({ sort, lines, ms }: Point): When[] {
     lines > 1
       ? Array.from({ length: lines - 1 }, (_, i) => ({ at: 'line', lines: i + 1 }))
       : [1, 2].map((third) => ({ at: 'cut', seconds: Math.round(ms * third) / 3_000 }))
-  return [before, { at: 'held' }, { at: 'alone' }, ...parts, after]
+  return [before, { at: 'stuck' }, { at: 'alone' }, ...parts, after]
 }
 
 export function columnOf({ at }: When): 'before' | 'during' | 'after' {

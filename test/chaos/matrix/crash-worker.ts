@@ -42,7 +42,7 @@ function crashing(run: RunCommand): RunCommand {
   async function dieAt(when: Kill['when'], program: string, args: string[], options: CommandOptions) {
     if (when.at === 'before') die()
     const seconds = when.at === 'cut' ? `${when.seconds}` : '0'
-    if (when.at === 'held' || when.at === 'alone' || when.at === 'cut')
+    if (when.at === 'stuck' || when.at === 'alone' || when.at === 'cut')
       return run('/bin/sh', [inFront, when.at, `${process.pid}`, seconds, program, ...args], options)
     const input = when.at === 'line' ? { input: options.input?.split('\n').slice(0, when.lines).join('\n').concat('\n') } : {}
     return run(program, args, { ...options, ...input } as CommandOptions).finally(die)

@@ -5,7 +5,7 @@ import { until } from '../../support/until.ts'
 import type { CrashPlan, Trial } from './crash-plans.ts'
 import { describeKill, type Kill, type Point } from './crash-points.ts'
 
-/** What an operation has come to, as far as it may not differ from one run to another. */
+/** How an operation has ended, in what must be the same each time. */
 export type End = {
   status: string
   error: string | undefined
@@ -20,13 +20,13 @@ export type End = {
   worlds: string[]
 }
 
-/** `resumed`: it has succeeded, `undone`: it has failed or was cancelled, as with nobody killed, and left nothing. */
+/** `resumed`: it has succeeded, `undone`: it has failed or was cancelled; as with nobody killed, and it has left nothing. */
 export type Cell = { plan: string; kill: Kill; how: 'resumed' | 'undone' | 'FAILED'; detail: string; ms: number }
 
 const settlesMs = 3_000
 const endsMs = 40_000
 
-/** Runs a plan with nobody killed. Gives the points that were seen, and how it ends. */
+/** Does a plan with nobody killed. Returns the points that were seen, and how it ends. */
 export async function listPoints(plan: CrashPlan, trial: Trial, jail: string): Promise<{ points: Point[]; end: End }> {
   await trial.host.count({})
   const before = trial.host.snapshot([jail])
@@ -42,8 +42,8 @@ export async function listPoints(plan: CrashPlan, trial: Trial, jail: string): P
   return { points, end }
 }
 
-/** Runs a plan with its worker killed at one point, and says what became of it, against how it ends `otherwise`. */
-export async function runCrash(plan: CrashPlan, kill: Kill, otherwise: End, trial: Trial, jail: string): Promise<Cell> {
+/** Does a plan with its worker killed at one point, and compares its end with the one of a plan with nobody killed. */
+export async function runCrash(plan: CrashPlan, kill: Kill, undisturbed: End, trial: Trial, jail: string): Promise<Cell> {
   const { host, client } = trial
   const before = host.snapshot([jail])
   const startedAt = performance.now()
@@ -67,13 +67,13 @@ export async function runCrash(plan: CrashPlan, kill: Kill, otherwise: End, tria
     await client.ended(answer, endsMs)
     const end = await settled(
       () => endOf(trial, jail, answer, before),
-      (found) => isDeepStrictEqual(found, otherwise),
+      (end) => isDeepStrictEqual(end, undisturbed),
     )
-    if (!isDeepStrictEqual(end, otherwise)) return cell('FAILED', difference(otherwise, end))
+    if (!isDeepStrictEqual(end, undisturbed)) return cell('FAILED', difference(undisturbed, end))
     await removeJail(trial, jail)
     const after = await settled(
       async () => host.snapshot([jail]),
-      (found) => isDeepStrictEqual(found, before),
+      (snapshot) => isDeepStrictEqual(snapshot, before),
     )
     if (!isDeepStrictEqual(after, before)) return cell('FAILED', `left: ${difference(before, after)}`)
     if (host.files().journal.includes(`${jail}.ndjson`)) return cell('FAILED', 'Its journal still has the jail.')
@@ -93,8 +93,8 @@ export function describeCell({ plan, kill, how, detail }: Cell): string {
 
 async function endOf({ client, host }: Trial, jail: string, answer: Answer, before: HostSnapshot): Promise<End> {
   const operation = await client.operation(answer.body.operation.id)
-  const found = await client.call('GET', `/v1/jails/${jail}`)
-  const isThere = found.status === 200
+  const record = await client.call('GET', `/v1/jails/${jail}`)
+  const isThere = record.status === 200
   const more = Object.entries(host.snapshot([jail])).map(([kind, lines]) => [
     kind,
     lines.length - before[kind as keyof HostSnapshot].length,
@@ -105,8 +105,8 @@ async function endOf({ client, host }: Trial, jail: string, answer: Answer, befo
     error: operation.error?.code,
     percent: operation.percent,
     steps: operation.steps.map(({ name, status }) => `${name} ${status}`),
-    jail: isThere ? found.body.state : undefined,
-    isolated: isThere ? found.body.isolation?.checks.every(({ ok }: { ok: boolean }) => ok) : undefined,
+    jail: isThere ? record.body.state : undefined,
+    isolated: isThere ? record.body.isolation?.checks.every(({ ok }: { ok: boolean }) => ok) : undefined,
     host: Object.fromEntries(more),
     inJournal: journal.includes(`${jail}.ndjson`),
     worlds: worlds.filter((name) => name.startsWith('.') || name.startsWith(`${operation.world}-`)),
@@ -120,17 +120,17 @@ async function removeJail({ client }: Trial, jail: string): Promise<void> {
   if (verdict !== 'succeeded') throw new Error(`The jail could not be destroyed: ${error?.message}`)
 }
 
-/** What is found once it is as wanted; as it is, when it does not come to that. */
-async function settled<T>(look: () => Promise<T>, isWanted: (found: T) => boolean): Promise<T> {
+/** Returns what `look` sees once it is as wanted, or when its time is up. */
+async function settled<T>(look: () => Promise<T>, isWanted: (seen: T) => boolean): Promise<T> {
   const wanted = async () => {
-    const found = await look()
-    return isWanted(found) && { found }
+    const seen = await look()
+    return isWanted(seen) && { seen }
   }
-  return (await until('it to settle', wanted, settlesMs).catch(async () => ({ found: await look() }))).found
+  return (await until('it to settle', wanted, settlesMs).catch(async () => ({ seen: await look() }))).seen
 }
 
-function difference<T extends object>(wanted: T, found: T): string {
+function difference<T extends object>(wanted: T, seen: T): string {
   const keys = Object.keys(wanted) as (keyof T & string)[]
-  const differing = keys.filter((key) => !isDeepStrictEqual(wanted[key], found[key]))
-  return differing.map((key) => `${key}: ${JSON.stringify(wanted[key])} became ${JSON.stringify(found[key])}`).join('; ')
+  const differing = keys.filter((key) => !isDeepStrictEqual(wanted[key], seen[key]))
+  return differing.map((key) => `${key}: ${JSON.stringify(wanted[key])} became ${JSON.stringify(seen[key])}`).join('; ')
 }

@@ -47,8 +47,8 @@ async function readRecords({ fleet: { redis, keys } }: Scene): Promise<Records> 
   const names = await redis.zrange(keys.jails(), '0', '-1')
   const ids = await redis.zrange(keys.operations(), '0', '-1')
   const read = async <T>(all: string[], parse: (fields: Record<string, string>) => T) => {
-    const found = await Promise.all(all.map((key) => redis.hgetall(key)))
-    return found.filter((fields) => Object.keys(fields).length > 0).map(parse)
+    const records = await Promise.all(all.map((key) => redis.hgetall(key)))
+    return records.filter((fields) => Object.keys(fields).length > 0).map(parse)
   }
   return {
     jails: await read(names.map(keys.jail), jailFromFields),
@@ -57,7 +57,7 @@ async function readRecords({ fleet: { redis, keys } }: Scene): Promise<Records> 
   }
 }
 
-/** What was accepted and has no verdict; what was made and nobody was told of. */
+/** What was accepted and has no verdict; what was made and no caller knows of. */
 function verdictFaults({ operations }: Records, { ledger }: Scene): string[] {
   const accepted = ledger.accepted()
   const byId = new Map(operations.map((operation) => [operation.id, operation]))
@@ -78,7 +78,7 @@ function verdictFaults({ operations }: Records, { ledger }: Scene): string[] {
   ]
 }
 
-/** Leases are just those that jails have; what a forgotten host may still use is held. */
+/** All leases are of jails, except the held addresses of forgotten hosts. */
 function leaseFaults({ jails, leases }: Records, { forgotten }: Scene): string[] {
   const holders = new Map(jails.flatMap(({ name, leases: own }) => own.map(([address]) => [address, name] as const)))
   return [
@@ -135,8 +135,8 @@ function hostFaults(host: string, { jails }: Records, { fleet }: Scene): string[
   function jailFaults(name: string): string[] {
     const jail = own.get(name)
     const entry = journal.get(name)
-    const found = [has.roots.has(name) && 'root', has.networks.has(name) && 'network', has.jails.has(name) && 'processes']
-    const seen = found.filter(Boolean).join(', ') || 'nothing'
+    const parts = [has.roots.has(name) && 'root', has.networks.has(name) && 'network', has.jails.has(name) && 'processes']
+    const seen = parts.filter(Boolean).join(', ') || 'nothing'
     // A destroy that could not finish says so, and keeps all that it has.
     if (jail?.state === 'destroying') return []
     const wanted = jail?.state === 'running' ? 'root, network, processes' : jail?.state === 'stopped' ? 'root' : 'nothing'

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { makeClient } from './fleet/client.ts'
+import type { PatientClient } from './fleet/client.ts'
 import type { ChaosFleet } from './fleet/open-fleet.ts'
 import type { Ledger } from './ledger.ts'
 import type { Ask, Happening } from './schedule.ts'
 
 export type Scene = {
   fleet: ChaosFleet
-  client: ReturnType<typeof makeClient>
+  client: PatientClient
   ledger: Ledger
   /** What is to become of the jails of hosts that were given up. */
   forgotten: Map<string, 'adopt' | 'clean'>
@@ -32,18 +32,18 @@ async function happen(happening: Happening, scene: Scene): Promise<void> {
     case 'ask':
       return ask(happening.ask, happening.patienceMs, scene)
     case 'kill-worker':
-      await processes.kill(happening.host)
+      await processes.end(happening.host, 'SIGKILL')
       await sleep(happening.forMs)
-      return processes.start(happening.host)
+      return void processes.start(happening.host)
     case 'reboot-host':
-      await processes.kill(happening.host)
+      await processes.end(happening.host, 'SIGKILL')
       fleet.rebootDisk(happening.host)
       await sleep(happening.forMs)
-      return processes.start(happening.host)
+      return void processes.start(happening.host)
     case 'stop-worker':
       processes.signal(happening.host, 'SIGSTOP')
       await sleep(happening.forMs)
-      return processes.signal(happening.host, 'SIGCONT')
+      return void processes.signal(happening.host, 'SIGCONT')
     case 'part-host': {
       const proxy = fleet.proxyOf(happening.host)
       proxy.silence()
@@ -60,13 +60,13 @@ async function happen(happening: Happening, scene: Scene): Promise<void> {
       return proxy.pass()
     }
     case 'kill-producer':
-      await processes.kill(happening.producer)
+      await processes.end(happening.producer, 'SIGKILL')
       await sleep(happening.forMs)
-      return processes.start(happening.producer)
+      return void processes.start(happening.producer)
     case 'kill-redis':
-      await processes.kill('redis')
+      await processes.end('redis', 'SIGKILL')
       await sleep(happening.forMs)
-      return processes.start('redis')
+      return void processes.start('redis')
     case 'slow-disk':
       return control(happening, { slowMs: happening.slowMs }, fleet)
     case 'full-disk':
@@ -92,11 +92,11 @@ async function control(
   fleet.setControl(host, { slowMs: 0 })
 }
 
-/** Gives up a host that does not come back, and lets it come back. */
+/** Forgets a host that does not come back, and then lets it come back. */
 async function forgetHost(host: string, then: 'adopt' | 'clean', { fleet, client, forgotten }: Scene): Promise<void> {
   const deadline = Date.now() + forgetWithinMs
   for (;;) {
-    await fleet.processes.kill(host)
+    await fleet.processes.end(host, 'SIGKILL')
     // It may have been begun when the answer is lost.
     forgotten.set(host, then)
     const { status } = await client.call('POST', `/v1/hosts/${host}/forget`)

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Bug } from './faults/bugs.ts'
-import { makeClient } from './fleet/client.ts'
+import { patientClient } from './fleet/client.ts'
 import { fillCompileCache } from './fleet/compile-cache.ts'
 import { openFleet } from './fleet/open-fleet.ts'
 import { makeLedger } from './ledger.ts'
@@ -23,7 +23,7 @@ type Options = {
 /** So many plots are played with one fleet, since its processes take longer to start than a trial does. */
 const plotsOfFleet = 10
 
-/** Plays plots, several at once. Gives what came of those that were begun. */
+/** Plays plots, several at once. Returns what came of those that were begun. */
 export async function runTrials({ plots, lanes, bug, untilFault = false, onTrial }: Options): Promise<Trial[]> {
   await fillCompileCache()
   const left = [...plots]
@@ -41,7 +41,7 @@ export async function runTrials({ plots, lanes, bug, untilFault = false, onTrial
         if (!isWell)
           await writeFile(join(trial.directory, 'trial.json'), JSON.stringify({ ...trial, asked: scene.ledger.asked }, null, 2))
         onTrial?.(trial)
-        // The addresses of a host that was given up are held for long.
+        // The addresses of a forgotten host are held for long.
         if (scene.forgotten.size > 0) break
       }
       await scene.fleet.close()
@@ -55,5 +55,5 @@ export async function runTrials({ plots, lanes, bug, untilFault = false, onTrial
 
 async function openScene(bug: Bug | undefined): Promise<Scene> {
   const fleet = await openFleet(await mkdtemp(join(tmpdir(), 'provost-chaos-')), bug)
-  return { fleet, client: makeClient(fleet.urls), ledger: makeLedger(), forgotten: new Map() }
+  return { fleet, client: patientClient(fleet.urls), ledger: makeLedger(), forgotten: new Map() }
 }

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isUp } from '../../support/fleets/client.ts'
+import { until } from '../../support/until.ts'
 import type { Scene } from './play.ts'
 import { hostNames, producerNames } from './schedule.ts'
 
@@ -9,12 +11,12 @@ const hangsMs = 10_000
 
 /** Until every host and every producer is there, whatever it takes to start them. */
 export async function untilUp(scene: Scene): Promise<void> {
-  await pollFor('all hosts to be up', async () => {
+  const areUp = async () => {
     scene.fleet.processes.startAll()
     const { body } = await scene.client.call('GET', '/v1/hosts')
-    const up = (body.items ?? []).filter((host: any) => host.state === 'up' && host.worlds[0]?.state === 'ready')
-    return up.length === hostNames.length
-  })
+    return (body.items ?? []).filter(isUp).length === hostNames.length
+  }
+  await until('all hosts to be up', areUp, upWithinMs, lookMs)
 }
 
 /**
@@ -89,7 +91,7 @@ async function resolveOrphans({ fleet: { redis, keys }, client, ledger, forgotte
   }
 }
 
-/** What an undo could not take away is tried again now, as ops would have it, not when its turn is. */
+/** What an undo could not remove is tried again now, as a person would ask, not when its turn is. */
 async function retryLeftovers({ fleet, client }: Scene): Promise<void> {
   for (const host of hostNames)
     if (
@@ -99,12 +101,4 @@ async function retryLeftovers({ fleet, client }: Scene): Promise<void> {
         .some(({ leftovers = [] }) => leftovers.length > 0)
     )
       await client.call('POST', `/v1/hosts/${host}/leftovers/retry`)
-}
-
-async function pollFor(what: string, look: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + upWithinMs
-  while (!(await look())) {
-    if (Date.now() > deadline) throw new Error(`Waited in vain for ${what}.`)
-    await sleep(lookMs)
-  }
 }

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 import { hasEnded, type Operation } from '#shared/operation.ts'
-import { apiKey } from './fleet/open-fleet.ts'
+import { makeClient } from '../../support/fleets/client.ts'
 
 /**
  * Follows the event stream of the fleet, of one producer after the other, and notes what is not honest: progress that goes
- * back, 100 before success, a verdict that changes. Gives what ends that and says what was seen.
+ * back, 100 before success, a verdict that changes. Its `stop` returns what was seen.
  */
 export function watchProgress(urls: readonly string[]) {
+  const clients = urls.map(makeClient)
   const stopped = new AbortController()
   const last = new Map<string, Operation>()
   const faults: string[] = []
@@ -30,9 +31,9 @@ export function watchProgress(urls: readonly string[]) {
   async function follow(): Promise<void> {
     let lastId: string | undefined
     for (let turn = 0; !stopped.signal.aborted; turn += 1) {
-      const headers = { authorization: `Bearer ${apiKey}`, ...(lastId ? { 'last-event-id': lastId } : {}) }
       try {
-        const { body } = await fetch(`${urls[turn % urls.length]}/v1/events`, { headers, signal: stopped.signal })
+        const headers: Record<string, string> = lastId ? { 'last-event-id': lastId } : {}
+        const body = (await clients[turn % clients.length]?.send('/v1/events', { headers, signal: stopped.signal }))?.body
         if (!body) continue
         const decoded = body.pipeThrough(new TextDecoderStream() as any).pipeThrough(new EventSourceParserStream())
         for await (const { id, event, data } of decoded as any) {

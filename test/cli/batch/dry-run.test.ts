@@ -33,7 +33,7 @@ test('has no table of hosts when nothing fits', () => {
   ])
 })
 
-test('names the rows that would be left out, and counts those that are there already', () => {
+test('names the rows that would be left out, and counts those that exist already', () => {
   const skipped = [{ line: 4, field: 'name', message: 'is missing' }]
   expect(forecastLines({ rows: [], more: 7, hosts: { host1: 4 }, fits: true, skipped })).toEqual([
     '1 row is wrong and is left out:',

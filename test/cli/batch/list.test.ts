@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { batchTable } from '../../../cli/batch/list.ts'
 import { makeBatch } from '../../support/samples/batch.ts'
 
-test('has each batch with its whole id, how far it is, and why it does not go on', () => {
+test('has each batch with its whole id, its progress, and why it does not go on', () => {
   const paused = makeBatch({ status: 'paused', reason: 'paused by hand' })
   expect(batchTable([paused], Date.parse('2026-01-01T03:00:00.000Z'))).toEqual([
     'BATCH                                 NAME    STATUS  DONE  JAILS  SUCCEEDED  FAILED  RUNNING  CREATED',

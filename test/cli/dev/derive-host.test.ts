@@ -9,7 +9,7 @@ test('gives a host the same networks every time', () => {
   expect(deriveHost('/state', 1, [], families)).toEqual(deriveHost('/state', 1, [], families))
 })
 
-test('names the bridge so that the kernel takes it', () => {
+test('names the bridge so that the kernel accepts the name', () => {
   expect(deriveHost('/a/very/long/path/to/a/state/directory', 100, [], families).bridge).toMatch(/^pv[0-9a-f]{10}$/)
 })
 
@@ -33,7 +33,7 @@ describe('the pools', () => {
     expect(new Set(cidrs).size).toBe(cidrs.length)
   })
 
-  test('stay clear of networks in use, larger or smaller', () => {
+  test('do not overlap networks in use, larger or smaller', () => {
     const [first, second] = blocks(deriveHost('/state', 1, [], families))
     if (!first || !second) throw new Error('two pools were expected')
     const inUse = [{ ...first, prefix: 16 }, parseBlock('172.16.0.0/12'), { ...second, value: second.value + 9n, prefix: 128 }]
@@ -42,7 +42,7 @@ describe('the pools', () => {
     expect(other.map(({ prefix }) => prefix)).toEqual([22, 64])
   })
 
-  test('cannot be had where everything private is in use', () => {
+  test('do not exist where every private network is in use', () => {
     const inUse = ['10.0.0.0/8', '172.16.0.0/12', '100.64.0.0/10'].map(parseBlock)
     expect(() => deriveHost('/state', 1, inUse, families)).toThrow('Every private IPv4 network')
   })

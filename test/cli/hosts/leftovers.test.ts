@@ -3,7 +3,7 @@ import { leftoverLines } from '../../../cli/hosts/leftovers.ts'
 
 const now = Date.parse('2026-01-01T01:00:00.000Z')
 
-test('has what is left of each jail, how often it was tried and when it is tried next', () => {
+test('has the leftovers of each jail, how often their removal was tried and when it is tried next', () => {
   const common = { since: '2026-01-01T00:00:00.000Z', lastError: 'umount: target is busy' }
   const lines = leftoverLines(
     'host1',
@@ -18,6 +18,6 @@ web1  clone-root             1 h ago  once     in 2 min  umount: target is busy
 web2  start-jail clone-root  1 h ago  7 times  now       umount: target is busy`)
 })
 
-test('says that nothing is left', () => {
+test('states that nothing is left', () => {
   expect(leftoverLines('host1', [], now)).toEqual(['Nothing is left on host1.'])
 })

@@ -10,7 +10,7 @@ const recovering = { fleet, state: 'recovering', hosts: [host], lost: 'Batches.'
 const normal = { ...recovering, state: 'normal', hosts: [{ ...host, state: 'taken', jails: 1, conflicts }] }
 const answer = (body: object) => ({ status: 200, headers: { 'content-type': 'application/json' }, body })
 
-test('recover shows how far each host is until all is done, and what is lost', async () => {
+test('recover shows the progress of each host until all are done, and what is lost', async () => {
   const { exitCode, stdout } = await provost(['recover'], [answer(recovering), answer(recovering), answer(normal)])
   expect(asked.map(({ method, url }) => `${method} ${url}`)).toEqual(
     ['POST', 'GET', 'GET'].map((method) => `${method} /v1/recover`),
@@ -29,7 +29,7 @@ test('recover shows how far each host is until all is done, and what is lost', a
   ])
 })
 
-test('recover says that nothing was lost, and with --json what HTTP says', async () => {
+test('recover shows that nothing was lost, and with --json the body of the answer', async () => {
   const whole = answer({ fleet, state: 'normal', hosts: [], lost: null })
   expect((await provost(['recover'], [whole])).stdout).toBe(`Nothing was lost: fleet ${fleet} has its records.`)
   expect(JSON.parse((await provost(['recover', '--json'], [whole])).stdout)).toEqual(whole.body)

@@ -48,7 +48,7 @@ old_shop  orphan   2026-01-01T00:00:01.000Z  no record of it
 To take orphans into the fleet: provost hosts adopt host1. To destroy them: provost hosts clean host1`)
 })
 
-test('says nothing of drift where there is none, and why a host is down', () => {
+test('has no drift where there is none, and shows why a host is down', () => {
   const lines = hostLines({ ...makeHost({ state: 'down', reason: 'silent' }), drifts: [] }, now)
   expect(lines).toContain('state       down: silent')
   expect(lines.join('\n')).not.toContain('DRIFT')

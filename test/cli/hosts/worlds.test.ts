@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { worldTable } from '../../../cli/hosts/worlds.ts'
 
-test('says on which hosts a world is defined otherwise than on others of their platform', () => {
+test('shows on which hosts a world is defined differently than on others of their platform', () => {
   const on = (host: string, platform: string, digest: string) => ({
     host,
     platform,

@@ -73,7 +73,7 @@ test('gives up on a producer that stays away', async () => {
   await expect(follow(client, 50)).rejects.toThrow('The server answered 503')
 })
 
-test('gives up at once on an operation that is not there', async () => {
+test('gives up at once on an operation that does not exist', async () => {
   const problem = { code: 'not_found', detail: 'There is no such operation.', hint: 'Check the name.' }
   const client = await serve((_, response) => response.writeHead(404).end(JSON.stringify(problem)))
   await expect(follow(client)).rejects.toMatchObject({ status: 404, problem })

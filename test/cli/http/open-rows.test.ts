@@ -10,17 +10,17 @@ test.each([
   ['csv', undefined],
   ['y.csv.gz', undefined],
   ['-', undefined],
-])('tells by the end of its name what %s is', (file, format) => {
+])('knows by its extension the format of %s', (file, format) => {
   expect(formatOf(file)).toBe(format)
 })
 
-test('refuses what is no file before anything is sent', () => {
+test('refuses anything but a file before it sends anything', () => {
   expect(() => parseFile('/nowhere/clients.csv')).toThrow('There is no such file.')
   expect(() => parseFile('/')).toThrow('It is a directory.')
   expect(parseFile('-')).toBe('-')
 })
 
-test('reads a file as often as it is asked to, and a device only once', () => {
+test('reads a file repeatedly, a device only once', () => {
   expect(openRows(import.meta.filename).isRepeatable).toBe(true)
   expect(openRows('/dev/null').isRepeatable).toBe(false)
 })

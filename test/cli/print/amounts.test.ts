@@ -10,7 +10,7 @@ test.each([
   expect(formatBytes(bytes)).toBe(text)
 })
 
-test('formats cores without what adding them up has spoilt', () => {
+test('formats cores without the rounding errors of a sum', () => {
   expect([5.099999999999999, 0.1 + 0.2, 4].map(formatCores)).toEqual(['5.1', '0.3', '4'])
 })
 

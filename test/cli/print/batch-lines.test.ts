@@ -19,7 +19,7 @@ const taken = makeCause({
 })
 
 describe('one batch', () => {
-  test('is one bar, what became of how many, how long it may take, and each cause with its commands', () => {
+  test('is one bar, the counts, how long it may take, and each cause with its commands', () => {
     const batch = makeBatch({
       canary: 10,
       maxFailureRate: 0.07,
@@ -55,7 +55,7 @@ to try all that failed again: provost batch retry ${id} --watch
 what became of each jail: provost batch report ${id} --output FILE`)
   })
 
-  test('says why it is paused and how to go on, also on one screen', () => {
+  test('shows why it is paused and how to go on, also on one screen', () => {
     const paused = makeBatch({ status: 'paused', reason: '3 of the canary of 10 failed', causes: [taken] })
     expect(
       liveBatchLines(paused, now).join('\n'),
@@ -74,7 +74,7 @@ to go on: provost batch resume ${id}`)
   })
 })
 
-test('adds a line to a log for each tenth of the way, each other standing and each new cause', async () => {
+test('adds a line to a log for every 10 per cent, each change of status and each new cause', async () => {
   async function* stream(): AsyncGenerator<Batch> {
     const at = (succeeded: number, facts: Partial<Batch> = {}) =>
       makeBatch({

@@ -4,7 +4,7 @@ import { makeOperation } from '../../support/samples/operation.ts'
 
 const now = Date.parse('2026-01-01T00:00:04.000Z')
 
-test('draws a bar of one length at every percentage', () => {
+test('draws a bar of the same length at every percentage', () => {
   expect([0, 50, 100, 120].map((percent) => bar(percent, 4))).toEqual(['────', '━━──', '━━━━', '━━━━'])
 })
 
@@ -18,14 +18,14 @@ describe('a running operation', () => {
     ])
   })
 
-  test('says how long it may still take', () => {
+  test('shows how long it may still take', () => {
     expect(operationLines(makeOperation({ steps: [], eta: { p50: 0.2, p90: 90 } }), now)).toEqual([
       expect.stringMatching(/ {2}running$/),
       '  about 1 s, rarely over 1 min 30 s',
     ])
   })
 
-  test('that waits says for what, at which place and how long it may take, once', () => {
+  test('that waits shows for what, at which place and how long it may take, once', () => {
     const waiting = { reason: 'build slot on host host1', position: 3 }
     for (const status of ['queued', 'running'] as const)
       expect(operationLines(makeOperation({ status, steps: [], waiting, eta: { p50: 12, p90: 30 } }), now)).toEqual([
@@ -33,7 +33,7 @@ describe('a running operation', () => {
       ])
   })
 
-  test('that was moved says from where to where and why', () => {
+  test('that was moved shows from where to where and why', () => {
     const at = '2026-01-01T00:00:02.000Z'
     const moves = [
       { at, from: 'host1', to: 'host2', epoch: 8, reason: 'host host1 is down' },
@@ -57,7 +57,7 @@ describe('a fill', () => {
 })
 
 describe('a failed operation', () => {
-  test('says the step, the command, its output and what to do', () => {
+  test('shows the step, the command, its output and what to do', () => {
     const operation = makeOperation({
       status: 'failed',
       finishedAt: '2026-01-01T00:00:05.000Z',
@@ -85,7 +85,7 @@ describe('a failed operation', () => {
     ])
   })
 
-  test('that was cancelled without an error says so', () => {
+  test('that was cancelled without an error shows only that', () => {
     expect(failureLines(makeOperation({ status: 'cancelled' }))).toEqual(['The provision of web1 ended cancelled.'])
   })
 })

@@ -9,7 +9,7 @@ async function* stream(operations: Operation[]) {
   yield* operations
 }
 
-test('prints one plain line for each change of step when the output is no terminal', async () => {
+test('prints one plain line for each change of step when the output is not a terminal', async () => {
   const output = new PassThrough()
   const ended = makeOperation({ status: 'succeeded', percent: 100, step: null, finishedAt: '2026-01-01T00:00:06.000Z' })
   const last = await showProgress(
@@ -33,7 +33,7 @@ web1 provision 100%: succeeded after 5.0 s
 `)
 })
 
-test('tells each move and what it waits for once, though the time it may take changes', async () => {
+test('prints each move and what it waits for once, though the estimated time changes', async () => {
   const output = new PassThrough()
   const queued = makeOperation({ status: 'queued', percent: 0, step: null })
   const waiting = { reason: 'build slot on host host1', position: 3 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { tableLines } from '../../../cli/print/table.ts'
 
-test('puts columns below each other and leaves no blanks at the end of a line', () => {
+test('aligns columns and leaves no blanks at the end of a line', () => {
   expect(
     tableLines(
       ['JAIL', 'STATE', 'HOST'],

@@ -1,20 +1,13 @@
 import { describe, expect, onTestFinished } from 'vitest'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { openBatch } from '../../support/fleets/ask-in-batch.ts'
+import type { Content } from '../../support/fleets/client.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
-import { csv, csvOf, header, ndjson, postBatch } from '../../support/fleets/post-batch.ts'
-import { test as withRedis } from '../../support/redis/redis-test.ts'
+import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
+import { type TestRedis, test as withRedis } from '../../support/redis/redis-test.ts'
+import { csv, csvOf, header, ndjson } from '../../support/samples/batch-file.ts'
 import { until } from '../../support/until.ts'
-
-type TestRedis = { url: string; prefix: string }
-
-function open({ url, prefix }: TestRedis) {
-  const redis = connectRedis(url)
-  onTestFinished(() => redis.disconnect())
-  return { redis, keys: redisKeys(prefix) }
-}
 
 /** A host whose only slot is taken: what a batch asks for waits there. */
 async function fullFleet(redis: TestRedis): Promise<Fleet> {
@@ -25,13 +18,13 @@ async function fullFleet(redis: TestRedis): Promise<Fleet> {
 }
 
 const rowsOf = async (at: TestRedis, id: string) => {
-  const { redis, keys } = open(at)
+  const { redis, keys } = storeOf(at)
   return (await redis.lrange(keys.batchRows(id), 0, -1)).map((text) => JSON.parse(text))
 }
 
 /** Everything of batches that Redis has. */
 async function tracesOf(at: TestRedis): Promise<unknown[]> {
-  const { redis, keys } = open(at)
+  const { redis, keys } = storeOf(at)
   return [
     await redis.keys(`${escaped(at.prefix)}:batch*`),
     await redis.hgetall(keys.claims),
@@ -58,7 +51,7 @@ describe('a batch', () => {
     ]
     const options = { name: 'spring', maxInFlight: 7, canary: 1, maxFailures: 3, maxFailureRate: 0.5 }
     const query = '?name=spring&maxInFlight=7&canary=1&maxFailures=3&maxFailureRate=0.5'
-    const byCsv = await postBatch(fleet, `${csv}; charset=utf-8`, `\uFEFF${lines.join('\r\n')}`, query)
+    const byCsv = await fleet.postBatch(`${csv}; charset=utf-8`, `\uFEFF${lines.join('\r\n')}`, query)
     const { id, createdAt } = byCsv.body.batch
     expect([byCsv.status, byCsv.headers.get('location'), byCsv.body]).toEqual([
       202,
@@ -82,7 +75,7 @@ describe('a batch', () => {
     ])
 
     const other = (ask: { name: string }) => ({ ...ask, name: `${ask.name}b` })
-    const byLines = await postBatch(fleet, ndjson, asked.map((ask) => `${JSON.stringify(other(ask))}\n`).join('\n'))
+    const byLines = await fleet.postBatch(ndjson, asked.map((ask) => `${JSON.stringify(other(ask))}\n`).join('\n'))
     const byBody = await fleet.call('POST', '/v1/batches', { jails: asked.map(other).map(other), ...options })
     expect([byLines.status, byBody.status]).toEqual([202, 202])
     expect((await rowsOf(redis, byLines.body.batch.id)).map(({ line, ask }) => [line, ask])).toEqual([
@@ -99,7 +92,7 @@ describe('a batch', () => {
 
   test('with a key is accepted once, also when the same file comes twice at a time', async ({ fleet, redis }) => {
     const headers = { 'idempotency-key': 'migration-1' }
-    const send = (body: string, query = '') => postBatch(fleet, csv, body, query, headers)
+    const send = (body: string, query = '') => fleet.postBatch(csv, body, query, headers)
     const answers = await Promise.all([send(csvOf(2_000)), send(csvOf(2_000))])
     const accepted = answers.filter(({ status }) => status === 202)
     // Which of two that read at once is first is open; the other one is asked to come again.
@@ -113,7 +106,7 @@ describe('a batch', () => {
       await send(`${header}web1,a,nix\n`),
     ])
       expect([other.status, other.body.code]).toEqual([422, 'idempotency_key_reused'])
-    const { redis: connection, keys } = open(redis)
+    const { redis: connection, keys } = storeOf(redis)
     expect(await connection.zrange(keys.batches(), 0, '-1')).toEqual([id])
     expect(await connection.exists(keys.batchMark(id))).toBe(0)
     expect(await connection.ttl(keys.batchRows(id))).toBe(-1)
@@ -121,7 +114,7 @@ describe('a batch', () => {
 
   test('whose rows are wrong leaves them out when asked to', async ({ fleet, redis }) => {
     const file = `${csvOf(2)}Web3,acme,tiny\nweb1,acme,tiny\nweb4,acme,nix\nweb5,acme,tiny\n`
-    const answer = await postBatch(fleet, csv, file, '?skipInvalid=true')
+    const answer = await fleet.postBatch(csv, file, '?skipInvalid=true')
     expect([answer.status, answer.body.batch.skipped, answer.body.skipped]).toEqual([
       202,
       3,
@@ -133,14 +126,13 @@ describe('a batch', () => {
     ])
     const names = (await rowsOf(redis, answer.body.batch.id)).map(({ ask }) => ask.name)
     expect(names).toEqual(['web1', 'web2', 'web5'])
-    const none = await postBatch(fleet, csv, `${header}Web3,acme,tiny\n`, '?skipInvalid=true')
+    const none = await fleet.postBatch(csv, `${header}Web3,acme,tiny\n`, '?skipInvalid=true')
     expect([none.status, none.body.errors.length]).toEqual([400, 1])
   })
 
   withRedis('of a jail that exists is accepted when it is as asked, and refused when not', async ({ redis }) => {
     const fleet = await fullFleet(redis)
-    const as = (more: object) =>
-      postBatch(fleet, ndjson, JSON.stringify({ name: 'only', client: 'acme', world: 'tiny', ...more }))
+    const as = (more: object) => fleet.postBatch(ndjson, JSON.stringify({ name: 'only', client: 'acme', world: 'tiny', ...more }))
     const refused = await as({ client: 'other' })
     expect([refused.status, refused.body.errors]).toEqual([
       400,
@@ -153,19 +145,19 @@ describe('a batch', () => {
 describe('the name of a row', () => {
   withRedis('is had by nobody else once its batch is accepted, and is free again once its jail is made', async ({ redis }) => {
     const fleet = await fullFleet(redis)
-    const { id } = (await postBatch(fleet, csv, csvOf(2))).body.batch
+    const { id } = (await fleet.postBatch(csv, csvOf(2))).body.batch
     const taken = { code: 'name_taken', detail: `Batch ${id} has claimed the name web1.` }
     expect((await fleet.ask('web1')).body).toMatchObject({ status: 409, ...taken })
     expect(
       (await fleet.call('POST', '/v1/jails?dryRun=true', { name: 'web1', client: 'acme', world: 'tiny' })).body.reason,
     ).toEqual(taken)
-    const second = await postBatch(fleet, csv, csvOf(1))
+    const second = await fleet.postBatch(csv, csvOf(1))
     expect([second.status, second.body.errors]).toEqual([
       400,
       [{ line: 2, row: 1, field: 'name', message: `batch ${id} has claimed web1` }],
     ])
 
-    const { redis: connection, keys } = open(redis)
+    const { redis: connection, keys } = storeOf(redis)
     await connection.hset(keys.claims, 'web9', 'batch-of-a-test')
     await connection.hset(keys.batch('batch-of-a-test'), 'id', 'batch-of-a-test')
     const batch = await openBatch(redis)
@@ -177,10 +169,10 @@ describe('the name of a row', () => {
 
   withRedis('that a batch without a record has claimed is free', async ({ redis }) => {
     const fleet = await fullFleet(redis)
-    const { redis: connection, keys } = open(redis)
+    const { redis: connection, keys } = storeOf(redis)
     await connection.hset(keys.claims, 'web1', 'killed', 'web3', 'killed')
     await connection.hset(keys.batchMark('killed'), 'names', 'claimed')
-    const { status, body } = await postBatch(fleet, csv, csvOf(2))
+    const { status, body } = await fleet.postBatch(csv, csvOf(2))
     expect([status, await connection.hget(keys.claims, 'web1')]).toEqual([202, body.batch.id])
     // It has lost a name, so it cannot be accepted any more.
     expect(await connection.exists(keys.batchMark('killed'))).toBe(0)
@@ -191,32 +183,32 @@ describe('the name of a row', () => {
 
   test('is had by one only of files that come at a time', async ({ fleet, redis }) => {
     const files = [1, 2, 3, 4].map((first) => csvOf(1_500).replace(/\n.*\n/, `\nfirst${first},acme,tiny\n`))
-    const answers = await Promise.all(files.map((file) => postBatch(fleet, csv, file)))
+    const answers = await Promise.all(files.map((file) => fleet.postBatch(csv, file)))
     expect(answers.filter(({ status }) => status === 202).length).toBe(1)
     for (const { status } of answers) expect([202, 400, 503]).toContain(status)
-    const { redis: connection, keys } = open(redis)
+    const { redis: connection, keys } = storeOf(redis)
     expect(await connection.zcard(keys.batches())).toBe(1)
     const left = await connection.keys(`${escaped(redis.prefix)}:batch*:rows`)
     expect(left).toEqual([keys.batchRows(answers.find(({ status }) => status === 202)?.body.batch.id)])
   })
 
   test('is lost to a file that came later and was accepted sooner', async ({ fleet, redis }) => {
-    const { redis: connection, keys } = open(redis)
-    const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>()
+    const { redis: connection, keys } = storeOf(redis)
+    const gate = makeGate()
     async function* slowly() {
       for (let i = 1; i <= 1_000; i += 1) yield Buffer.from(row({ name: `web${i}` }))
-      await mayEnd
+      await gate.wait()
     }
-    const slow = postBatch(fleet, ndjson, slowly())
+    const slow = fleet.postBatch(ndjson, slowly())
     await until('all its names to be claimed', async () => (await connection.hlen(keys.claims)) === 1_000)
-    const quick = await postBatch(fleet, csv, csvOf(1))
-    end()
+    const quick = await fleet.postBatch(csv, csvOf(1))
+    gate.open()
     expect([quick.status, (await slow).status]).toEqual([202, 503])
     expect(await connection.hgetall(keys.claims)).toEqual({ web1: quick.body.batch.id })
   })
 })
 
-/** More than memory should hold, sent as it is asked for. */
+/** More than should be in memory, sent as it is asked for. */
 async function* bytesOf(megabytes: number, head = ''): AsyncGenerator<Uint8Array> {
   yield Buffer.from(head)
   for (let i = 0; i < megabytes; i += 1) yield Buffer.alloc(1024 ** 2, 'x')
@@ -231,7 +223,7 @@ const row = (change: object) => `${JSON.stringify({ name: 'web1', client: 'acme'
 const many = (lines: number) => header + 'web1,acme,tiny\n'.repeat(lines)
 
 describe('a file that is not right', () => {
-  const cases: [what: string, type: string, body: Parameters<typeof postBatch>[2], status: number, first: object][] = [
+  const cases: [what: string, type: string, body: Content, status: number, first: object][] = [
     ['empty CSV', csv, '', 400, { line: 1, field: 'file', message: 'is empty' }],
     ['empty NDJSON', ndjson, '\n\n', 400, { line: 1, field: 'file', message: 'is empty' }],
     ['a header only', csv, header, 400, { line: 1, field: 'file', message: 'has a header only' }],
@@ -324,7 +316,7 @@ describe('a file that is not right', () => {
 
   test('is refused with what is wrong and where, and nothing has happened', async ({ fleet, redis }) => {
     for (const [what, type, body, status, first] of cases) {
-      const answer = await postBatch(fleet, type, body, '', { 'idempotency-key': 'one-for-all' })
+      const answer = await fleet.postBatch(type, body, '', { 'idempotency-key': 'one-for-all' })
       const code = status === 413 ? 'too_large' : 'invalid_request'
       expect([what, answer.status, answer.body.code, answer.headers.get('content-type')], answer.body.detail).toEqual([
         what,
@@ -338,7 +330,7 @@ describe('a file that is not right', () => {
   })
 
   test('names the first thousand faults and how many more there are', async ({ fleet }) => {
-    const { body } = await postBatch(fleet, csv, many(1_502))
+    const { body } = await fleet.postBatch(csv, many(1_502))
     expect([body.errors.length, body.more, body.errors.at(-1).line, body.detail]).toEqual([
       1_000,
       501,
@@ -356,7 +348,7 @@ describe('a file that is not right', () => {
       ['?maxInFlight=7', 'application/json'],
     ] as const
     for (const [query, type] of queries) {
-      const answer = await postBatch(fleet, type, type === csv ? csvOf(1) : `{"jails": [${row({})}]}`, query)
+      const answer = await fleet.postBatch(type, type === csv ? csvOf(1) : `{"jails": [${row({})}]}`, query)
       expect([query, answer.status, answer.body.errors.map((error: any) => error.field)]).toEqual([
         query,
         400,
@@ -371,7 +363,7 @@ describe('a dry run', () => {
     const fleet = await startFleet(redis, { hosts: ['host1', 'host2'], capacity: { jails: 100 } })
     onTestFinished(() => fleet.stop())
     await fleet.ended(await fleet.ask('there', { host: 'host1' }))
-    const answer = await postBatch(fleet, csv, `${csvOf(250)}there,acme,tiny\n`, '?dryRun=true')
+    const answer = await fleet.postBatch(csv, `${csvOf(250)}there,acme,tiny\n`, '?dryRun=true')
     expect(answer.status).toBe(200)
     const { rows, more, hosts, fits } = answer.body
     expect({ more, hosts, fits }).toEqual({ more: 0, hosts: { host1: 99, host2: 100 }, fits: false })
@@ -393,14 +385,14 @@ describe('a dry run', () => {
     onTestFinished(() => fleet.stop())
     await fleet.ended(await fleet.ask('there'))
     const leased = (await fleet.jail('there'))?.addresses[0]?.split('/')[0]
-    const { hosts, rows } = (await postBatch(fleet, csv, csvOf(12), '?dryRun=true')).body
+    const { hosts, rows } = (await fleet.postBatch(csv, csvOf(12), '?dryRun=true')).body
     // 16 without network, broadcast, gateway, five excluded and the one leased.
     expect([hosts, rows[7].reason]).toEqual([
       { host1: 7 },
       'No host can take the jail: host host1 has no free address in pool 10.98.0.0/28.',
     ])
     const asked = `name,client,world,address\na1,acme,tiny,${leased}\na2,acme,tiny,10.98.0.9\n`
-    const tried = (await postBatch(fleet, csv, asked, '?dryRun=true')).body
+    const tried = (await fleet.postBatch(csv, asked, '?dryRun=true')).body
     expect(tried.rows.map(({ host, reason }: any) => host ?? reason)).toEqual([
       `No host can take the jail: host host1 has leased ${leased} to another jail.`,
       'host1',
@@ -409,16 +401,16 @@ describe('a dry run', () => {
 
   test('shows a thousand rows, says how long all would take, and refuses what is wrong', async ({ fleet, redis }) => {
     await fleet.ended(await fleet.ask('there'))
-    const { redis: connection, keys } = open(redis)
+    const { redis: connection, keys } = storeOf(redis)
     const ms = (p50: number) => ({ p50, p90: 2 * p50 })
     await connection.set(keys.hostTimings('host1'), JSON.stringify({ tiny: { provision: ms(300), 'clone-root': ms(100) } }))
-    const { body } = await postBatch(fleet, csv, csvOf(200), '?dryRun=true')
+    const { body } = await fleet.postBatch(csv, csvOf(200), '?dryRun=true')
     expect(body.eta).toEqual({ p50: 20.3, p90: 40.6 })
-    const large = (await postBatch(fleet, csv, csvOf(1_200), '?dryRun=true')).body
+    const large = (await fleet.postBatch(csv, csvOf(1_200), '?dryRun=true')).body
     expect([large.rows.length, large.more, large.fits]).toEqual([1_000, 200, false])
-    const wrong = await postBatch(fleet, csv, `${csvOf(1)}web1,acme,tiny\n`, '?dryRun=true')
+    const wrong = await fleet.postBatch(csv, `${csvOf(1)}web1,acme,tiny\n`, '?dryRun=true')
     expect([wrong.status, wrong.body.errors.length]).toEqual([400, 1])
-    const skipping = await postBatch(fleet, csv, `${csvOf(1)}web1,acme,tiny\n`, '?dryRun=true&skipInvalid=true')
+    const skipping = await fleet.postBatch(csv, `${csvOf(1)}web1,acme,tiny\n`, '?dryRun=true&skipInvalid=true')
     expect([skipping.status, skipping.body.rows.length, skipping.body.skipped.length]).toEqual([200, 1, 1])
   })
 })

@@ -1,28 +1,11 @@
 import { describe, expect } from 'vitest'
-import type { Batch } from '#shared/batch.ts'
 import { ProvostError } from '#shared/errors.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
-import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
+import { startFleet } from '../../support/fleets/fleet.ts'
 import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'
+import { csv, csvOf } from '../../support/samples/batch-file.ts'
 import { until } from '../../support/until.ts'
-
-const rows = (count: number, more = '') =>
-  ['name,client,world', ...Array.from({ length: count }, (_, i) => `row${i + 1},acme,tiny`), more].filter(Boolean).join('\n')
-
-const send = (fleet: Fleet, csv: string, query = '', headers = {}) =>
-  fleet.call('POST', `/v1/batches${query}`, csv, { 'content-type': 'text/csv', ...headers })
-
-const show = async (fleet: Fleet, id: string): Promise<Batch> => (await fleet.call('GET', `/v1/batches/${id}`)).body
-
-const untilIt = (fleet: Fleet, id: string, what: string, is: (batch: Batch) => boolean) =>
-  until(what, async () => {
-    const batch = await show(fleet, id)
-    return is(batch) && batch
-  })
-
-const ended = (fleet: Fleet, id: string) => untilIt(fleet, id, 'the batch to end', ({ finishedAt }) => finishedAt !== null)
 
 describe('a batch', () => {
   test('makes every row a jail, and groups what failed by its causes, each with one retry', async ({ redis }) => {
@@ -42,10 +25,10 @@ describe('a batch', () => {
         faulty([4, 9], (name) => new ProvostError('host_unfit', `no room for ${name} (${name.length})`)),
       )
     }
-    const sent = await send(fleet, rows(20), '?name=move-1&maxInFlight=6')
+    const sent = await fleet.postBatch(csv, csvOf(20, 'row'), '?name=move-1&maxInFlight=6')
     expect(sent).toMatchObject({ status: 202, body: { batch: { name: 'move-1', counts: { queued: 20 }, maxInFlight: 6 } } })
     const { id } = sent.body.batch
-    const failed = await ended(fleet, id)
+    const failed = await fleet.batchEnded(id)
     expect(failed).toMatchObject({ status: 'failed', counts: { queued: 0, running: 0, succeeded: 15, failed: 5, cancelled: 0 } })
     expect(failed.causes.map(({ code, step, count, message }) => [code, step, count, message])).toEqual([
       ['command_failed', 'clone-root', 3, 'cp: <name>: error <n> at <address>'],
@@ -55,7 +38,7 @@ describe('a batch', () => {
     for (const host of ['host1', 'host2']) fleet.host(host).clear('ensureRoot')
     const retried = await fleet.call('POST', `/v1/batches/${id}/retry`, { cause: failed.causes[0]?.id })
     expect(retried).toMatchObject({ status: 202, body: { batch: { status: 'running', finishedAt: null } } })
-    const after = await ended(fleet, id)
+    const after = await fleet.batchEnded(id)
     expect(after).toMatchObject({ status: 'failed', counts: { succeeded: 18, failed: 2 } })
     expect(after.causes.map(({ code }) => code)).toEqual(['host_unfit'])
 
@@ -77,13 +60,13 @@ describe('a batch', () => {
     fleet.host().before('ensureRoot', ({ name }) => {
       if (name === 'row2') throw new ProvostError('command_failed', 'no')
     })
-    const { id } = (await send(fleet, rows(12), '?canary=3')).body.batch
-    const paused = await untilIt(fleet, id, 'it to pause', ({ status }) => status === 'paused')
+    const { id } = (await fleet.postBatch(csv, csvOf(12, 'row'), '?canary=3')).body.batch
+    const paused = await fleet.batchIs(id, 'it to pause', ({ status }) => status === 'paused')
     expect(paused.reason).toBe('canary: 1 of the first 3 rows failed, at most 0 may')
-    await untilIt(fleet, id, 'the canary to end', ({ counts }) => counts.succeeded === 2 && counts.failed === 1)
+    await fleet.batchIs(id, 'the canary to end', ({ counts }) => counts.succeeded === 2 && counts.failed === 1)
     expect((await fleet.call('GET', '/v1/jails')).body.items).toHaveLength(3)
     expect((await fleet.call('POST', `/v1/batches/${id}/resume`)).body.batch.status).toBe('running')
-    expect(await ended(fleet, id)).toMatchObject({ status: 'failed', counts: { succeeded: 11, failed: 1 } })
+    expect(await fleet.batchEnded(id)).toMatchObject({ status: 'failed', counts: { succeeded: 11, failed: 1 } })
     await fleet.stop()
   })
 
@@ -92,8 +75,8 @@ describe('a batch', () => {
     fleet.host().before('ensureRoot', ({ name }) => {
       if (Number(name.slice(3)) > 8) throw new ProvostError('command_failed', 'no')
     })
-    const { id } = (await send(fleet, rows(40), '?canary=5&maxFailureRate=0.3&maxInFlight=2')).body.batch
-    const paused = await untilIt(fleet, id, 'it to pause', ({ status }) => status === 'paused')
+    const { id } = (await fleet.postBatch(csv, csvOf(40, 'row'), '?canary=5&maxFailureRate=0.3&maxInFlight=2')).body.batch
+    const paused = await fleet.batchIs(id, 'it to pause', ({ status }) => status === 'paused')
     expect(paused.reason).toMatch(/^\d+ of \d+ rows failed, which is more than 0\.3 of them$/)
     expect(paused.counts.queued).toBeGreaterThan(20)
     await fleet.stop()
@@ -107,21 +90,21 @@ describe('a batch', () => {
       atOnce += 1
       await gate.wait()
     })
-    const { id } = (await send(fleet, rows(30), '?maxInFlight=3')).body.batch
+    const { id } = (await fleet.postBatch(csv, csvOf(30, 'row'), '?maxInFlight=3')).body.batch
     await until('three to be in flight', async () => atOnce === 3)
     expect(await fleet.ask('row30')).toMatchObject({ status: 409, body: { code: 'name_taken' } })
     expect((await fleet.call('POST', `/v1/batches/${id}/pause`)).body.batch).toMatchObject({
       status: 'paused',
       reason: 'somebody paused it',
     })
-    await gate.open()
-    await untilIt(fleet, id, 'those in flight to end', ({ counts }) => counts.succeeded === 3)
-    expect(await show(fleet, id)).toMatchObject({ status: 'paused', counts: { queued: 27, running: 0 } })
+    gate.open()
+    await fleet.batchIs(id, 'those in flight to end', ({ counts }) => counts.succeeded === 3)
+    expect(await fleet.batch(id)).toMatchObject({ status: 'paused', counts: { queued: 27, running: 0 } })
     await fleet.call('POST', `/v1/batches/${id}/resume`)
-    await untilIt(fleet, id, 'it to go on', ({ counts }) => counts.succeeded > 5)
+    await fleet.batchIs(id, 'it to go on', ({ counts }) => counts.succeeded > 5)
     const cancelled = (await fleet.call('POST', `/v1/batches/${id}/cancel`)).body.batch
     expect(cancelled.status).toBe('cancelled')
-    const done = await ended(fleet, id)
+    const done = await fleet.batchEnded(id)
     expect(done.counts.succeeded + done.counts.cancelled).toBe(30)
     expect(done.counts.cancelled).toBeGreaterThan(0)
     expect((await fleet.ask('row30')).status).toBe(202)
@@ -132,34 +115,32 @@ describe('a batch', () => {
     const fleet = await startFleet(redis, { capacity: { builds: 8 } })
     const gate = makeGate()
     fleet.host().before('ensureRoot', gate.wait)
-    const { id } = (await send(fleet, rows(5), '?maxInFlight=2')).body.batch
-    await untilIt(fleet, id, 'two to be in flight', ({ counts }) => counts.running === 2)
+    const { id } = (await fleet.postBatch(csv, csvOf(5, 'row'), '?maxInFlight=2')).body.batch
+    await fleet.batchIs(id, 'two to be in flight', ({ counts }) => counts.running === 2)
     await fleet.call('POST', `/v1/batches/${id}/pause`)
     // What follows an admission never came to be.
-    const connection = connectRedis(redis.url)
-    await connection.hset(redisKeys(redis.prefix).batch(id), 'cursor', '0')
-    connection.disconnect()
+    const { redis: connection, keys } = storeOf(redis)
+    await connection.hset(keys.batch(id), 'cursor', '0')
     const { counts } = (await fleet.call('POST', `/v1/batches/${id}/cancel`)).body.batch
     expect(counts).toEqual({ queued: 0, running: 2, succeeded: 0, failed: 0, cancelled: 3 })
-    await gate.open()
-    expect((await ended(fleet, id)).counts).toMatchObject({ running: 0, succeeded: 2, cancelled: 3 })
+    gate.open()
+    expect((await fleet.batchEnded(id)).counts).toMatchObject({ running: 0, succeeded: 2, cancelled: 3 })
     await fleet.stop()
   })
 
   test('counts a jail that was there already, as the row asks, as done', async ({ redis }) => {
     const fleet = await startFleet(redis)
     await fleet.ended(await fleet.ask('row1'))
-    const { id } = (await send(fleet, rows(3))).body.batch
-    expect(await ended(fleet, id)).toMatchObject({ status: 'succeeded', counts: { succeeded: 3 } })
+    const { id } = (await fleet.postBatch(csv, csvOf(3, 'row'))).body.batch
+    expect(await fleet.batchEnded(id)).toMatchObject({ status: 'succeeded', counts: { succeeded: 3 } })
     expect((await fleet.call('GET', '/v1/operations?jail=row1')).body.items).toHaveLength(1)
     await fleet.stop()
   })
 
   test('waits with its reason when hosts are full, and goes on when there is room', async ({ redis }) => {
     const fleet = await startFleet(redis, { capacity: { jails: 2 } })
-    const { id } = (await send(fleet, rows(3))).body.batch
-    const waits = await untilIt(
-      fleet,
+    const { id } = (await fleet.postBatch(csv, csvOf(3, 'row'))).body.batch
+    const waits = await fleet.batchIs(
       id,
       'it to say what it waits for',
       ({ reason, counts }) => reason !== undefined && counts.succeeded === 2,
@@ -167,7 +148,7 @@ describe('a batch', () => {
     expect(waits).toMatchObject({ status: 'running', counts: { queued: 1, succeeded: 2 } })
     expect(waits.reason).toBe('Jail row3: No host can take the jail: host host1 has not enough jails left to promise.')
     await fleet.ended(await fleet.call('DELETE', '/v1/jails/row1'))
-    expect(await ended(fleet, id)).toMatchObject({ status: 'succeeded', counts: { succeeded: 3 } })
+    expect(await fleet.batchEnded(id)).toMatchObject({ status: 'succeeded', counts: { succeeded: 3 } })
     await fleet.stop()
   })
 })

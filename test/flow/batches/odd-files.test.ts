@@ -1,31 +1,22 @@
 import { request } from 'node:http'
 import { gzipSync } from 'node:zlib'
-import { describe, expect, onTestFinished } from 'vitest'
+import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
-import { csv, csvOf, ndjson, postBatch } from '../../support/fleets/post-batch.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
+import { csv, csvOf, ndjson } from '../../support/samples/batch-file.ts'
 import { until } from '../../support/until.ts'
-
-type TestRedis = { url: string; prefix: string }
-
-function open({ url, prefix }: TestRedis) {
-  const redis = connectRedis(url)
-  onTestFinished(() => redis.disconnect())
-  return { redis, keys: redisKeys(prefix) }
-}
 
 describe('rows that ask for one address', () => {
   test('are named with both lines, whatever the address is written as', async ({ fleet }) => {
     const file = 'name,client,world,address\na1,acme,tiny,10.99.0.7\na2,acme,tiny,10.99.0.8\na3,acme,tiny,10.99.0.7/24\n'
-    const { status, body } = await postBatch(fleet, csv, file)
+    const { status, body } = await fleet.postBatch(csv, file)
     expect([status, body.errors]).toEqual([
       400,
       [{ line: 4, row: 3, field: 'address', message: '10.99.0.7 stands in line 2 already' }],
     ])
     const twice = { name: 'b1', client: 'acme', world: 'tiny', addresses: ['10.99.0.9', '10.99.0.9/24'] }
-    const own = await postBatch(fleet, ndjson, JSON.stringify(twice))
+    const own = await fleet.postBatch(ndjson, JSON.stringify(twice))
     expect([own.status, own.body.errors]).toEqual([
       400,
       [{ line: 1, row: 1, field: 'addresses.1', message: '10.99.0.9 stands in line 1 already' }],
@@ -37,7 +28,7 @@ describe('a row of a jail that exists', () => {
   test('is as asked also when the file names some of its limits', async ({ fleet }) => {
     await fleet.ended(await fleet.ask('web1'))
     const file = 'name,client,world,memory\nweb1,acme,tiny,64M\n'
-    expect((await postBatch(fleet, csv, file)).body.errors).toBeUndefined()
+    expect((await fleet.postBatch(csv, file)).body.errors).toBeUndefined()
   })
 
   test('is refused when that jail failed', async ({ fleet }) => {
@@ -45,14 +36,14 @@ describe('a row of a jail that exists', () => {
       throw new ProvostError('command_failed', 'no')
     })
     await fleet.ended(await fleet.ask('web1'))
-    const { status, body } = await postBatch(fleet, csv, csvOf(1))
+    const { status, body } = await fleet.postBatch(csv, csvOf(1))
     expect([status, body.errors]).toEqual([400, [{ line: 2, row: 1, field: 'name', message: 'jail web1 exists and is failed' }]])
   })
 })
 
 describe('a row that asks for what no host has', () => {
   test('is refused', async ({ fleet }) => {
-    const outside = await postBatch(fleet, csv, 'name,client,world,address\nweb1,acme,tiny,192.0.2.7\n')
+    const outside = await fleet.postBatch(csv, 'name,client,world,address\nweb1,acme,tiny,192.0.2.7\n')
     expect([outside.status, outside.body.errors]).toEqual([
       400,
       [
@@ -64,13 +55,13 @@ describe('a row that asks for what no host has', () => {
         },
       ],
     ])
-    const disk = await postBatch(fleet, csv, 'name,client,world,disk\nweb1,acme,tiny,1G\n')
+    const disk = await fleet.postBatch(csv, 'name,client,world,disk\nweb1,acme,tiny,1G\n')
     expect([disk.status, disk.body.errors]).toEqual([
       400,
       [{ line: 2, row: 1, field: 'disk', message: 'no host of the fleet can hold a limit of disk' }],
     ])
     const gateway = { name: 'web1', client: 'acme', world: 'tiny', host: 'host1', addresses: ['10.99.0.7', '10.99.0.1'] }
-    const never = await postBatch(fleet, ndjson, JSON.stringify(gateway))
+    const never = await fleet.postBatch(ndjson, JSON.stringify(gateway))
     expect([never.status, never.body.errors]).toEqual([
       400,
       [
@@ -87,18 +78,18 @@ describe('a row that asks for what no host has', () => {
 
 describe('a file', () => {
   test('whose header has too many columns is answered with the first thousand faults', async ({ fleet }) => {
-    const { status, body } = await postBatch(fleet, csv, `${','.repeat(60_000)}\na\n`)
+    const { status, body } = await fleet.postBatch(csv, `${','.repeat(60_000)}\na\n`)
     expect([status, body.errors.length, body.more, body.detail.length < 2_000]).toEqual([400, 1_000, 59_004, true])
   })
 
   test('that is compressed or of a type that is nearly right is refused', async ({ fleet }) => {
-    const zipped = await postBatch(fleet, csv, gzipSync(csvOf(10)), '', { 'content-encoding': 'gzip' })
+    const zipped = await fleet.postBatch(csv, gzipSync(csvOf(10)), '', { 'content-encoding': 'gzip' })
     expect([zipped.status, zipped.body.code]).toEqual([400, 'invalid_request'])
     for (const type of ['text/csv-schema', 'text/csvx', 'application/x-ndjson2']) {
-      const answer = await postBatch(fleet, type, csvOf(1))
+      const answer = await fleet.postBatch(type, csvOf(1))
       expect(answer.status).toBe(400)
     }
-    expect((await postBatch(fleet, 'TEXT/CSV;header=present', csvOf(1))).status).toBe(202)
+    expect((await fleet.postBatch('TEXT/CSV;header=present', csvOf(1))).status).toBe(202)
   })
 
   test('is read in all the forms that programs write', async ({ fleet }) => {
@@ -108,13 +99,13 @@ describe('a file', () => {
       'name , client,world\n  NAME\t,acme , tiny\n\n   \n',
       'world,client,name\ntiny,acme,"NAME"\n\r\n',
     ].entries()) {
-      const answer = await postBatch(fleet, csv, text.replaceAll('NAME', `odd${i}`))
+      const answer = await fleet.postBatch(csv, text.replaceAll('NAME', `odd${i}`))
       expect([text, answer.status, answer.body.detail]).toEqual([text, 202, undefined])
     }
   })
 
   test('that breaks off leaves nothing', async ({ fleet, redis }) => {
-    const { redis: connection, keys } = open(redis)
+    const { redis: connection, keys } = storeOf(redis)
     const sent = request(`${fleet.url}/v1/batches`, {
       method: 'POST',
       headers: { authorization: `Bearer ${fleet.apiKey}`, 'content-type': csv, 'idempotency-key': 'k1' },
@@ -128,7 +119,7 @@ describe('a file', () => {
       'no trace',
       async () => (await connection.keys(`${redis.prefix.replace(/[[\]?*]/g, '\\$&')}:batch*`)).length === 0,
     )
-    expect((await postBatch(fleet, csv, csvOf(1_200), '', { 'idempotency-key': 'k1' })).status).toBe(202)
+    expect((await fleet.postBatch(csv, csvOf(1_200), '', { 'idempotency-key': 'k1' })).status).toBe(202)
   })
 })
 
@@ -150,7 +141,7 @@ describe('an option', () => {
       'canary=1.5',
       'maxFailureRate=1.1',
     ]) {
-      const answer = await postBatch(fleet, csv, csvOf(1), `?dryRun=true&${query}`)
+      const answer = await fleet.postBatch(csv, csvOf(1), `?dryRun=true&${query}`)
       expect([query, answer.status]).toEqual([query, 400])
     }
     for (const value of [true, null, 'five', [], [5], {}]) {

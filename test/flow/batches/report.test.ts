@@ -1,21 +1,17 @@
 import { parse } from 'csv-parse/sync'
-import { describe, expect, onTestFinished } from 'vitest'
+import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
-import { csv, csvOf, postBatch } from '../../support/fleets/post-batch.ts'
-import { until } from '../../support/until.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
+import { csv, csvOf } from '../../support/samples/batch-file.ts'
 
 const messages = ['=1+1', ' =1+1', '\t=1', '\n=1', '\r=1', '+1', '-1', '@SUM(A1)', '＝1', 'no; "such" file,\n=1', 'minus - 1']
 
 describe('a report', () => {
   test('has no cell that a spreadsheet would run, and every word that was said', async ({ fleet, redis }) => {
-    const connection = connectRedis(redis.url)
-    onTestFinished(() => connection.disconnect())
-    const keys = redisKeys(redis.prefix)
-    const { id } = (await postBatch(fleet, csv, csvOf(messages.length))).body.batch
-    await until('it to end', async () => (await fleet.call('GET', `/v1/batches/${id}`)).body.finishedAt !== null)
+    const { redis: connection, keys } = storeOf(redis)
+    const { id } = (await fleet.postBatch(csv, csvOf(messages.length))).body.batch
+    await fleet.batchEnded(id)
     for (const [i, message] of messages.entries()) {
       const operation = await connection.hget(keys.batchOutcomes(id), String(i))
       const { code, hint } = new ProvostError('command_failed', '')
@@ -29,11 +25,9 @@ describe('a report', () => {
   })
 
   test('says of a row whose operation is no longer kept what can still be known', async ({ fleet, redis }) => {
-    const connection = connectRedis(redis.url)
-    onTestFinished(() => connection.disconnect())
-    const keys = redisKeys(redis.prefix)
-    const { id } = (await postBatch(fleet, csv, csvOf(2))).body.batch
-    await until('it to end', async () => (await fleet.call('GET', `/v1/batches/${id}`)).body.finishedAt !== null)
+    const { redis: connection, keys } = storeOf(redis)
+    const { id } = (await fleet.postBatch(csv, csvOf(2))).body.batch
+    await fleet.batchEnded(id)
     await fleet.ended(await fleet.call('DELETE', '/v1/jails/web2'))
     for (const operation of await connection.hvals(keys.batchOutcomes(id))) await connection.del(keys.operation(operation))
     const { items } = (await fleet.call('GET', `/v1/batches/${id}/report.json`)).body

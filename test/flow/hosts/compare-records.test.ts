@@ -4,19 +4,16 @@ import { v7 as uuid } from 'uuid'
 import { describe, expect } from 'vitest'
 import { Drift } from '#shared/host.ts'
 import { type JailJob, planVersion } from '#shared/job.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { type RedisKeys, redisKeys } from '#shared/redis/keys.ts'
 import { queueName } from '#shared/redis/queues.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
+import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test as base } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
 const test = base.extend<{ connection: Redis; keys: RedisKeys }>({
-  connection: async ({ redis }, use) => {
-    const connection = connectRedis(redis.url)
-    await use(connection)
-    connection.disconnect()
-  },
+  connection: async ({ redis }, use) => use(storeOf(redis).redis),
   keys: async ({ redis }, use) => use(redisKeys(redis.prefix)),
 })
 
@@ -102,12 +99,12 @@ describe('a host that comes back', () => {
 
   test('undoes what it had begun of a jail that was moved away meanwhile', async ({ redis, connection, keys }) => {
     const fleet = await startFleet(redis)
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('ensureRoot', () => held)
+    const gate = makeGate()
+    fleet.host().before('ensureRoot', gate.wait)
     const asked = await fleet.ask('web1')
-    await until('it to be at its root', async () => fleet.host().deeds.includes('ensureRoot web1'))
+    await fleet.host().begins('ensureRoot web1')
     const stopped = fleet.stopHost()
-    release()
+    gate.open()
     await stopped
     expect(fleet.host().state().roots).toEqual(['web1'])
     await moveRecords(connection, keys, 'web1', asked.body.operation.id)
@@ -138,15 +135,15 @@ describe('a host that comes back', () => {
 
 test('a job whose operation was moved away before it began runs no step', async ({ redis, connection, keys }) => {
   const fleet = await startFleet(redis, { capacity: { builds: 1 } })
-  const { promise: held, resolve: release } = Promise.withResolvers<void>()
-  fleet.host().before('ensureRoot', ({ name }) => (name === 'web1' ? held : undefined))
+  const gate = makeGate()
+  fleet.host().before('ensureRoot', ({ name }) => (name === 'web1' ? gate.wait() : undefined))
   const first = await fleet.ask('web1')
-  await until('the only slot to be taken', async () => fleet.host().deeds.includes('ensureRoot web1'))
+  await fleet.host().begins('ensureRoot web1')
   const { id } = (await fleet.ask('web2')).body.operation
   const job = `${keys.host('host1')}:host1.build:${id}-1-build`
   await until('its job to be there', async () => (await connection.exists(job)) === 1)
   await moveRecords(connection, keys, 'web2', id)
-  release()
+  gate.open()
   const failure = await until('its job to have ended', async () => (await connection.hget(job, 'failedReason')) ?? undefined)
   expect(failure).toBe(`moved_away: Operation ${id} was moved away from host host1.`)
   expect((await fleet.ended(first)).status).toBe('succeeded')

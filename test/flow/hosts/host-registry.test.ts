@@ -1,43 +1,28 @@
-import { pino } from 'pino'
 import { describe, expect } from 'vitest'
-import { repeat } from '#shared/process/repeat.ts'
-import { standardTiming } from '#shared/process/timing.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
-import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
-import { openStore } from '../../../producer/records/store.ts'
+import { openTestRegistry } from '../../support/fleets/test-producer.ts'
 import { hostReport, writeBeat, writeHost } from '../../support/hosts/write-host.ts'
-import { test as base } from '../../support/redis/redis-test.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
+import { test as base, type TestRedis } from '../../support/redis/redis-test.ts'
 
 const pool = (cidr: string) => ({ name: 'main', cidr, exclude: [] })
 
-type Registry = Awaited<ReturnType<typeof openFleet>>
+type Registry = Awaited<ReturnType<typeof openRegistry>>
 
 const test = base.extend<{ fleet: Registry }>({
   fleet: async ({ redis }, use) => {
-    const fleet = await openFleet(redis.url, redis.prefix)
+    const fleet = await openRegistry(redis)
     await use(fleet)
     await fleet.hosts.stop()
-    fleet.redis.disconnect()
   },
 })
 
 /** Two hosts that are up, and what is announced of them from then on. */
-async function openFleet(url: string, prefix: string) {
-  const redis = connectRedis(url)
-  const keys = redisKeys(prefix)
+async function openRegistry(at: TestRedis) {
+  const store = storeOf(at)
+  const { redis, keys } = store
   const news: string[] = []
   for (const id of ['host1', 'host2']) await writeHost(redis, keys, hostReport(id))
-  const log = pino({ level: 'silent' })
-  const store = openStore(redis, keys)
-  const hosts = await openHostRegistry({
-    ...store,
-    log,
-    repeat,
-    members: [],
-    timing: standardTiming,
-    onChange: (id) => news.push(id),
-  })
+  const hosts = await openTestRegistry(store, (id) => news.push(id))
   expect(news.splice(0)).toEqual(['host1', 'host2'])
   return { redis, keys, hosts, news, states: () => hosts.all().map(({ id, state, reason }) => [id, state, reason]) }
 }

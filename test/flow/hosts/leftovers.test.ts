@@ -41,7 +41,7 @@ test('what an undo could not remove is listed, counted, and removed once that is
   expect((await fleet.call('POST', `${path}/retry`)).status).toBe(202)
   await until('nothing to be left', async () => (await itemsOf(fleet)).length === 0)
   expect(fleet.host().state()).toEqual(nothing)
-  // The jail holds its name and its leases for a retry, as any that failed.
+  // The jail keeps its name and its leases for a retry, as any that failed.
   expect(await fleet.jail('web1')).toMatchObject({ state: 'failed', addresses: ['10.99.0.2/24'] })
 })
 

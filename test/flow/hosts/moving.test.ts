@@ -1,10 +1,9 @@
 import { describe, expect } from 'vitest'
 import type { Operation } from '#shared/operation.ts'
 import { scaledTiming } from '#shared/process/timing.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
 import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
@@ -16,7 +15,7 @@ describe('a provision that no worker has bound to its host', () => {
     await fleet.call('POST', '/v1/hosts/host2/drain')
     const asked = await fleet.ask('web1')
     expect(asked.body.jail).toMatchObject({ host: 'host1', addresses: ['10.99.0.2/24'] })
-    await until('the clone to begin', async () => fleet.host('host1').deeds.includes('ensureRoot web1'))
+    await fleet.host('host1').begins('ensureRoot web1')
     await fleet.call('POST', '/v1/hosts/host2/undrain')
     await Promise.all([fleet.stopHost('host1'), gate.open()])
 
@@ -45,12 +44,11 @@ describe('a provision that no worker has bound to its host', () => {
     const gate = makeGate()
     fleet.host('host1').before('ensureRoot', gate.wait)
     const other = await fleet.ask('web2')
-    await until('the clone to begin', async () => fleet.host('host1').deeds.includes('ensureRoot web2'))
+    await fleet.host('host1').begins('ensureRoot web2')
     await fleet.call('POST', '/v1/hosts/host2/undrain')
     // As who moves has read the list a moment before the end of one was applied.
-    const connection = connectRedis(redis.url)
-    await connection.zadd(redisKeys(redis.prefix).operations('host', 'host1'), 0, id)
-    connection.disconnect()
+    const { redis: connection, keys } = storeOf(redis)
+    await connection.zadd(keys.operations('host', 'host1'), 0, id)
     await Promise.all([fleet.stopHost('host1'), gate.open()])
     expect(await fleet.ended(other)).toMatchObject({ status: 'succeeded', host: 'host2' })
     expect(await fleet.operation(id)).toMatchObject({ status: 'succeeded', host: 'host1' })
@@ -64,7 +62,7 @@ describe('a provision that no worker has bound to its host', () => {
     const gate = makeGate()
     fleet.host('host1').before('ensureRoot', gate.wait)
     const asked = await fleet.ask('web1', { host: 'host1' })
-    await until('the clone to begin', async () => fleet.host('host1').deeds.includes('ensureRoot web1'))
+    await fleet.host('host1').begins('ensureRoot web1')
     await Promise.all([fleet.stopHost('host1'), gate.open()])
     await until('it to say so', async () => (await waitingOf(fleet, asked.body.operation))?.reason === 'host host1 is down')
     await fleet.startHost('host1')
@@ -80,7 +78,7 @@ describe('an operation that is bound', () => {
     fleet.host('host1').before('ensureJail', gate.wait)
     await fleet.call('POST', '/v1/hosts/host2/drain')
     const asked = await fleet.ask('web1')
-    await until('the jail to start', async () => fleet.host('host1').deeds.includes('ensureJail web1'))
+    await fleet.host('host1').begins('ensureJail web1')
     await fleet.call('POST', '/v1/hosts/host2/undrain')
     await Promise.all([fleet.stopHost('host1'), gate.open()])
     await until('it to say so', async () => (await waitingOf(fleet, asked.body.operation))?.reason === 'host host1 is down')
@@ -100,7 +98,7 @@ describe('a host that is drained', () => {
     fleet.host('host1').before('ensureRoot', gate.wait)
     await fleet.call('POST', '/v1/hosts/host2/drain')
     const begun = await fleet.ask('web1')
-    await until('the clone to begin', async () => fleet.host('host1').deeds.includes('ensureRoot web1'))
+    await fleet.host('host1').begins('ensureRoot web1')
     const waits = await fleet.ask('web2')
     expect(await waitingOf(fleet, waits.body.operation)).toEqual({ reason: 'build slot on host host1', position: 1 })
     await fleet.call('POST', '/v1/hosts/host2/undrain')
@@ -108,7 +106,7 @@ describe('a host that is drained', () => {
     expect(drained.body.host).toMatchObject({ state: 'draining', operations: 2 })
     expect(await fleet.ended(waits, 30_000)).toMatchObject({ status: 'succeeded', host: 'host2' })
     await until('one to be left', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.operations === 1)
-    await gate.open()
+    gate.open()
     expect(await fleet.ended(begun)).toMatchObject({ status: 'succeeded', host: 'host1' })
     await until('none to be left', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.operations === 0)
     expect((await fleet.ask('web3')).body.jail.host).toBe('host2')

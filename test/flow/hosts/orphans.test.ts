@@ -1,9 +1,8 @@
 import { expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
 import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test as base } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
@@ -13,7 +12,7 @@ const test = base.extend<{ fleet: Fleet }>({
     const fleet = await startFleet(redis, { capacity: { builds: 1 } })
     await fleet.ended(await fleet.ask('web1'))
     await fleet.stopHost()
-    await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
+    await fleet.hostIs('host1', 'down')
     await fleet.call('POST', '/v1/hosts/host1/forget')
     await fleet.startHost('host1')
     await until('the orphan to be seen', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.drifts?.length === 1)
@@ -37,7 +36,7 @@ test('an orphan that is being destroyed is not adopted, and is destroyed once', 
     adopted: [],
     refused: [{ jail: 'web1', code: 'jail_busy', detail: `Operation ${operation.id} destroys it.` }],
   })
-  await gate.open()
+  gate.open()
   expect(await fleet.ended({ ...first, body: { operation } })).toMatchObject({ status: 'succeeded' })
   expect(fleet.host().state()).toEqual({ roots: [], networks: [], jails: [] })
 })
@@ -62,10 +61,10 @@ test('an orphan is not cleaned while a jail of its name is made on its host', as
   const gate = makeGate()
   fleet.host().before('ensureRoot', gate.wait)
   await fleet.ask('web2')
-  await until('the only build slot to be taken', async () => fleet.host().deeds.includes('ensureRoot web2'))
+  await fleet.host().begins('ensureRoot web2')
   const asked = await fleet.ask('web1')
   expect(await clean(fleet)).toMatchObject({ status: 409, body: { code: 'jail_busy' } })
-  await gate.open()
+  gate.open()
   expect(await fleet.ended(asked)).toMatchObject({ status: 'failed', error: { code: 'journal_conflict' } })
 })
 
@@ -73,12 +72,11 @@ test('a host that is back is not forgotten by a producer that has not seen it ye
   const fleet = await startFleet(redis)
   await fleet.ended(await fleet.ask('web1'))
   await fleet.stopHost()
-  await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
-  const connection = connectRedis(redis.url)
-  await connection.set(redisKeys(redis.prefix).hostAlive('host1'), 'its worker', 'PX', 10_000)
+  await fleet.hostIs('host1', 'down')
+  const { redis: connection, keys } = storeOf(redis)
+  await connection.set(keys.hostAlive('host1'), 'its worker', 'PX', 10_000)
   const forgotten = await fleet.call('POST', '/v1/hosts/host1/forget', { poweredOff: true })
   expect(forgotten).toMatchObject({ status: 409, body: { code: 'host_up' } })
   expect(await fleet.jail('web1')).toMatchObject({ state: 'running' })
-  connection.disconnect()
   await fleet.stop()
 })

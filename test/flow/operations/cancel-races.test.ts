@@ -2,19 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { toJob } from '../../../producer/queues/enqueue.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { makeGate } from '../../support/gate.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { until } from '../../support/until.ts'
 
 describe('a cancel', () => {
   test('of a destroy that has begun before its record says so changes nothing', async ({ fleet, redis }) => {
     await fleet.ended(await fleet.ask('web1'))
-    const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+    const begun = makeGate()
     fleet.host().before('removeJail', async (_jail, signal) => {
-      begin()
+      begun.open()
       await sleep(500, undefined, { signal })
     })
     const destroy = await fleet.call('DELETE', '/v1/jails/web1')
-    await begun
+    await begun.wait()
     // The notice of a cancel that was accepted a moment before the first report was applied.
     const { redis: connection, keys, records } = storeOf(redis)
     const jail = await records.jail('web1')
@@ -32,16 +33,16 @@ describe('a cancel', () => {
   test('of a destroy that has cancelled a provision already is refused', async ({ fleet }) => {
     const ahead = ['web1', 'web2']
     for (const name of ahead) await fleet.ended(await fleet.ask(name))
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('removeJail', ({ name }) => (ahead.includes(name) ? held : undefined))
+    const gate = makeGate()
+    fleet.host().before('removeJail', ({ name }) => (ahead.includes(name) ? gate.wait() : undefined))
     for (const name of ahead) await fleet.call('POST', `/v1/jails/${name}/stop`)
     await until('both slots to be taken', async () => fleet.host().deeds.filter((deed) => /removeJail/.test(deed)).length === 2)
     fleet.host().before('ensureNetwork', (_jail, signal) => sleep(60_000, undefined, { signal }))
     const asked = await fleet.ask('web3')
-    await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web3'))
+    await fleet.host().begins('ensureNetwork web3')
     const destroy = await fleet.call('DELETE', '/v1/jails/web3')
     const cancelled = await fleet.call('POST', `/v1/operations/${destroy.body.operation.id}/cancel`)
-    release()
+    gate.open()
     expect([cancelled.status, cancelled.body.code]).toEqual([409, 'not_cancellable'])
     expect((await fleet.ended(destroy)).status).toBe('succeeded')
     expect((await fleet.ended(asked)).status).toBe('cancelled')
@@ -49,15 +50,15 @@ describe('a cancel', () => {
   })
 
   test('of an operation that is built and waits to be started takes effect without waiting for its turn', async ({ fleet }) => {
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('ensureNetwork', ({ name }) => (name === 'web3' ? undefined : held))
+    const gate = makeGate()
+    fleet.host().before('ensureNetwork', ({ name }) => (name === 'web3' ? undefined : gate.wait()))
     for (const name of ['web1', 'web2']) await fleet.ask(name)
     const isAtNetwork = (deed: string) => deed.startsWith('ensureNetwork')
     await until('both slots to be taken', async () => fleet.host().deeds.filter(isAtNetwork).length === 2)
     const asked = await fleet.ask('web3')
     await until('it to be built', async () => (await fleet.jail('web3'))?.state === 'built')
     await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
-    const operation = await fleet.ended(asked, 5_000).finally(release)
+    const operation = await fleet.ended(asked, 5_000).finally(gate.open)
     expect(operation.status).toBe('cancelled')
     expect(fleet.host().state().roots).toEqual(['web1', 'web2'])
   })
@@ -71,20 +72,20 @@ describe('a cancel', () => {
     const { redis: connection, keys, records } = storeOf(redis)
     const [jail, operation] = [await records.jail('web1'), await records.operation(asked.body.operation.id)]
     if (!jail || !operation) throw new Error('no records')
-    const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    const begun = makeGate()
+    const gate = makeGate()
     fleet.host().before('ensureNetwork', () => {
-      begin()
-      return held
+      begun.open()
+      return gate.wait()
     })
     const retried = await fleet.call('POST', `/v1/operations/${operation.id}/retry`)
-    await begun
+    await begun.wait()
     // Its producer stood still between writing the flag, which the retry has taken away, and saying so.
     const notice = { type: 'cancel', job: toJob({ jail, operation }), name: 'build' }
     await connection.publish(keys.notices('host1'), JSON.stringify(notice))
     await connection.ping()
     await sleep(200)
-    release()
+    gate.open()
     expect(await fleet.ended(retried)).toMatchObject({ status: 'succeeded', attempt: 2 })
   })
 
@@ -97,11 +98,11 @@ describe('a cancel', () => {
     const cancel = () => fleet.call('POST', `/v1/operations/${id}/cancel`, undefined, { 'idempotency-key': 'once' })
     const first = await cancel()
     expect([first.status, first.headers.get('idempotency-replayed')]).toEqual([200, null])
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('ensureNetwork', () => held)
+    const gate = makeGate()
+    fleet.host().before('ensureNetwork', gate.wait)
     const retried = await fleet.call('POST', `/v1/operations/${id}/retry`)
     const again = await cancel()
-    release()
+    gate.open()
     expect(again.headers.get('idempotency-replayed')).toBe('true')
     expect(await fleet.ended(retried)).toMatchObject({ status: 'succeeded', attempt: 2 })
   })

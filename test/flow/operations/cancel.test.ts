@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { until } from '../../support/until.ts'
 
 const clean = { roots: [], networks: [], jails: [] }
@@ -12,7 +12,7 @@ describe('a cancel', () => {
   test('ends the step that runs, undoes what was done, and removes the jail', async ({ fleet }) => {
     fleet.host().before('ensureJail', (_jail, signal) => sleep(60_000, undefined, { signal }))
     const asked = await fleet.ask('web1')
-    await until('the jail to be starting', async () => fleet.host().deeds.includes('ensureJail web1'))
+    await fleet.host().begins('ensureJail web1')
     const cancelled = await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
     expect(cancelled.status).toBe(202)
     const operation = await fleet.ended(asked)
@@ -40,10 +40,9 @@ describe('a cancel', () => {
   test('whose notice was missed takes effect within the step that runs', async ({ fleet, redis }) => {
     fleet.host().before('ensureJail', (_jail, signal) => sleep(60_000, undefined, { signal }))
     const asked = await fleet.ask('web1')
-    await until('the jail to be starting', async () => fleet.host().deeds.includes('ensureJail web1'))
-    const connection = connectRedis(redis.url)
-    await connection.hset(redisKeys(redis.prefix).operation(asked.body.operation.id), 'cancelRequested', '1')
-    connection.disconnect()
+    await fleet.host().begins('ensureJail web1')
+    const { redis: connection, keys } = storeOf(redis)
+    await connection.hset(keys.operation(asked.body.operation.id), 'cancelRequested', '1')
     expect((await fleet.ended(asked)).status).toBe('cancelled')
     expect(fleet.host().state()).toEqual(clean)
   })
@@ -63,13 +62,13 @@ describe('a cancel', () => {
 
   test('of a stop or a destroy that runs is refused', async ({ fleet }) => {
     await fleet.ended(await fleet.ask('web1'))
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('removeJail', () => held)
+    const gate = makeGate()
+    fleet.host().before('removeJail', gate.wait)
     const stop = await fleet.call('POST', '/v1/jails/web1/stop')
     await until('the stop to run', async () => (await fleet.operation(stop.body.operation.id)).status === 'running')
     const refused = await fleet.call('POST', `/v1/operations/${stop.body.operation.id}/cancel`)
     expect([refused.status, refused.body.code]).toEqual([409, 'not_cancellable'])
-    release()
+    gate.open()
     expect((await fleet.ended(stop)).status).toBe('succeeded')
   })
 
@@ -88,7 +87,7 @@ describe('DELETE of a jail that is being provisioned', () => {
   test('cancels the provision, then destroys the jail', async ({ fleet }) => {
     fleet.host().before('ensureNetwork', (_jail, signal) => sleep(60_000, undefined, { signal }))
     const asked = await fleet.ask('web1')
-    await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web1'))
+    await fleet.host().begins('ensureNetwork web1')
     const deleted = await fleet.call('DELETE', '/v1/jails/web1')
     expect([deleted.status, deleted.body.operation.kind]).toEqual([202, 'destroy'])
     expect((await fleet.ended(deleted)).status).toBe('succeeded')
@@ -100,13 +99,13 @@ describe('DELETE of a jail that is being provisioned', () => {
   })
 
   test('of one whose jobs still wait does so without waiting for their turn', async ({ fleet }) => {
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('ensureRoot', () => held)
+    const gate = makeGate()
+    fleet.host().before('ensureRoot', gate.wait)
     const ahead = [await fleet.ask('web1'), await fleet.ask('web2')]
     const waiting = await fleet.ask('web3')
     expect((await fleet.ended(await fleet.call('DELETE', '/v1/jails/web3'))).status).toBe('succeeded')
     expect((await fleet.ended(waiting)).status).toBe('cancelled')
-    release()
+    gate.open()
     for (const answer of ahead) expect((await fleet.ended(answer)).status).toBe('succeeded')
     expect(fleet.host().state().jails).toEqual(['web1', 'web2'])
   })

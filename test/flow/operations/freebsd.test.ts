@@ -1,19 +1,16 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
 import { expect } from 'vitest'
-import { standardTiming } from '#shared/process/timing.ts'
-import { startProducer } from '../../../producer/start-producer.ts'
 import { readWorkerConfig } from '../../../worker/config/config.ts'
 import { makeRuntime } from '../../../worker/host/make-runtime.ts'
 import { commandRunner, findProgram } from '../../../worker/host/run-command.ts'
 import { startWorker } from '../../../worker/start-worker.ts'
 import { type Client, makeClient } from '../../support/fleets/client.ts'
+import { log, startTestProducer } from '../../support/fleets/test-producer.ts'
 import { type SimulatedFreebsd, simulatedFreebsd } from '../../support/freebsd/simulated-freebsd.ts'
 import { whyNoHostTests } from '../../support/hosts/host-fitness.ts'
 import { test as base } from '../../support/redis/redis-test.ts'
-import { until } from '../../support/until.ts'
 
 type FreebsdFleet = Client & { freebsd: SimulatedFreebsd; directory: string }
 
@@ -30,27 +27,11 @@ const test = base.extend<{ fleet: FreebsdFleet }>({
     const file = join(directory, 'worker.yaml')
     writeFileSync(file, JSON.stringify(yaml({ bin, etc, source })))
     const config = readWorkerConfig({ PROVOST_REDIS_URL: redis.url, PROVOST_REDIS_PREFIX: redis.prefix }, file)
-    const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'silent' })
-    const producer = await startProducer(
-      {
-        hosts: [],
-        placement: 'spread',
-        redisUrl: redis.url,
-        redisPrefix: redis.prefix,
-        listen: { host: '127.0.0.1', port: 0 },
-        apiKey: 'a-key-for-tests-only',
-        logLevel: 'silent',
-        timing: standardTiming,
-      },
-      log,
-    )
+    const producer = await startTestProducer(redis)
     const run = commandRunner({ commandPath: config.commandPath, worker: config.root })
     const worker = await startWorker(config, { host: makeRuntime({ run, config }), run, log })
-    const client = makeClient(producer.url, 'a-key-for-tests-only')
-    await until('the world to be filled', async () => {
-      const host = (await client.call('GET', '/v1/hosts')).body.items[0]
-      return (host?.state === 'up' && host.worlds[0].state === 'ready') || undefined
-    })
+    const client = makeClient(producer.url)
+    await client.hostIs('trial', 'up')
     await use({ ...client, freebsd, directory })
     await worker.stop()
     await producer.stop()

@@ -2,6 +2,7 @@ import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { makeGate } from '../../support/gate.ts'
 import { test as withRedis } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
@@ -97,16 +98,16 @@ describe('a jail', () => {
   })
 
   test('takes one operation at a time, and says which one is at work', async ({ fleet }) => {
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    const gate = makeGate()
     await fleet.ended(await fleet.ask('web1'))
-    fleet.host().before('removeJail', () => held)
+    fleet.host().before('removeJail', gate.wait)
     const first = await fleet.call('POST', '/v1/jails/web1/restart')
     for (const verb of ['start', 'stop', 'restart']) {
       const second = await fleet.call('POST', `/v1/jails/web1/${verb}`)
       expect([second.status, second.body.code]).toEqual([409, 'jail_busy'])
       expect(second.body.detail).toContain(first.body.operation.id)
     }
-    release()
+    gate.open()
     expect((await fleet.ended(first)).status).toBe('succeeded')
   })
 
@@ -195,7 +196,7 @@ describe('a jail', () => {
   })
 
   withRedis('gives its slot to others while it waits long for the next try, and says so', async ({ redis }) => {
-    const retry = { maxAttempts: 3, firstDelayMs: 400, maxDelayMs: 400, holdSlotMs: 0 }
+    const retry = { maxAttempts: 3, firstDelayMs: 400, maxDelayMs: 400, keepSlotMs: 0 }
     const fleet = await startFleet(redis, { retry, capacity: { builds: 1 } })
     let faults = 2
     fleet.host().before('ensureRoot', (jail) => {

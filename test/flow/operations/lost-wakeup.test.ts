@@ -1,16 +1,14 @@
 import { expect } from 'vitest'
 import { scaledTiming } from '#shared/process/timing.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
 test('a provision whose jail was destroyed before its job was there ends as cancelled', async ({ redis }) => {
   const fleet = await startFleet(redis, { timing: scaledTiming(0.1), capacity: { builds: 1 } })
-  const connection = connectRedis(redis.url)
-  const keys = redisKeys(redis.prefix)
+  const { redis: connection, keys } = storeOf(redis)
   const gate = makeGate()
   fleet.host().before('ensureRoot', gate.wait)
   await fleet.ask('web1')
@@ -18,7 +16,7 @@ test('a provision whose jail was destroyed before its job was there ends as canc
   const asked = await fleet.ask('web2')
   const { id } = asked.body.operation
   const stopped = fleet.stopHost()
-  await gate.open()
+  gate.open()
   await stopped
   // As if its producer had died first, and the wake-up were not due yet; and no worker hears of its cancel.
   await connection.zadd(keys.wakeups, Date.now() + 3_600_000, id)
@@ -31,6 +29,5 @@ test('a provision whose jail was destroyed before its job was there ends as canc
   expect((await fleet.ended(destroy)).status).toBe('succeeded')
   await connection.zadd(keys.wakeups, 0, id)
   expect(await fleet.ended(asked)).toMatchObject({ status: 'cancelled', error: { code: 'cancelled' } })
-  connection.disconnect()
   await fleet.stop()
 })

@@ -1,12 +1,13 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
-import { makeBackground } from '#shared/process/repeat.ts'
+import { backgroundWork } from '#shared/process/repeat.ts'
 import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import type { JailReport, OperationReport } from '#shared/report.ts'
-import { openStore } from '../../../producer/records/store.ts'
 import { followReports } from '../../../producer/reports/follow-reports.ts'
+import type { Fleet } from '../../support/fleets/fleet.ts'
 import { test as base } from '../../support/fleets/fleet-test.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
+import type { TestRedis } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
 const log = pino({ level: 'silent' })
@@ -21,16 +22,15 @@ const test = base.extend<{ unheard: Awaited<ReturnType<typeof makeUnheard>> }>({
   },
 })
 
-async function makeUnheard(fleet: any, { url, prefix }: { url: string; prefix: string }) {
+async function makeUnheard(fleet: Fleet, at: TestRedis) {
   await fleet.ended(await fleet.ask('web1'))
   await fleet.stopHost()
   const asked = await fleet.call('POST', '/v1/jails/web1/restart')
   await fleet.stopProducer()
 
-  const redis = connectRedis(url)
-  const reader = connectRedis(url, waitForEver)
-  const store = openStore(redis, redisKeys(prefix))
-  const { keys, records } = store
+  const reader = connectRedis(at.url, waitForEver)
+  const store = storeOf(at)
+  const { redis, keys, records } = store
   const { id, epoch } = (await records.operation(asked.body.operation.id)) ?? { id: '', epoch: 0 }
   const common = { host: 'host1', jail: 'web1', epoch }
   const report = (sequence: number, more: Partial<OperationReport>): OperationReport => ({
@@ -51,13 +51,10 @@ async function makeUnheard(fleet: any, { url, prefix }: { url: string; prefix: s
     sayStopped: () => say(stopped),
     follow(): void {
       const metrics = { ended: () => undefined }
-      reports = followReports({ ...store, ...makeBackground(log, () => undefined), reader, log, metrics, timing: { abandoned } })
+      reports = followReports({ ...store, ...backgroundWork(log, () => undefined), reader, log, metrics, timing: { abandoned } })
     },
     allHeard: () => until('all reports to be applied', async () => (await redis.xlen(keys.reports)) === 0),
-    async stop(): Promise<void> {
-      await reports?.stop()
-      redis.disconnect()
-    },
+    stop: async () => reports?.stop(),
   }
 }
 

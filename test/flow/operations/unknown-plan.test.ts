@@ -1,8 +1,7 @@
 import { expect } from 'vitest'
 import { planVersion } from '#shared/job.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { until } from '../../support/until.ts'
 
 const older = [planVersion - 1]
@@ -15,10 +14,9 @@ test('an operation with a plan that its worker does not know waits for one that 
   const deeds = [...fleet.host().deeds]
 
   await fleet.startHost('host1', older)
-  const connection = connectRedis(redis.url)
-  const delayed = `${redisKeys(redis.prefix).host('host1')}:host1.stop:delayed`
+  const { redis: connection, keys } = storeOf(redis)
+  const delayed = `${keys.host('host1')}:host1.stop:delayed`
   await until('its job to have been put back', async () => (await connection.zcard(delayed)) === 1)
-  connection.disconnect()
   const reason = `the worker of host host1 does not know plans of version ${planVersion}`
   await until('it to say why it waits', async () => (await fleet.operation(id)).waiting?.reason === reason)
   expect((await fleet.operation(id)).status).toBe('queued')
@@ -37,10 +35,9 @@ test('an operation that waits for a newer worker can be cancelled', async ({ fle
   await fleet.stopHost()
   const asked = await fleet.call('POST', '/v1/jails/web1/restart')
   await fleet.startHost('host1', older)
-  const connection = connectRedis(redis.url)
-  const delayed = `${redisKeys(redis.prefix).host('host1')}:host1.stop:delayed`
+  const { redis: connection, keys } = storeOf(redis)
+  const delayed = `${keys.host('host1')}:host1.stop:delayed`
   await until('its job to have been put back', async () => (await connection.zcard(delayed)) === 1)
-  connection.disconnect()
   await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
   expect((await fleet.ended(asked)).status).toBe('cancelled')
   expect(await fleet.jail('web1')).toMatchObject({ state: 'running' })

@@ -1,16 +1,15 @@
 import { describe, expect } from 'vitest'
 import { scaledTiming } from '#shared/process/timing.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
-import { test as withRedis } from '../../support/redis/redis-test.ts'
+import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
+import { type TestRedis, test as withRedis } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
 /** Redis itself, and the keys of this test. */
-function open({ url, prefix }: { url: string; prefix: string }) {
-  const connection = connectRedis(url)
-  const keys = redisKeys(prefix)
+function open(redis: TestRedis) {
+  const { redis: connection, keys } = storeOf(redis)
   const jobKey = (queue: string, id: string, wakeup: number, job: string) =>
     `${keys.host('host1')}:host1.${queue}:${id}-${wakeup}-${job}`
   return { connection, keys, jobKey }
@@ -37,25 +36,23 @@ describe('a job that cannot be read', () => {
     expect(fleet.host().deeds.filter((deed) => /remove/.test(deed))).toEqual(deeds.filter((deed) => /remove/.test(deed)))
     const retried = await fleet.call('POST', `/v1/operations/${id}/retry`)
     expect(await fleet.ended(retried)).toMatchObject({ status: 'succeeded', attempt: 2 })
-    connection.disconnect()
   })
 
   test('undoes what its host has begun of the operation', async ({ fleet, redis }) => {
     const { connection, jobKey } = open(redis)
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('ensureNetwork', () => held)
+    const gate = makeGate()
+    fleet.host().before('ensureNetwork', gate.wait)
     const asked = await fleet.ask('web1')
-    await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web1'))
+    await fleet.host().begins('ensureNetwork web1')
     const key = jobKey('start', asked.body.operation.id, 1, 'start')
     const data = JSON.parse((await connection.hget(key, 'data')) ?? '')
     await connection.hset(key, 'data', JSON.stringify({ ...data, plan: 'another' }))
     const stopped = fleet.stopHost()
-    release()
+    gate.open()
     await stopped
     await fleet.startHost('host1')
     expect(await fleet.ended(asked)).toMatchObject({ status: 'failed', error: { code: 'unreadable_job' } })
     expect(fleet.host().state()).toEqual({ roots: [], networks: [], jails: [] })
-    connection.disconnect()
   })
 
   withRedis('of which nobody can tell whose it is is put in five times, then its operation fails', async ({ redis }) => {
@@ -82,7 +79,6 @@ describe('a job that cannot be read', () => {
     const retried = await fleet.call('POST', `/v1/operations/${id}/retry`)
     await fleet.startHost('host1')
     expect(await fleet.ended(retried)).toMatchObject({ status: 'succeeded', attempt: 2 })
-    connection.disconnect()
     await fleet.stop()
   })
 })
@@ -101,5 +97,4 @@ test('a record that cannot be read is left out of lists, and hides no other', as
     [second.body.operation.id],
   ])
   expect((await fleet.ask('web1')).body.code).toBe('name_taken')
-  connection.disconnect()
 })

@@ -69,6 +69,6 @@ test('a fleet from before its id had a field of its own keeps that id', async ({
   const { redis, keys, scripts } = writersOf(at)
   await redis.hset(keys.fleet, 'revision', 'the-old-one', 'foundedAt', '1', 'expected', '0')
   const input = JSON.stringify({ id: 'a-new-one', foundedAt: '2', had: false, hosts: [], awaited: '{}' })
-  expect(await scripts.foundFleet([keys.fleet, keys.fleetHosts, keys.jails()], input)).toBe(0)
+  expect(await scripts.createFleet([keys.fleet, keys.fleetHosts, keys.jails()], input)).toBe(0)
   expect(await redis.hgetall(keys.fleet)).toEqual({ id: 'the-old-one', foundedAt: '1', expected: '0' })
 })

@@ -1,31 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pino } from 'pino'
 import { describe, expect } from 'vitest'
-import { repeat } from '#shared/process/repeat.ts'
-import { standardTiming } from '#shared/process/timing.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
 import { createJail } from '../../../producer/operations/operate.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { log, openTestRegistry } from '../../support/fleets/test-producer.ts'
+import { makeGate } from '../../support/gate.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { test as withRedis } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
-
-const log = pino({ level: 'silent' })
 
 describe('what was accepted', () => {
   test('is done although the producer died before it put the job into the queue', async ({ fleet, redis }) => {
     // Another producer of the fleet, which dies between the two: its jobs never reach a queue.
     const store = storeOf(redis)
-    const hosts = await openHostRegistry({
-      ...store,
-      log,
-      repeat,
-      members: [],
-      timing: standardTiming,
-      onChange: () => undefined,
-    })
+    const hosts = await openTestRegistry(store)
     const enqueue = () => Promise.reject(new Error('killed'))
     const dying = { ...store, log, hosts, placement: 'spread', enqueue } as const
     const { operation } = await createJail(dying, { name: 'web1', client: 'acme', world: 'tiny' })
@@ -36,12 +24,12 @@ describe('what was accepted', () => {
 
   withRedis('goes on from the step where its worker stopped, and no step that was done is done again', async ({ redis }) => {
     const fleet = await startFleet(redis)
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('ensureNetwork', () => held)
+    const gate = makeGate()
+    fleet.host().before('ensureNetwork', gate.wait)
     const asked = await fleet.ask('web1')
-    await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web1'))
+    await fleet.host().begins('ensureNetwork web1')
     const stopped = fleet.stopHost()
-    release()
+    gate.open()
     await stopped
     expect((await fleet.operation(asked.body.operation.id)).status).toBe('running')
     await fleet.startHost('host1')
@@ -96,10 +84,9 @@ describe('what was accepted', () => {
   withRedis('is never given the root of another jail, also when the records were lost', async ({ redis }) => {
     const fleet = await startFleet(redis)
     await fleet.ended(await fleet.ask('web1', { client: 'first' }))
-    const connection = connectRedis(redis.url)
+    const { redis: connection } = storeOf(redis)
     const keys = await connection.keys(`${redis.prefix}:*`)
     await connection.unlink(...keys.filter((key) => !/:host:|:hosts|:reports|:fleet/.test(key)))
-    connection.disconnect()
 
     const deeds = [...fleet.host().deeds]
     const failed = await fleet.ended(await fleet.ask('web1', { client: 'second' }))
@@ -121,7 +108,7 @@ describe('what was accepted', () => {
   test('and cancelled by a DELETE is not brought back by a retry', async ({ fleet }) => {
     fleet.host().before('ensureNetwork', (_jail, signal) => sleep(60_000, undefined, { signal }))
     const asked = await fleet.ask('web1')
-    await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web1'))
+    await fleet.host().begins('ensureNetwork web1')
     await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
     const retried = await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/retry`)
     expect([retried.status, retried.body.code]).toEqual([409, 'not_retryable'])

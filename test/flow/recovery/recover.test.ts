@@ -1,22 +1,16 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, onTestFinished } from 'vitest'
+import { expect } from 'vitest'
 import type { Jail } from '#shared/jail.ts'
 import { scaledTiming } from '#shared/process/timing.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
-import { findProgram } from '../../../worker/host/run-command.ts'
 import { openBatch } from '../../support/fleets/ask-in-batch.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
-import { freePort } from '../../support/free-port.ts'
+import { makeGate } from '../../support/gate.ts'
 import { hostReport, writeBeat, writeHost } from '../../support/hosts/write-host.ts'
-import { removeKeys, test } from '../../support/redis/redis-test.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
+import { ownRedis } from '../../support/redis/own-redis.ts'
+import { removeKeys, type TestRedis, test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
-
-type TestRedis = { url: string; prefix: string }
 
 const timing = scaledTiming(0.2)
 
@@ -42,13 +36,10 @@ async function jailsOf(fleet: Fleet): Promise<Omit<Jail, 'updatedAt'>[]> {
 }
 
 /** The leases and what each host has promised. */
-async function ledger({ url, prefix }: TestRedis, hosts: string[]) {
-  const redis = connectRedis(url)
-  const keys = redisKeys(prefix)
+async function ledger(at: TestRedis, hosts: string[]) {
+  const { redis, keys } = storeOf(at)
   const promised = await Promise.all(hosts.map((host) => redis.hgetall(keys.promised(host))))
-  const all = { leases: await redis.hgetall(keys.leases), promised, epoch: Number(await redis.get(keys.epoch)) }
-  redis.disconnect()
-  return all
+  return { leases: await redis.hgetall(keys.leases), promised, epoch: Number(await redis.get(keys.epoch)) }
 }
 
 test('what Redis lost is rebuilt from the journals of the hosts', async ({ redis }) => {
@@ -144,8 +135,8 @@ test('nothing is accepted until every named host has reported or is forgotten', 
 
 test('what a host is in the middle of goes on, and what it had not begun is lost', async ({ redis }) => {
   const fleet = await startFleet(redis, { timing, capacity: { builds: 2 } })
-  const { promise: held, resolve: release } = Promise.withResolvers<void>()
-  fleet.host().before('ensureRoot', ({ name }) => (name.startsWith('begun') ? held : undefined))
+  const gate = makeGate()
+  fleet.host().before('ensureRoot', ({ name }) => (name.startsWith('begun') ? gate.wait() : undefined))
   const begun = await fleet.ask('begun', {}, { 'idempotency-key': 'begun' })
   const second = await fleet.ask('begun2')
   await until('both to be at their roots', async () => fleet.host().deeds.length === 2)
@@ -154,15 +145,14 @@ test('what a host is in the middle of goes on, and what it had not begun is lost
   const batch = await openBatch(redis)
   const taken = await batch.ask('taken')
   await batch.close()
-  const connection = connectRedis(redis.url)
-  const active = `${redisKeys(redis.prefix).host('host1')}:host1.batch-build:active`
+  const { redis: connection, keys } = storeOf(redis)
+  const active = `${keys.host('host1')}:host1.batch-build:active`
   await until('the job of the batch to be taken', async () => (await connection.llen(active)) === 1)
-  connection.disconnect()
 
   await loseAll(redis, fleet)
   await rebuilt(fleet)
   expect(await fleet.jail('begun')).toMatchObject({ name: 'begun', state: 'building' })
-  release()
+  gate.open()
   expect(await fleet.ended(begun)).toMatchObject({ kind: 'provision', status: 'succeeded', attempt: 1 })
   expect(await fleet.jail('begun')).toMatchObject({ state: 'running' })
   expect((await fleet.ended(second)).status).toBe('succeeded')
@@ -178,12 +168,12 @@ test('what a host is in the middle of goes on, and what it had not begun is lost
 
 test('what a worker that was stopped meanwhile had begun gets a new job', async ({ redis }) => {
   const fleet = await startFleet(redis, { timing })
-  const { promise: held, resolve: release } = Promise.withResolvers<void>()
-  fleet.host().before('ensureRoot', () => held)
+  const gate = makeGate()
+  fleet.host().before('ensureRoot', gate.wait)
   const begun = await fleet.ask('begun')
-  await until('it to be at its root', async () => fleet.host().deeds.includes('ensureRoot begun'))
+  await fleet.host().begins('ensureRoot begun')
   const stopped = fleet.stopHost()
-  release()
+  gate.open()
   await stopped
   expect(fleet.host().state()).toEqual({ roots: ['begun'], networks: [], jails: [] })
 
@@ -204,7 +194,7 @@ test("of two jails with one address the later one is the fleet's, and the other 
   await fleet.ended(await fleet.ask('earlier', { host: 'host1', addresses }))
   await fleet.ended(await fleet.ask('same', { host: 'host1' }))
   await fleet.stopHost('host1')
-  await until('it to be down', async () => (await fleet.call('GET', '/v1/hosts/host1')).body.state === 'down')
+  await fleet.hostIs('host1', 'down')
   await fleet.call('POST', '/v1/hosts/host1/forget', { poweredOff: true })
   await fleet.ended(await fleet.ask('later', { host: 'host2', addresses }))
   await fleet.ended(await fleet.ask('same', { host: 'host2' }))
@@ -241,8 +231,7 @@ test('an upload that its worker did not end is not taken in, and is made anew', 
   await loseAll(redis, fleet)
 
   const { fleet: id } = await recovery(fleet)
-  const keys = redisKeys(redis.prefix)
-  const connection = connectRedis(redis.url)
+  const { redis: connection, keys } = storeOf(redis)
   const half = { id: crypto.randomUUID(), fleet: id, jails: 2, operations: 2, epoch: 4, isComplete: false }
   await connection.set(keys.hostUpload('host1'), JSON.stringify(half))
   await connection.rpush(keys.hostJournal('host1'), 'what nobody may read')
@@ -275,7 +264,6 @@ test('an upload that its worker did not end is not taken in, and is made anew', 
     ...once,
     jails: once.jails.map((jail) => ({ ...jail, isolation: expect.anything() })),
   })
-  connection.disconnect()
   await fleet.stop()
 })
 
@@ -307,24 +295,13 @@ test('nothing is admitted between the loss and its notice', async ({ redis }) =>
   await fleet.stop()
 })
 
-test('a Redis that comes back with nothing is filled again', async ({ skip }) => {
-  const program = findProgram('redis-server', process.env['PATH'] ?? '')
-  if (!program) return skip('no redis-server here')
-  const directory = await mkdtemp(join(tmpdir(), 'provost-redis-'))
-  const port = await freePort()
-  const start = () =>
-    spawn(program, ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, '--save', ''], { stdio: 'ignore' })
-  let server = start()
-  onTestFinished(async () => {
-    server.kill('SIGKILL')
-    await rm(directory, { recursive: true, force: true })
-  })
-  const fleet = await startFleet({ url: `redis://127.0.0.1:${port}`, prefix: '{lost}' }, { timing })
+test('a Redis that comes back with nothing is filled again', async ({ skip, onTestFinished }) => {
+  const { redis, start, end } = await ownRedis({ skip, onTestFinished })
+  const fleet = await startFleet(redis, { timing })
   await fleet.ended(await fleet.ask('web1'))
   const before = await jailsOf(fleet)
-  server.kill('SIGKILL')
-  await once(server, 'exit')
-  server = start()
+  await end()
+  start()
   // Its host may need longer than others are waited for.
   await until('its jail to be back', async () => (await fleet.call('GET', '/v1/jails')).body.items?.length > 0)
   await rebuilt(fleet)

@@ -1,53 +1,25 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type TestContext, test } from 'vitest'
-import { findProgram } from '../../../worker/host/run-command.ts'
+import { test } from 'vitest'
 import { startFleet } from '../../support/fleets/fleet.ts'
-import { freePort } from '../../support/free-port.ts'
 import { makeGate } from '../../support/gate.ts'
+import { ownRedis } from '../../support/redis/own-redis.ts'
+import { durable } from '../../support/redis/redis-server.ts'
 import { until } from '../../support/until.ts'
 
 /** How soon a fleet must work again after its Redis is back. */
 const workingWithinMs = 3_000
 
-/** A Redis that keeps what it has said yes to, and can be ended and started again. */
-async function lastingRedis({ skip, onTestFinished }: Pick<TestContext, 'skip' | 'onTestFinished'>) {
-  const program = findProgram('redis-server', process.env['PATH'] ?? '')
-  if (!program) return skip('no redis-server here')
-  const directory = await mkdtemp(join(tmpdir(), 'provost-redis-'))
-  const port = await freePort()
-  const lasting = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '']
-  let server: ChildProcess
-  const start = () => {
-    server = spawn(program, ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, ...lasting], { stdio: 'ignore' })
-  }
-  const end = async (signal: NodeJS.Signals) => {
-    server.kill(signal)
-    await once(server, 'exit')
-  }
-  start()
-  onTestFinished(async () => {
-    server.kill('SIGKILL')
-    await rm(directory, { recursive: true, force: true })
-  })
-  return { redis: { url: `redis://127.0.0.1:${port}`, prefix: '{back}' }, start, end }
-}
-
 // At the same time, since the last one mostly waits.
 test.concurrent.for(['SIGTERM', 'SIGKILL'] as const)(
   'nothing accepted is lost when Redis is ended by %s in the middle of operations, and all go on when it is back',
   async (signal, { expect, ...context }) => {
-    const { redis, start, end } = await lastingRedis(context)
+    const { redis, start, end } = await ownRedis(context, durable)
     const fleet = await startFleet(redis, { hosts: ['host1', 'host2'] })
     const gate = makeGate()
     for (const host of ['host1', 'host2']) fleet.host(host).before('ensureRoot', gate.wait)
     const before = await Promise.all(Array.from({ length: 12 }, (_, i) => fleet.ask(`web${i}`)))
     expect(before.map(({ status }) => status)).toEqual(before.map(() => 202))
     await end(signal)
-    await gate.open()
+    gate.open()
     expect(await fleet.ask('refused')).toMatchObject({ status: 503, body: { code: 'queue_unavailable' } })
     start()
     const isUp = async () => (await fleet.ask('after')).status === 202
@@ -63,10 +35,10 @@ test.concurrent.for(['SIGTERM', 'SIGKILL'] as const)(
 test.concurrent('a fleet works again at once when Redis was away for a minute, and its jails ran on', {
   timeout: 120_000,
 }, async ({ expect, ...context }) => {
-  const { redis, start, end } = await lastingRedis(context)
+  const { redis, start, end } = await ownRedis(context, durable)
   const fleet = await startFleet(redis)
   await fleet.ended(await fleet.ask('web1'))
-  await end('SIGKILL')
+  await end()
   const awayUntilMs = Date.now() + 60_000
   await until('a minute to pass', async () => Date.now() >= awayUntilMs, 61_000)
   expect(fleet.host().state().jails).toEqual(['web1'])

@@ -2,13 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Answer } from '../../support/fleets/client.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
-import { type Sentinel, startSentinel, whyNoSentinel } from '../../support/redis/sentinel.ts'
+import { whyNoRedisServer } from '../../support/redis/redis-server.ts'
+import { type Sentinel, startSentinel } from '../../support/redis/sentinel.ts'
 import { until } from '../../support/until.ts'
 
 const wanted = 50
 const withinMs = 60_000
 
-describe.skipIf(whyNoSentinel())('with Sentinel', () => {
+describe.skipIf(whyNoRedisServer())('with Sentinel', () => {
   let sentinel: Sentinel
   beforeAll(async () => {
     sentinel = await startSentinel()
@@ -39,12 +40,12 @@ describe.skipIf(whyNoSentinel())('with Sentinel', () => {
     expect((await fleet.call('GET', '/v1/jails/web1')).status).toBe(200)
 
     for (const { process } of replicas) process.kill('SIGCONT')
-    const found = await until('a replica to have it', async () => {
+    const answered = await until('a replica to have it', async () => {
       const answer = await fleet.ask('web1', {}, key)
       return answer.status === 202 && answer
     })
-    expect(found.headers.get('idempotency-replayed')).toBe('true')
-    expect((await fleet.ended(found)).status).toBe('succeeded')
+    expect(answered.headers.get('idempotency-replayed')).toBe('true')
+    expect((await fleet.ended(answered)).status).toBe('succeeded')
     await fleet.stop()
   })
 
@@ -55,7 +56,7 @@ describe.skipIf(whyNoSentinel())('with Sentinel', () => {
       await sentinel.failOver()
       fleet.host().before('ensureNetwork', (_jail, signal) => sleep(60_000, undefined, { signal }))
       const asked = await insist(() => fleet.ask('web1', {}, { 'idempotency-key': 'order-1' }))
-      await until('it to be at its network', async () => fleet.host().deeds.includes('ensureNetwork web1'))
+      await fleet.host().begins('ensureNetwork web1')
       await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
       expect((await fleet.ended(asked)).status).toBe('cancelled')
       await fleet.stop()

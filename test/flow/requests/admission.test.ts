@@ -1,8 +1,8 @@
 import { describe, expect } from 'vitest'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
-import { test as withRedis } from '../../support/redis/redis-test.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
+import { type TestRedis, test as withRedis } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
 describe('a request with an Idempotency-Key', () => {
@@ -85,10 +85,9 @@ describe('addresses', () => {
     expect(fleet.host().addresses().sort()).toEqual(wanted)
 
     await Promise.all(accepted.map(async ({ body }) => fleet.ended(await fleet.call('DELETE', `/v1/jails/${body.jail.name}`))))
-    const connection = connectRedis(redis.url)
+    const { redis: connection } = storeOf(redis)
     expect(await connection.hgetall(`${redis.prefix}:leases`)).toEqual({})
     expect(await connection.hgetall(`${redis.prefix}:promised:host1`)).toEqual({ jails: '0', memory: '0', cpu: '0' })
-    connection.disconnect()
     const again = await Promise.all(Array.from({ length: 64 }, (_, i) => fleet.ask(`again${i}`)))
     expect(again.flatMap(({ body }) => body.jail?.addresses ?? []).sort()).toEqual(wanted)
     await fleet.stop()
@@ -222,18 +221,17 @@ describe('what was promised', () => {
   })
 })
 
-/** Every key of the fleet and what it holds, but for what hosts write anew all the time. */
-async function snapshot({ url, prefix }: { url: string; prefix: string }): Promise<Record<string, unknown>> {
-  const connection = connectRedis(url)
-  const found: Record<string, unknown> = {}
-  for (const key of (await connection.keys(`${prefix}:*`)).sort()) {
+/** Every key of the fleet and what is in it, but for what hosts write anew all the time. */
+async function snapshot(at: TestRedis): Promise<Record<string, unknown>> {
+  const { redis: connection } = storeOf(at)
+  const contents: Record<string, unknown> = {}
+  for (const key of (await connection.keys(`${at.prefix}:*`)).sort()) {
     if (/:host:|:events|:reports|:epoch/.test(key)) continue
     const type = await connection.type(key)
-    if (type === 'hash') found[key] = await connection.hgetall(key)
-    else if (type === 'zset') found[key] = await connection.zrange(key, '0', '-1')
-    else if (type === 'set') found[key] = (await connection.smembers(key)).sort()
-    else found[key] = type
+    if (type === 'hash') contents[key] = await connection.hgetall(key)
+    else if (type === 'zset') contents[key] = await connection.zrange(key, '0', '-1')
+    else if (type === 'set') contents[key] = (await connection.smembers(key)).sort()
+    else contents[key] = type
   }
-  connection.disconnect()
-  return found
+  return contents
 }

@@ -55,10 +55,10 @@ test('whatever jails come and go, no host promises more than it has, no address 
   redis: { url, prefix },
 }) => {
   const redis = connectRedis(url)
-  let run = 0
+  let lived = 0
   const life = fc.asyncProperty(lives, async (life) => {
-    run += 1
-    const keys = redisKeys(`${prefix}:${run}`)
+    lived += 1
+    const keys = redisKeys(`${prefix}:${lived}`)
     for (const { id } of hosts) await redis.set(keys.hostAlive(id), 'here')
     const fleet = makeFleet(redis, keys)
     for (const together of life) {
@@ -148,9 +148,9 @@ function makeFleet(redis: Redis, keys: RedisKeys) {
     async assertSound(): Promise<void> {
       const { promised, leases, jails } = await ledger()
       expect(jails.map(({ name }) => name).sort()).toEqual(there.map(({ jail }) => jail).sort())
-      const held = jails.flatMap((jail) => jail.leases.map(([address]) => [address, jail.name] as const))
-      expect(held).toHaveLength(new Map(held).size)
-      expect(leases).toEqual(Object.fromEntries(held))
+      const leased = jails.flatMap((jail) => jail.leases.map(([address]) => [address, jail.name] as const))
+      expect(leased).toHaveLength(new Map(leased).size)
+      expect(leases).toEqual(Object.fromEntries(leased))
       for (const host of hosts) {
         const onHost = jails.filter((jail) => jail.host === host.id)
         const sums = { jails: onHost.length, memory: sum(onHost.map(({ limits }) => limits.memory)) }

@@ -1,12 +1,11 @@
 import { appRoutes } from '@bull-board/api/dist/routes.js'
 import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { queueKinds } from '#shared/redis/queues.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
 import { hostReport, writeHost } from '../../support/hosts/write-host.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test as withRedis } from '../../support/redis/redis-test.ts'
 import { startTcpProxy } from '../../support/redis/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
@@ -161,8 +160,7 @@ describe('the queue board', () => {
   })
 
   test('has the queues of the hosts as they come and go', async ({ fleet, redis }) => {
-    const connection = connectRedis(redis.url)
-    const keys = redisKeys(redis.prefix)
+    const { redis: connection, keys } = storeOf(redis)
     expect(await queueNames(fleet)).toEqual([
       'host1.build',
       'host1.batch-build',
@@ -174,20 +172,17 @@ describe('the queue board', () => {
     await until('queues of a new host', async () => (await queueNames(fleet)).includes('host2.stop'))
     await connection.srem(keys.hosts, 'host2')
     await until('its queues to go', async () => !(await queueNames(fleet)).includes('host2.stop'))
-    connection.disconnect()
   })
 
   test('has of a large fleet the hosts where operations failed or are open, and any other that is asked for', async ({
     fleet,
     redis,
   }) => {
-    const connection = connectRedis(redis.url)
-    const keys = redisKeys(redis.prefix)
+    const { redis: connection, keys } = storeOf(redis)
     const id = await failedProvision(fleet, 'web1')
     const names = Array.from({ length: 60 }, (_, i) => `a${String(i).padStart(2, '0')}`)
     for (const name of names) await writeHost(connection, keys, hostReport(name))
     await until('all hosts', async () => (await fleet.call('GET', '/v1/hosts?limit=500')).body.items.length === 61)
-    connection.disconnect()
 
     const shown = await queueNames(fleet)
     expect(shown.length).toBe(50 * queueKinds.length)

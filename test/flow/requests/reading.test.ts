@@ -1,9 +1,9 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { describe, expect } from 'vitest'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import type { Fleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { until } from '../../support/until.ts'
 
 /** Follows a stream of events in the background. */
@@ -24,13 +24,13 @@ async function follow(fleet: Fleet, path: string, headers: Record<string, string
 
 describe('events of an operation', () => {
   test('are the whole operation each, with rising ids, and end with the last one', async ({ fleet }) => {
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('ensureJail', () => held)
+    const gate = makeGate()
+    fleet.host().before('ensureJail', gate.wait)
     const asked = await fleet.ask('web1')
     const path = `/v1/operations/${asked.body.operation.id}/events`
     const stream = await follow(fleet, path)
     await until('it to be starting', async () => stream.events.some(({ data }) => JSON.parse(data).step === 'start-jail'))
-    release()
+    gate.open()
     await stream.done
     const seen = stream.events.map(({ data }) => JSON.parse(data))
     expect(new Set(stream.events.map(({ event }) => event))).toEqual(new Set(['operation']))
@@ -74,14 +74,12 @@ describe('events of the fleet', () => {
 
   test('that a reader has missed come before what happens now, all of them, with rising ids', async ({ fleet, redis }) => {
     await fleet.ended(await fleet.ask('web1'))
-    const connection = connectRedis(redis.url)
-    const keys = redisKeys(redis.prefix)
+    const { redis: connection, keys } = storeOf(redis)
     // More than are read from Redis at once.
     const pipeline = connection.pipeline()
     const first = Number(await connection.get(keys.eventSequence))
     for (let i = 1; i <= 12_000; i += 1) pipeline.xadd(keys.events, `${first + i}-0`, 'kind', 'jail', 'id', `gone${i}`)
     await pipeline.set(keys.eventSequence, first + 12_000).exec()
-    connection.disconnect()
     const stream = await follow(fleet, '/v1/events', { 'last-event-id': String(first) })
     const stopped = await fleet.call('POST', '/v1/jails/web1/stop')
     await until('the stop to be told', async () =>
@@ -101,17 +99,17 @@ describe('lists', () => {
     await fleet.ended(await fleet.call('POST', '/v1/jails/web2/stop'))
 
     const all = async (path: string, field: string) => {
-      const found: string[] = []
+      const values: string[] = []
       const sizes: number[] = []
       for (let cursor: string | null = ''; cursor !== null; ) {
         const separator = path.includes('?') ? '&' : '?'
         const { body } = await fleet.call('GET', `${path}${separator}limit=2${cursor ? `&cursor=${cursor}` : ''}`)
-        found.push(...body.items.map((item: Record<string, string>) => item[field]))
+        values.push(...body.items.map((item: Record<string, string>) => item[field]))
         sizes.push(body.items.length)
         cursor = body.nextCursor
       }
       expect(sizes.slice(0, -1).every((size) => size === 2)).toBe(true)
-      return found
+      return values
     }
     expect(await all('/v1/jails', 'name')).toEqual(names)
     expect(await all('/v1/jails?client=even', 'name')).toEqual(['web0', 'web2', 'web4', 'web6'])
@@ -135,11 +133,11 @@ describe('Prefer: wait', () => {
   })
 
   test('gives what there is when time is up', async ({ fleet }) => {
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    fleet.host().before('ensureJail', () => held)
+    const gate = makeGate()
+    fleet.host().before('ensureJail', gate.wait)
     const asked = await fleet.ask('web1', {}, { prefer: 'wait=1' })
     expect([asked.status, asked.body.operation.status]).toEqual([202, 'running'])
-    release()
+    gate.open()
     await fleet.ended(asked)
   })
 })

@@ -1,10 +1,9 @@
 import { describe, expect } from 'vitest'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { queueName } from '#shared/redis/queues.ts'
 import { openBatch } from '../../support/fleets/ask-in-batch.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
@@ -16,7 +15,7 @@ describe('an operation that does not run', () => {
     const gate = makeGate()
     fleet.host().before('ensureRoot', gate.wait)
     await fleet.ask('web1')
-    await until('the clone to begin', async () => fleet.host().deeds.includes('ensureRoot web1'))
+    await fleet.host().begins('ensureRoot web1')
     const waiting = [await fleet.ask('web2'), await fleet.ask('web3'), await fleet.ask('web4')]
 
     const shown = await until('an estimate', async () => {
@@ -33,7 +32,7 @@ describe('an operation that does not run', () => {
     expect(etas[2]?.p50).toBeGreaterThan(etas[0]?.p50 ?? Number.POSITIVE_INFINITY)
     const { items } = (await fleet.call('GET', '/v1/operations?status=queued')).body
     expect(items.map(({ waiting }: { waiting: { position: number } }) => waiting.position)).toEqual([3, 2, 1])
-    await gate.open()
+    gate.open()
     for (const asked of waiting) expect(await fleet.ended(asked)).toMatchObject({ status: 'succeeded' })
     await fleet.stop()
   })
@@ -44,7 +43,7 @@ describe('an operation that does not run', () => {
     fleet.host().before('ensureRoot', ({ name }) => gates[name as keyof typeof gates]?.wait())
     for (const name of ['web1', 'web2']) await fleet.ask(name)
     const { body } = await fleet.ask('web3')
-    await until('the clone to begin', async () => fleet.host().deeds.includes('ensureRoot web1'))
+    await fleet.host().begins('ensureRoot web1')
     const following = fleet.call('GET', `/v1/operations/${body.operation.id}/events`)
     await until('its place to be the second', async () => (await fleet.operation(body.operation.id)).waiting?.position === 2)
     await gates.web1.open()
@@ -73,16 +72,16 @@ describe('a batch', () => {
     const before = clones.length
     const signup = await fleet.ask('signup')
     await until('the signup to be cloned', async () => clones.includes('signup'))
-    // A batch holds one of the two slots at most, so the signup had the other at once.
+    // A batch has one of the two slots at most, so the signup had the other at once.
     expect(clones.slice(before, clones.indexOf('signup'))).toEqual([])
     expect(await fleet.ended(signup)).toMatchObject({ status: 'succeeded' })
-    await gate.open()
+    gate.open()
     await batch.close()
     await fleet.stop()
   })
 
   test('of 200 jobs lets a signup have the next turn of a host with one slot', async ({ redis }) => {
-    const connection = connectRedis(redis.url)
+    const { redis: connection, keys } = storeOf(redis)
     const fleet = await startFleet(redis, { capacity: { builds: 1, starts: 1 }, pools: [wide] })
     const clones: string[] = []
     const gate = makeGate()
@@ -94,12 +93,11 @@ describe('a batch', () => {
     for (let i = 1; i <= 200; i += 1) await batch.ask(`row${i}`)
     await until('the batch to be at work', async () => clones.length === 1)
     const signup = await fleet.ask('signup')
-    const taken = `${redisKeys(redis.prefix).host('host1')}:${queueName('host1', 'build')}:active`
+    const taken = `${keys.host('host1')}:${queueName('host1', 'build')}:active`
     await until('the signup to wait for the slot', async () => (await connection.llen(taken)) === 1)
-    await gate.open()
+    gate.open()
     expect(await fleet.ended(signup)).toMatchObject({ status: 'succeeded' })
     expect(clones.indexOf('signup')).toBe(1)
-    connection.disconnect()
     await batch.close()
     await fleet.stop()
   })

@@ -3,9 +3,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect } from 'vitest'
 import { standardTiming } from '#shared/process/timing.ts'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
@@ -62,10 +61,9 @@ describe('jails of a world that is not there yet', () => {
       timing: { ...standardTiming, asleep: 100 },
     })
     const asked = await fleet.ask('slow', { world: 'remote' })
-    const connection = connectRedis(redis.url)
-    const job = `${redisKeys(redis.prefix).host('host1')}:host1.build:${asked.body.operation.id}-1-build`
+    const { redis: connection, keys } = storeOf(redis)
+    const job = `${keys.host('host1')}:host1.build:${asked.body.operation.id}-1-build`
     await until('it to be asked for again', async () => Number(await connection.hget(job, 'ats')) > 2)
-    connection.disconnect()
     expect(mirror.asked()).toBe(1)
     mirror.open()
     expect((await fleet.ended(asked)).error?.code).toBe('checksum_mismatch')

@@ -1,8 +1,7 @@
 import { expect } from 'vitest'
-import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { redisKeys } from '#shared/redis/keys.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
 import { hostReport, writeHost } from '../../support/hosts/write-host.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { until } from '../../support/until.ts'
 
 test('a world that two hosts of one platform define differently is shown as a conflict, and no jail is made of it', async ({
@@ -13,10 +12,9 @@ test('a world that two hosts of one platform define differently is shown as a co
   const { conflict, hosts } = await tiny()
   expect(conflict).toEqual([])
 
-  const connection = connectRedis(redis.url)
+  const { redis: connection, keys } = storeOf(redis)
   const { platform } = hosts[0]
-  await writeHost(connection, redisKeys(redis.prefix), hostReport('host2', { platform }))
-  connection.disconnect()
+  await writeHost(connection, keys, hostReport('host2', { platform }))
   const shown = await until('the other host to be seen', async () => {
     const world = await tiny()
     return world.hosts.length === 2 && world

@@ -10,7 +10,7 @@ import { type Controller, detectCgroups } from '../../../worker/host/linux/limit
 import { onBehalfOf } from '../../../worker/host/run-command.ts'
 import { whyNoLinuxJails } from '../../support/hosts/host-fitness.ts'
 import { endless, provision, removeAll, type TrialHost, trialHost } from '../../support/hosts/trial-host.ts'
-import { waitUntil } from '../../support/wait-until.ts'
+import { until } from '../../support/until.ts'
 
 const whyNot = whyNoLinuxJails()
 if (whyNot) console.warn(`NOT RUN HERE: isolation on Linux, broken in each way: ${whyNot}`)
@@ -220,7 +220,7 @@ describe.skipIf(whyNot)('isolation on Linux', () => {
     jail = trial.jail({ command: ['/bin/sh', '/data/escape'] })
     await provision(trial.host, jail)
     const verdicts = join(trial.layout.jail(jail.name).root, 'tmp/verdicts')
-    await waitUntil(() => existsSync(verdicts) && readFileSync(verdicts, 'utf8').endsWith('end\n'))
+    await until('its verdicts', () => existsSync(verdicts) && readFileSync(verdicts, 'utf8').endsWith('end\n'))
     expect(readFileSync(verdicts, 'utf8')).toBe(`${tries.map((_, i) => `${i} refused`).join('\n')}\nend\n`)
   })
 

@@ -5,7 +5,7 @@ import type { JailSpec } from '#shared/job.ts'
 import { type Cgroups, type Controller, detectCgroups, processesIn } from '../../../worker/host/linux/limits/cgroups.ts'
 import { whyNoLinuxJails } from '../../support/hosts/host-fitness.ts'
 import { endless, provision, removeAll, type TrialHost, trialHost } from '../../support/hosts/trial-host.ts'
-import { waitUntil } from '../../support/wait-until.ts'
+import { until } from '../../support/until.ts'
 
 const whyNot = whyNoLinuxJails()
 if (whyNot) console.warn(`NOT RUN HERE: limits on Linux: ${whyNot}`)
@@ -44,7 +44,8 @@ describe.skipIf(whyNot)('limits on Linux', () => {
 
   it('ends what takes more memory than the jail has, and the jail goes on', async () => {
     await started('eat', { memory: 16 * MiB })
-    await waitUntil(() => field(read('memory', cgroups.version === 1 ? 'memory.oom_control' : 'memory.events'), 'oom_kill') > 0)
+    const events = cgroups.version === 1 ? 'memory.oom_control' : 'memory.events'
+    await until('a process to be killed', () => field(read('memory', events), 'oom_kill') > 0)
     expect(Number(read('memory', cgroups.version === 1 ? 'memory.max_usage_in_bytes' : 'memory.current'))).toBeLessThanOrEqual(
       16 * MiB,
     )
@@ -55,7 +56,7 @@ describe.skipIf(whyNot)('limits on Linux', () => {
     await started('spin', { cpu: 0.1 })
     const periods = () => field(read('cpu', 'cpu.stat'), 'nr_periods')
     const first = periods()
-    await waitUntil(() => periods() >= first + 20)
+    await until('twenty periods', () => periods() >= first + 20)
     // Of the busy loop alone: its time in the periods that the kernel counted, each of 100 ms.
     const usedMs = cpuTimeMs(processesIn(cgroups, trial.layout.jail(jail.name).cgroup))
     expect(field(read('cpu', 'cpu.stat'), 'nr_throttled')).toBeGreaterThan(10)
@@ -64,7 +65,7 @@ describe.skipIf(whyNot)('limits on Linux', () => {
 
   it('lets a jail have its number of processes and no more', async () => {
     await started('fork', { processes: 20 })
-    await waitUntil(() => field(read('pids', 'pids.events'), 'max') > 0)
+    await until('a fork to be refused', () => field(read('pids', 'pids.events'), 'max') > 0)
     expect(processesIn(cgroups, trial.layout.jail(jail.name).cgroup).length).toBeLessThanOrEqual(20)
     expect(Number(read('pids', 'pids.current'))).toBeLessThanOrEqual(20)
   })
@@ -84,14 +85,14 @@ describe.skipIf(whyNot)('limits on Linux', () => {
 
   it('takes no more disk than the jail has', async () => {
     await started('fill', { disk: 32 * MiB })
-    await waitUntil(() => existsSync(inRoot('tmp/verdict')))
+    await until('its verdict', () => existsSync(inRoot('tmp/verdict')))
     expect(readFileSync(inRoot('tmp/verdict'), 'utf8')).toBe('1\n')
     expect(statSync(inRoot('data/big')).size).toBeLessThan(32 * MiB)
   })
 
   it('keeps what a jail with a disk limit wrote over a stop and a start', async () => {
     await started('fill', { disk: 32 * MiB })
-    await waitUntil(() => existsSync(inRoot('tmp/verdict')))
+    await until('its verdict', () => existsSync(inRoot('tmp/verdict')))
     const { signal } = new AbortController()
     await trial.host.removeJail(jail, signal)
     // What a reboot does to the root.

@@ -58,8 +58,8 @@ describe.skipIf(whyNot)('jails asked for over HTTP', () => {
   test('fail with what went wrong, and leave nothing', async ({ redis }) => {
     const fleet = await startRealFleet(redis)
     const before = fleet.snapshot()
-    const hold = await fleet.holdUp('runc', '/bin/false', '*" run "*')
-    await hold.release()
+    const runc = await fleet.gate('runc', '/bin/false', '*" run "*')
+    await runc.open()
     const failed = await fleet.ended(await fleet.ask('web1', busybox))
     expect(failed).toMatchObject({ status: 'failed', error: { code: 'command_failed', step: 'start-jail', exitCode: 1 } })
     expect(failed.error?.command).toContain('runc --root')
@@ -69,8 +69,8 @@ describe.skipIf(whyNot)('jails asked for over HTTP', () => {
     // The program is looked for once, so the false one is still what the worker knows.
     await fleet.ended(retried)
     await fleet.end('worker', 'SIGTERM')
-    await fleet.start('worker')
-    await fleet.hostIsUp()
+    fleet.start('worker')
+    await fleet.hostIs('real1', 'up')
     const again = await fleet.call('POST', `/v1/operations/${failed.id}/retry`)
     expect(await fleet.ended(again)).toMatchObject({ status: 'succeeded', attempt: 3 })
     await fleet.stop()

@@ -22,8 +22,8 @@ describe.skipIf(whyNoLinuxJails())('a jail that is stopped by hand', () => {
 
     // A worker's start brings up what is to run: this is not.
     await fleet.end('worker', 'SIGKILL')
-    await fleet.start('worker')
-    await fleet.hostIsUp()
+    fleet.start('worker')
+    await fleet.hostIs('real1', 'up')
     expect(await fleet.jail('web1')).toMatchObject({ state: 'stopped' })
     expect((await fleet.ended(await fleet.call('POST', '/v1/jails/web1/start'))).status).toBe('succeeded')
     const again = await fleet.jail('web1')

@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { startRealFleet } from '../../support/fleets/real-fleet.ts'
 import { whyNoLinuxJails } from '../../support/hosts/host-fitness.ts'
+import { pids, readProc } from '../../support/hosts/proc.ts'
 import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
@@ -30,10 +31,10 @@ describe.skipIf(whyNoLinuxJails())('a cancel', () => {
     const program = `#!/bin/sh\nready=${ready}\n${stubborn['has forked a daemon out of its session']}\n`
     await writeFile(join(fleet.bin, 'cp'), program, { mode: 0o755 })
     const asked = await fleet.ask('web1', { world: 'other' })
-    await until('its processes to be there', async () => existsSync(ready))
+    await until('its processes to be there', () => existsSync(ready))
     await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
     expect(await fleet.ended(asked)).toMatchObject({ status: 'cancelled' })
-    await until('the processes of the fill to be gone', async () => processesOf(fleet.root).length === 0)
+    await until('the processes of the fill to be gone', () => processesOf(fleet.root).length === 0)
     await fleet.stop()
   })
 
@@ -45,7 +46,7 @@ describe.skipIf(whyNoLinuxJails())('a cancel', () => {
       const program = `#!/bin/sh\nready=${ready}\ncase " $* " in *" run "*) ${script} ;; esac\nexec /usr/sbin/runc "$@"\n`
       await writeFile(join(fleet.bin, 'runc'), program, { mode: 0o755 })
       const asked = await fleet.ask('web1', { world: 'busybox' })
-      await until('its processes to be there', async () => existsSync(ready))
+      await until('its processes to be there', () => existsSync(ready))
       expect(processesOf(fleet.root)).not.toEqual([])
       await fleet.call('POST', `/v1/operations/${asked.body.operation.id}/cancel`)
       expect(await fleet.ended(asked, 30_000)).toMatchObject({ status: 'cancelled', error: { step: 'start-jail' } })
@@ -57,13 +58,9 @@ describe.skipIf(whyNoLinuxJails())('a cancel', () => {
 })
 
 /** The processes that the worker of a host has started for an operation and that are still there. */
-function processesOf(root: string): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    try {
-      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
-      return environment.includes(`PROVOST_WORKER=${root}`) && environment.some((entry) => entry.startsWith('PROVOST_OPERATION='))
-    } catch {
-      return false
-    }
+function processesOf(root: string): number[] {
+  return pids().filter((pid) => {
+    const environment = readProc(pid, 'environ').split('\0')
+    return environment.includes(`PROVOST_WORKER=${root}`) && environment.some((entry) => entry.startsWith('PROVOST_OPERATION='))
   })
 }

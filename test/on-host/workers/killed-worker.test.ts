@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { startRealFleet } from '../../support/fleets/real-fleet.ts'
+import { makeGate } from '../../support/gate.ts'
 import { whyNoLinuxJails } from '../../support/hosts/host-fitness.ts'
 import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
@@ -17,15 +18,15 @@ describe.skipIf(whyNoLinuxJails())('a worker that is killed', () => {
   test('while a jail starts goes on with it after its return, and its child was ended', async ({ redis }) => {
     const fleet = await startRealFleet(redis)
     const before = fleet.snapshot()
-    const runc = await fleet.holdUp('runc', '/usr/sbin/runc', '*" run "*')
+    const runc = await fleet.gate('runc', '/usr/sbin/runc', '*" run "*')
     const asked = await fleet.ask('web1', busybox)
     await runc.reached()
     await fleet.end('worker', 'SIGKILL')
-    expect(heldUp(fleet.state)).toHaveLength(1)
+    expect(waitingAtGate(fleet.state)).toHaveLength(1)
 
-    await fleet.start('worker')
-    await until('the child of the killed worker to be gone', async () => heldUp(fleet.state).length <= 1)
-    await runc.release()
+    fleet.start('worker')
+    await until('the child of the killed worker to be gone', () => waitingAtGate(fleet.state).length <= 1)
+    await runc.open()
     expect(await fleet.ended(asked)).toMatchObject({ status: 'succeeded', attempt: 1 })
     expect(await fleet.jail('web1')).toMatchObject({ state: 'running' })
     expect((await fleet.jail('web1'))?.isolation?.checks.every(({ ok }) => ok)).toBe(true)
@@ -37,13 +38,13 @@ describe.skipIf(whyNoLinuxJails())('a worker that is killed', () => {
   test('while a world fills leaves no usable half, and fills it anew', async ({ redis }) => {
     const archive = tarOfSomething()
     let asked = 0
-    const { promise: stalled, resolve: stall } = Promise.withResolvers<void>()
+    const stalled = makeGate()
     const server = createServer((_request, response) => {
       asked += 1
       response.writeHead(200, { 'content-length': archive.length })
       // The first answer stops in the middle for ever.
       if (asked > 1) response.end(archive)
-      else response.write(archive.subarray(0, archive.length / 2), () => stall())
+      else response.write(archive.subarray(0, archive.length / 2), stalled.open)
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
@@ -52,10 +53,10 @@ describe.skipIf(whyNoLinuxJails())('a worker that is killed', () => {
       worlds: [{ name: 'remote', method: 'archive', url: `http://127.0.0.1:${port}/base.tar`, sha256 }],
     })
     const waiting = await fleet.ask('web1', { world: 'remote' })
-    await stalled
+    await stalled.wait()
     await fleet.end('worker', 'SIGKILL')
     expect((await readdir(join(fleet.root, 'worlds'))).filter((name) => name.startsWith('remote'))).toEqual([])
-    await fleet.start('worker')
+    fleet.start('worker')
     const operation = await fleet.ended(waiting)
     expect(operation).toMatchObject({ status: 'succeeded' })
     expect(asked).toBe(2)
@@ -70,8 +71,8 @@ describe.skipIf(whyNoLinuxJails())('a worker that is killed', () => {
     const before = await fleet.jail('web1')
     await fleet.end('worker', 'SIGKILL')
     process.kill(before?.jid ?? 0, 0)
-    await fleet.start('worker')
-    await fleet.hostIsUp()
+    fleet.start('worker')
+    await fleet.hostIs('real1', 'up')
     const proven = await until('its isolation to be proven again', async () => {
       const jail = await fleet.jail('web1')
       return jail?.isolation?.checkedAt !== before?.isolation?.checkedAt && jail
@@ -89,7 +90,7 @@ describe.skipIf(whyNoLinuxJails())('a worker that is killed', () => {
     process.kill(before?.jid ?? 0, 'SIGKILL')
     spawnSync('umount', ['-l', join(fleet.root, 'jails/web1/root')])
     spawnSync('ip', ['link', 'delete', fleet.bridge])
-    await fleet.start('worker')
+    fleet.start('worker')
     const revived = await until('it to be up again', async () => {
       const jail = await fleet.jail('web1')
       return !!jail?.jid && jail.jid !== before?.jid && jail
@@ -103,8 +104,7 @@ describe.skipIf(whyNoLinuxJails())('a worker that is killed', () => {
 describe.skipIf(whyNoLinuxJails())('a worker', () => {
   test('refuses a host that has one, and names it', async ({ redis }) => {
     const fleet = await startRealFleet(redis)
-    const second = await fleet.start('worker')
-    const [code] = await once(second, 'exit')
+    const [code] = await once(fleet.startTwin('worker'), 'exit')
     expect(code).not.toBe(0)
     expect(await fleet.log('worker')).toMatch(/Another worker has this host already: pid \d+, started /)
     await fleet.stop()
@@ -117,14 +117,14 @@ describe.skipIf(whyNoLinuxJails())('a worker', () => {
     expect(await fleet.end('worker', 'SIGTERM')).toBe(0)
     process.kill(jid ?? 0, 0)
     expect((await fleet.ask('web2', busybox)).body.code).toBe('no_suitable_host')
-    await fleet.start('worker')
-    await fleet.hostIsUp()
+    fleet.start('worker')
+    await fleet.hostIs('real1', 'up')
     await fleet.stop()
   })
 })
 
-/** The commands of this fleet that a test holds up. */
-function heldUp(state: string): string[] {
+/** The commands of this fleet that wait at a gate of the test. */
+function waitingAtGate(state: string): string[] {
   const { stdout } = spawnSync('pgrep', ['-f', `^/bin/sh ${state}/bin/runc `], { encoding: 'utf8' })
   return stdout.split('\n').filter(Boolean)
 }

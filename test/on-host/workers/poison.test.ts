@@ -3,7 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { startRealFleet } from '../../support/fleets/real-fleet.ts'
+import type { Operation } from '#shared/operation.ts'
+import type { Answer } from '../../support/fleets/client.ts'
+import { type RealFleet, startRealFleet } from '../../support/fleets/real-fleet.ts'
 import { whyNoLinuxJails } from '../../support/hosts/host-fitness.ts'
 import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
@@ -15,17 +17,17 @@ describe.skipIf(whyNoLinuxJails())('an operation', () => {
     const runc = join(fleet.bin, 'runc')
     const deadly = '#!/bin/sh\ncase " $* " in *" run "*) kill -KILL $PPID; exit 1 ;; esac\nexec /usr/sbin/runc "$@"\n'
     await writeFile(runc, deadly, { mode: 0o755 })
-    const worker = fleet.worker()
+    const worker = fleet.child('worker')
     if (!worker) throw new Error('no worker')
     const killed = once(worker, 'exit')
     const asked = await fleet.ask('web1', { world: 'busybox' })
     expect((await killed)[1]).toBe('SIGKILL')
     for (let kills = 2; kills <= 3; kills += 1) {
-      const [, signal] = await once(await fleet.start('worker'), 'exit')
+      const [, signal] = await once(fleet.start('worker'), 'exit')
       expect(signal).toBe('SIGKILL')
     }
 
-    await fleet.start('worker')
+    fleet.start('worker')
     const operation = await fleet.ended(asked)
     expect(operation).toMatchObject({
       status: 'failed',
@@ -56,15 +58,7 @@ exec /usr/sbin/runc "$@"
 `
     await writeFile(join(fleet.bin, 'runc'), deadly, { mode: 0o755 })
     const asked = [await fleet.ask('bad1', { world: 'busybox' }), await fleet.ask('good1', { world: 'busybox' })]
-    const [bad, good] = await until(
-      'both to have ended',
-      async () => {
-        if (!fleet.worker()) await fleet.start('worker')
-        const operations = await Promise.all(asked.map(({ body }) => fleet.operation(body.operation.id)))
-        return operations.every(({ finishedAt }) => finishedAt !== null) && operations
-      },
-      60_000,
-    )
+    const [bad, good] = await endsOf(fleet, asked)
     expect(bad).toMatchObject({ status: 'failed', error: { code: 'poisoned' } })
     expect(good).toMatchObject({ status: 'succeeded' })
     await fleet.stop()
@@ -79,15 +73,7 @@ exec /usr/sbin/runc "$@"
     })
     await writeFile(join(fleet.bin, 'cp'), '#!/bin/sh\nkill -KILL $PPID; exit 1\n', { mode: 0o755 })
     const asked = [await fleet.ask('web1', { world: 'deadly' }), await fleet.call('POST', '/v1/hosts/real1/worlds/deadly/fill')]
-    const operations = await until(
-      'both to have ended',
-      async () => {
-        if (!fleet.worker()) await fleet.start('worker')
-        const now = await Promise.all(asked.map(({ body }) => fleet.operation(body.operation.id)))
-        return now.every(({ finishedAt }) => finishedAt !== null) && now
-      },
-      60_000,
-    )
+    const operations = await endsOf(fleet, asked)
     for (const operation of operations)
       expect(operation).toMatchObject({ status: 'failed', attempt: 1, error: { code: 'poisoned', step: 'fill-world' } })
 
@@ -98,3 +84,13 @@ exec /usr/sbin/runc "$@"
     await rm(tree, { recursive: true })
   })
 })
+
+/** How operations end that kill the worker, which is started again each time. */
+function endsOf(fleet: RealFleet, asked: Answer[]): Promise<Operation[]> {
+  const look = async () => {
+    fleet.start('worker')
+    const operations = await Promise.all(asked.map(({ body }) => fleet.operation(body.operation.id)))
+    return operations.every(({ finishedAt }) => finishedAt !== null) && operations
+  }
+  return until('all to have ended', look, 60_000)
+}

@@ -74,7 +74,7 @@ describe('provost(8)', () => {
   })
 
   it('has every setting in the environment', () => {
-    const files = ['cli/config.ts', 'producer/config.ts', 'worker/config/config.ts'].map((file) =>
+    const files = ['cli/http/config.ts', 'producer/config.ts', 'worker/config/config.ts'].map((file) =>
       readFileSync(`${root}/${file}`, 'utf8'),
     )
     const names = new Set(files.join('').match(/PROVOST_[A-Z_]+/g))

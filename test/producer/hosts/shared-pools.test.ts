@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { makeSharedPools, sharedPools } from '../../../producer/hosts/shared-pools.ts'
+import { memoizeByPools } from '../../../producer/hosts/memoize-by-pools.ts'
+import { sharedPools } from '../../../producer/hosts/shared-pools.ts'
 
 const pool = (exclude: string[], gateway?: string) => ({
   name: 'main',
@@ -19,7 +20,7 @@ test('what one host of a shared pool keeps for itself no other gives out', () =>
 })
 
 test('a host has the same pools until those of some host change', () => {
-  const poolsOf = makeSharedPools()
+  const poolsOf = memoizeByPools(sharedPools)
   const [one, two] = [
     { id: 'host1', pools: [pool([])] },
     { id: 'host2', pools: [pool(['10.0.0.2'])] },

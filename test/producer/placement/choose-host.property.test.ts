@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest'
 import type { CreateJail } from '#shared/jail.ts'
 import { parseBlock } from '#shared/network/addresses.ts'
 import { type Candidate, chooseHosts } from '../../../producer/placement/choose-host.ts'
-import type { Refusal } from '../../../producer/placement/lacks.ts'
 import type { PlacementHost } from '../../../producer/placement/placement-host.ts'
 import { poolOf } from '../../../producer/placement/pool-facts.ts'
+import type { Refusal } from '../../../producer/placement/refusals.ts'
 import { asks, fleets } from './placement-arbitraries.ts'
 import { world } from './placement-host.ts'
 
 const placements = fc.tuple(asks, fleets, fc.constantFrom('spread', 'pack'))
-const runs = { numRuns: 500 }
+const options = { numRuns: 500 }
 
 describe('whatever the fleet and the request', () => {
   test('each host is either a candidate or refused with a reason', () => {
@@ -20,7 +20,7 @@ describe('whatever the fleet and the request', () => {
         const answered = [...idsOf(candidates.slice(0, 100)), ...refusals().map(({ host }) => host)]
         expect(answered.sort()).toEqual(fleet.map(({ id }) => id).sort())
       }),
-      runs,
+      options,
     )
   })
 
@@ -30,7 +30,7 @@ describe('whatever the fleet and the request', () => {
         for (const candidate of chooseHosts(ask, fleet, policy).candidates.slice(0, 100))
           expect(missing(candidate, ask, fleet)).toEqual([])
       }),
-      runs,
+      options,
     )
   })
 
@@ -52,7 +52,7 @@ describe('whatever the fleet and the request', () => {
           expect(idsOf(chooseHosts(ask, mended, policy).candidates.slice(0, 100))).toContain(id)
         }
       }),
-      runs,
+      options,
     )
   })
 
@@ -66,7 +66,7 @@ describe('whatever the fleet and the request', () => {
         const keys = all.map((candidate) => sortKey(candidate, ask, policy))
         expect(keys).toEqual(keys.toSorted(compareKeys))
       }),
-      runs,
+      options,
     )
   })
 })
@@ -93,7 +93,7 @@ function missing({ host, limits, worldDigest, wanted }: Candidate, ask: CreateJa
   return Object.keys(faults).filter((fault) => faults[fault])
 }
 
-/** The fleet with what a refusal names put right. */
+/** Returns the fleet without the fault that a refusal names. */
 function mend(fleet: PlacementHost[], { host: id, detail }: Refusal, ask: CreateJail): PlacementHost[] {
   const change = (who: string, how: (host: PlacementHost) => Partial<PlacementHost>) =>
     fleet.map((host) => (host.id === who ? { ...host, ...how(host) } : host))

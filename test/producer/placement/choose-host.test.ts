@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { CreateJail } from '#shared/jail.ts'
-import { chooseHosts, type Policy, refusalError } from '../../../producer/placement/choose-host.ts'
+import { chooseHosts, type Policy } from '../../../producer/placement/choose-host.ts'
 import type { PlacementHost } from '../../../producer/placement/placement-host.ts'
+import { refusalError } from '../../../producer/placement/refusals.ts'
 import { placementHost as host, world } from './placement-host.ts'
 
 const ask: CreateJail = { name: 'web1', client: 'acme', world: 'tiny' }

@@ -3,7 +3,7 @@ import type { CreateJail } from '#shared/jail.ts'
 import type { PlacementHost } from '../../../producer/placement/placement-host.ts'
 import { placementHost, world } from './placement-host.ts'
 
-// Of conditions that must all hold each one holds mostly, or next to no host would ever be chosen.
+// Each of several conditions is usually met: as all of them must be, hardly any host would be chosen otherwise.
 const mostly = <T>(usual: T, ...rare: T[]): Arbitrary<T> =>
   fc.oneof({ weight: 8, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...rare) })
 const seldom = <T>(value: Arbitrary<T>): Arbitrary<T | undefined> =>
@@ -46,7 +46,7 @@ const hosts: Arbitrary<Partial<PlacementHost>> = fc.record({
   capacity: capacity.map((all) => ({ jails: 10, fills: 1, builds: 2, starts: 2, ...all })),
 })
 
-/** Fleets of a few hosts that differ in all that placement looks at. */
+/** Fleets of a few hosts that differ in everything that placement considers. */
 export const fleets = fc
   .array(hosts, { minLength: 1, maxLength: 7 })
   .map((all) => all.map((change, i) => placementHost(`host${i}`, change)))

@@ -1,7 +1,7 @@
 import type { WorldState } from '#shared/host.ts'
 import type { PlacementHost } from '../../../producer/placement/placement-host.ts'
 
-/** A host that is up, empty, and offers the world `tiny`. */
+/** Returns a host that is up, empty, and offers the world `tiny`. */
 export function placementHost(id: string, change: Partial<PlacementHost> = {}): PlacementHost {
   return {
     id,

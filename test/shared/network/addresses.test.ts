@@ -18,7 +18,7 @@ describe('addresses', () => {
     expect(overlaps(parseBlock('10.3.0.0/16'), parseBlock('10.4.0.0/16'))).toBe(false)
   })
 
-  test('that a pool never gives out are its network, its broadcast, its gateway and what it excludes', () => {
+  test('that a pool never leases are its network, its broadcast, its gateway and its exclusions', () => {
     const pool = {
       name: 'p',
       cidr: '10.0.0.0/24',

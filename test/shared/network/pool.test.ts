@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Pool } from '#shared/network/pool.ts'
 
-test('what a pool excludes is checked when it is read, not when an address is wanted', () => {
+test('the exclusions of a pool are checked when it is read, not when an address is leased', () => {
   const faults = (exclude: string[]) => {
     const { error } = Pool.safeParse({ name: 'main', cidr: '10.0.0.0/24', exclude })
     return error?.issues.map(({ path }) => path.join('.')) ?? []

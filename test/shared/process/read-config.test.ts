@@ -35,12 +35,12 @@ describe('a configuration file', () => {
     )
   })
 
-  test('that is not there, or not YAML, is named', () => {
+  test('that does not exist, or is not YAML, is named', () => {
     expect(() => readConfigFile(Schema, join(directory, 'nothing.yaml'))).toThrow('nothing.yaml does not exist')
     expect(() => readConfigFile(Schema, file('name: "open\nlist: ['))).toThrow('is not YAML')
   })
 
-  test('of a worker is read so', () => {
+  test('of a worker is refused in the same way', () => {
     const path = file(
       [
         'host: H1',

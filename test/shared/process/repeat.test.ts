@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Pass, repeat } from '#shared/process/repeat.ts'
 import { makeServices } from '#shared/process/services.ts'
 
-/** Work whose passes end when told, each well or badly. */
+/** Work whose passes a test ends, with or without an error. */
 function makeWork() {
   const passes: PromiseWithResolvers<void>[] = []
   return {
@@ -21,7 +21,7 @@ describe('repeated work', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  test('is done every so often, and left out while a pass goes on', async () => {
+  test('is done periodically, and skipped while a pass is under way', async () => {
     const { passes, work } = makeWork()
     const repeated = repeat('work', 100, work)
     expect(passes.length).toBe(0)
@@ -34,7 +34,7 @@ describe('repeated work', () => {
     await repeated.stop()
   })
 
-  test('is done once more after a pass during which it was asked for, however often', async () => {
+  test('is done once more after a pass during which it was asked for once or more', async () => {
     const { passes, work } = makeWork()
     const repeated = repeat('work', 1_000, work)
     const first = repeated.now()
@@ -52,10 +52,10 @@ describe('repeated work', () => {
     await repeated.stop()
   })
 
-  test('goes on after a pass that failed, which is told to whoever asked and to who watches', async () => {
+  test('goes on after a failed pass, whose error both its caller and the observer get', async () => {
     const { passes, work } = makeWork()
-    const told: Pass[] = []
-    const repeated = repeat('work', 100, work, (pass) => void told.push(pass))
+    const reported: Pass[] = []
+    const repeated = repeat('work', 100, work, (pass) => void reported.push(pass))
     const asked = repeated.now()
     const next = repeated.now()
     passes[0]?.reject(new Error('no'))
@@ -63,12 +63,12 @@ describe('repeated work', () => {
     await tick()
     passes[1]?.resolve()
     await next
-    // Nobody waits for this one.
+    // Nobody awaits this one.
     await vi.advanceTimersByTimeAsync(100)
     passes[2]?.reject(new Error('nor now'))
     await vi.advanceTimersByTimeAsync(100)
     expect(passes.length).toBe(4)
-    expect(told).toEqual([
+    expect(reported).toEqual([
       { name: 'work', seconds: expect.any(Number), error: new Error('no') },
       { name: 'work', seconds: expect.any(Number) },
       { name: 'work', seconds: 0.0, error: new Error('nor now') },
@@ -77,7 +77,7 @@ describe('repeated work', () => {
     await repeated.stop()
   })
 
-  test('is stopped when its pass has ended, and done no more then', async () => {
+  test('is stopped once its pass has ended, and not done again', async () => {
     const { passes, work } = makeWork()
     const repeated = repeat('work', 100, work)
     void repeated.now()
@@ -97,7 +97,7 @@ describe('repeated work', () => {
   })
 })
 
-test('services are stopped in the reverse of their order, each after the one before, also when one fails', async () => {
+test('services are stopped one after another in reverse order, also when one fails', async () => {
   const stopped: string[] = []
   const warnings: unknown[] = []
   const services = makeServices({ warn: (...args: unknown[]) => void warnings.push(args) } as never)

@@ -1,20 +1,18 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
 import type { RetryPolicy } from '#shared/process/retry-policy.ts'
 import type { Service } from '#shared/process/run-service.ts'
 import { standardTiming, type Timing } from '#shared/process/timing.ts'
-import { startProducer } from '../../../producer/start-producer.ts'
 import type { WorkerConfig } from '../../../worker/config/config.ts'
 import { commandRunner } from '../../../worker/host/run-command.ts'
 import type { JournalFiles } from '../../../worker/journal/file.ts'
 import { startWorker } from '../../../worker/start-worker.ts'
 import { type SimulatedHost, simulatedHost } from '../hosts/simulated-host.ts'
-import { until } from '../until.ts'
+import type { TestRedis } from '../redis/redis-test.ts'
 import { makeClient } from './client.ts'
+import { log, startTestProducer } from './test-producer.ts'
 
-const apiKey = 'a-key-for-tests-only'
 const commandPath = '/sbin:/bin:/usr/sbin:/usr/bin'
 
 type Settings = {
@@ -33,25 +31,12 @@ type Settings = {
 export type Fleet = Awaited<ReturnType<typeof startFleet>>
 
 /** A producer and workers in this process, on a real Redis; the hosts are simulated, one world is ready: `tiny`. */
-export async function startFleet(redis: { url: string; prefix: string }, settings: Settings = {}) {
-  const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'silent' })
+export async function startFleet(redis: TestRedis, settings: Settings = {}) {
   const names = settings.hosts ?? ['host1']
   const hosts = new Map<string, SimulatedHost>()
   const workers = new Map<string, Service>()
 
-  const producer = await startProducer(
-    {
-      hosts: settings.members ?? [],
-      placement: 'spread',
-      redisUrl: redis.url,
-      redisPrefix: redis.prefix,
-      listen: { host: '127.0.0.1', port: 0 },
-      apiKey,
-      logLevel: 'silent',
-      timing: settings.timing ?? standardTiming,
-    },
-    log,
-  )
+  const producer = await startTestProducer(redis, settings.timing, settings.members)
 
   // One for all: a world of one name is of one definition in a fleet.
   const tree = await mkdtemp(join(tmpdir(), 'provost-world-'))
@@ -94,7 +79,7 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
   }
 
   for (const name of names) await startHost(name)
-  const client = makeClient(producer.url, apiKey)
+  const client = makeClient(producer.url)
   let producerRuns = true
   async function stopProducer(): Promise<void> {
     if (producerRuns) await producer.stop()
@@ -122,10 +107,6 @@ export async function startFleet(redis: { url: string; prefix: string }, setting
       await rm(tree, { recursive: true })
     },
   }
-  await until('all hosts to be up', async () => {
-    const { items } = (await client.call('GET', '/v1/hosts')).body
-    const ready = items.filter((host: any) => host.state === 'up' && host.worlds[0].state === 'ready')
-    return ready.length === names.length || undefined
-  })
+  await Promise.all(names.map((name) => client.hostIs(name, 'up')))
   return fleet
 }

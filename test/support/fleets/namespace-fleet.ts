@@ -1,59 +1,33 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Operation } from '#shared/operation.ts'
-import { freePort } from '../free-port.ts'
-import { holdUp } from '../hosts/hold-up.ts'
 import type { HostSnapshot } from '../hosts/host-snapshot.ts'
 import { type NamespaceHost, namespaceHost } from '../hosts/namespace-host.ts'
-import { until } from '../until.ts'
-import { makeClient } from './client.ts'
-import { serviceProcesses } from './processes.ts'
+import { programGate } from '../hosts/program-gate.ts'
+import type { TestRedis } from '../redis/redis-test.ts'
+import { processFleet, service } from './process-fleet.ts'
 
 export type NamespaceFleet = Awaited<ReturnType<typeof startNamespaceFleet>>
 
-const apiKey = 'a-key-for-tests-only'
-
-/** A producer and several workers as processes, each worker on a host of its own, which share a pool of addresses. */
-export async function startNamespaceFleet(redis: { url: string; prefix: string }, names: string[]) {
-  const state = await mkdtemp(join(tmpdir(), 'provost-fleet-'))
-  const tag = redis.prefix.replace(/[^0-9a-f]/g, '').slice(-6)
-  const third = Number.parseInt(tag.slice(0, 2), 16)
-  const processes = serviceProcesses(state)
+/**
+ * A producer and several workers as processes, each worker on a host of its own and under its name. The hosts share a pool of
+ * addresses.
+ */
+export async function startNamespaceFleet(redis: TestRedis, names: string[]) {
+  const fleet = await processFleet(redis)
+  const { state, env, tag, third } = fleet
   const hosts = new Map<string, NamespaceHost>()
-  const port = await freePort()
-  const env = { PATH: process.env['PATH'], PROVOST_REDIS_PREFIX: redis.prefix }
-  const client = makeClient(`http://127.0.0.1:${port}`, apiKey)
 
   const host = (name: string): NamespaceHost => {
-    const found = hosts.get(name)
-    if (!found) throw new Error(`no host ${name}`)
-    return found
+    const known = hosts.get(name)
+    if (!known) throw new Error(`no host ${name}`)
+    return known
   }
 
-  function startWorker(name: string): void {
-    const { redisUrl, file, entered } = host(name)
-    processes.start(name, { service: 'worker', env: { ...env, PROVOST_REDIS_URL: redisUrl, PROVOST_CONFIG: file }, entered })
-  }
-
-  function signalWorker(name: string, signal: NodeJS.Signals): void {
-    const pid = processes.pid(name)
-    if (pid === undefined) throw new Error(`no worker of ${name} runs`)
-    process.kill(pid, signal)
-  }
-
-  const hostIs = (name: string, state: string) =>
-    until(`host ${name} to be ${state}`, async () => {
-      const { body } = await client.call('GET', `/v1/hosts/${name}`).catch(() => ({ body: undefined }))
-      const worlds: { state: string }[] = body?.worlds ?? []
-      return body?.state === state && (state !== 'up' || worlds.every((world) => world.state === 'ready'))
-    })
-
-  /** Removes all of it. Gives what is left all the same, host by host. */
+  /** Removes all of it. Returns what is left all the same, host by host. */
   async function remove(): Promise<HostSnapshot[]> {
-    for (const name of processes.names()) await processes.end(name, 'SIGKILL')
+    await fleet.killAll()
     for (const each of hosts.values()) await each.remove()
-    await rm(state, { recursive: true, force: true })
+    await fleet.close()
     return [...hosts.values()].map((each) => each.remains())
   }
 
@@ -69,30 +43,22 @@ export async function startNamespaceFleet(redis: { url: string; prefix: string }
         network: `10.213.${third}`,
       })
       hosts.set(name, made)
+      const own = { PROVOST_REDIS_URL: made.redisUrl, PROVOST_CONFIG: made.file }
+      fleet.define(name, service('worker', { ...env, ...own }, made.entered))
     }
-    processes.start('producer', {
-      service: 'producer',
-      env: { ...env, PROVOST_REDIS_URL: redis.url, PROVOST_LISTEN: `127.0.0.1:${port}`, PROVOST_API_KEY: apiKey },
-    })
-    for (const name of names) startWorker(name)
-    await Promise.all(names.map((name) => hostIs(name, 'up')))
+    fleet.startAll()
+    await Promise.all(names.map((name) => fleet.hostIs(name, 'up')))
   } catch (error) {
     await remove()
     throw error
   }
 
   return {
-    ...client,
+    ...fleet,
     host,
     hosts: () => [...hosts.values()],
-    hostIs,
-    startWorker,
-    endWorker: processes.end,
-    pauseWorker: (name: string) => signalWorker(name, 'SIGSTOP'),
-    resumeWorker: (name: string) => signalWorker(name, 'SIGCONT'),
-    log: processes.log,
-    holdUp: (name: string, program: string, path: string, when?: string) => holdUp(host(name).bin, program, path, when),
-    operations: async (): Promise<Operation[]> => (await client.call('GET', '/v1/operations?limit=500')).body.items,
+    gate: (name: string, program: string, path: string, when?: string) => programGate(host(name).bin, program, path, when),
+    operations: async (): Promise<Operation[]> => (await fleet.call('GET', '/v1/operations?limit=500')).body.items,
     remove,
   }
 }

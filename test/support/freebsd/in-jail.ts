@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { appendFileSync, closeSync, openSync } from 'node:fs'
 import type { Answer, Kernel, KernelJail } from './kernel.ts'
 
@@ -22,13 +22,7 @@ export function leavePretended(inJail: InJail, jail: KernelJail, argv: string[],
 const environment = { PATH: '/bin:/usr/bin', HOME: '/', TERM: 'dumb' }
 
 export async function reallyRun(jail: KernelJail, argv: string[], log: string | undefined): Promise<Answer> {
-  const output = log ? openSync(log, 'a', 0o600) : 'ignore'
-  const child = spawn('/usr/sbin/chroot', [jail.path, ...argv], {
-    stdio: ['ignore', output, output],
-    env: environment,
-    detached: true,
-  })
-  if (typeof output === 'number') closeSync(output)
+  const child = start(jail, argv, log)
   const exitCode = await new Promise<number>((resolve, reject) => {
     child.once('exit', (code) => resolve(code ?? 1))
     child.once('error', reject)
@@ -37,6 +31,15 @@ export async function reallyRun(jail: KernelJail, argv: string[], log: string | 
 }
 
 export function reallyLeave(jail: KernelJail, argv: string[], log: string | undefined): void {
+  const child = start(jail, argv, log)
+  const process = { pid: child.pid ?? 0, command: argv.join(' '), child }
+  jail.processes.add(process)
+  child.once('exit', () => jail.processes.delete(process))
+  child.once('error', () => jail.processes.delete(process))
+  child.unref()
+}
+
+function start(jail: KernelJail, argv: string[], log: string | undefined): ChildProcess {
   const output = log ? openSync(log, 'a', 0o600) : 'ignore'
   const child = spawn('/usr/sbin/chroot', [jail.path, ...argv], {
     stdio: ['ignore', output, output],
@@ -44,9 +47,5 @@ export function reallyLeave(jail: KernelJail, argv: string[], log: string | unde
     detached: true,
   })
   if (typeof output === 'number') closeSync(output)
-  const process = { pid: child.pid ?? 0, command: argv.join(' '), child }
-  jail.processes.add(process)
-  child.once('exit', () => jail.processes.delete(process))
-  child.once('error', () => jail.processes.delete(process))
-  child.unref()
+  return child
 }

@@ -32,7 +32,7 @@ export type Link = {
 export type Dataset = { mountpoint: string; mounted: boolean; origin?: string; quota?: string }
 
 /** How a program is started: the doubles know nothing of who starts them. */
-export type CommandOptions = { signal?: AbortSignal; timeoutMs?: number; okExitCodes?: number[]; outputFile?: string }
+export type CommandOptions = { signal?: AbortSignal | undefined; timeoutMs?: number; okExitCodes?: number[]; outputFile?: string }
 export type CommandResult = { exitCode: number; stdout: string; stderr: string }
 
 /** What a command gave; undefined exit code: it hung until it was ended. */

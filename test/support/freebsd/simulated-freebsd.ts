@@ -149,7 +149,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     options.signal?.throwIfAborted()
     const given = await answer([program, ...args], options)
     const command = [program, ...args].join(' ')
-    // It hangs: until its time is up, or whoever waits for it gives up.
+    // It hangs until its time is up, or until whoever waits for it stops waiting.
     if (!('exitCode' in given) && given.stdout === undefined && given.stderr === hangs) {
       await ended(options)
       options.signal?.throwIfAborted()
@@ -173,7 +173,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     commands,
     /** Those of them that the host's programs started themselves: jail(8), and what it runs. */
     nested,
-    /** Makes the next commands that match give this answer in place of their own. */
+    /** Makes the next commands that match answer this in place of their own answer. */
     fail: (program: string, matcher: Matcher, given: Answer, times = Number.POSITIVE_INFINITY) =>
       void injections.push({ program, matcher, answer: { exitCode: 1, ...given }, times }),
     hang: (program: string, matcher: Matcher) =>

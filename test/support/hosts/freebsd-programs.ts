@@ -2,7 +2,7 @@ import { ProvostError } from '#shared/errors.ts'
 import type { CommandOptions, RunCommand } from '../../../worker/host/run-command.ts'
 
 export type Say = { stdout(text: string): void; stderr(text: string): void }
-/** What a program does when it is started. Gives its exit code; none is 0. */
+/** What a program does when it is started. Returns its exit code, or nothing for 0. */
 export type Script = (args: string[], say: Say, options: CommandOptions) => number | undefined | Promise<number | undefined>
 
 /** Programs that answer as a test says, with the output given on as it comes; knows nothing of who asks. */

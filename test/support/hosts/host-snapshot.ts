@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { pids, readProc } from './proc.ts'
 
 /** All that a jail could leave on a Linux host, as lines to compare. */
 export type HostSnapshot = {
@@ -30,11 +31,7 @@ export function hostSnapshot(
     namespaces: only(['/run/netns', ...below('/run', 'provost-')].flatMap((directory) => treeOf(directory))),
     cgroups: only([...new Set(cgroupPoints().flatMap((point) => treeOf(point, 3)))]),
     directories: only(directories.flatMap((directory) => treeOf(directory, 3))),
-    processes: only(
-      readdirSync('/proc')
-        .filter((name) => /^\d+$/.test(name))
-        .flatMap(describe),
-    ),
+    processes: only(pids().flatMap(describe)),
   }
 }
 
@@ -44,7 +41,7 @@ function cgroupPoints(): string[] {
     .map((line) => line.split(' ')[4] ?? '')
 }
 
-/** Directories below one, and files too where it is none of the kernel's own. */
+/** Directories below one, and files too unless it is one of the kernel's own. */
 function treeOf(directory: string, depth = 4): string[] {
   const isKernels = directory.startsWith('/sys/')
   const entries = quietly(() => readdirSync(directory, { withFileTypes: true }), [])
@@ -63,16 +60,14 @@ function below(directory: string, prefix: string): string[] {
 }
 
 /** A process with what tells whose it is: its cgroups and the mark that the worker's commands carry. Kernel threads do not count. */
-function describe(pid: string): string[] {
-  const read = (file: string) => quietly(() => readFileSync(`/proc/${pid}/${file}`, 'utf8'), '')
-  if (read('cmdline') === '') return []
+function describe(pid: number): string[] {
+  const [command, cgroups] = [readProc(pid, 'cmdline'), readProc(pid, 'cgroup')]
+  if (command === '') return []
   const mark =
-    read('environ')
+    readProc(pid, 'environ')
       .split('\0')
       .find((entry) => entry.startsWith('PROVOST_WORKER=')) ?? ''
-  return [
-    `${pid} ${read('cmdline').replaceAll('\0', ' ').trim()} ${[...new Set(read('cgroup').match(/\/\S*/g))].join(' ')} ${mark}`,
-  ]
+  return [`${pid} ${command.replaceAll('\0', ' ').trim()} ${[...new Set(cgroups.match(/\/\S*/g))].join(' ')} ${mark}`]
 }
 
 function masterOf(link: string): string {
@@ -83,7 +78,7 @@ function linesOf(path: string): string[] {
   return readFileSync(path, 'utf8').split('\n').filter(Boolean)
 }
 
-// Processes and cgroups go away while they are being read.
+// Cgroups and links go away while they are being read.
 function quietly<T>(look: () => T, otherwise: T): T {
   try {
     return look()

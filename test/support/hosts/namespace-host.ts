@@ -1,11 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { killProcess } from '../../../worker/host/end-processes.ts'
 import { layoutOf } from '../../../worker/host/linux/layout.ts'
 import { detectCgroups, removeCgroup } from '../../../worker/host/linux/limits/cgroups.ts'
+import { endWithTests } from '../processes.ts'
 import { startTcpProxy } from '../redis/tcp-proxy.ts'
 import { until } from '../until.ts'
+import { pids, readProc } from './proc.ts'
 import { realHost } from './real-host.ts'
 
 type Settings = {
@@ -35,10 +38,10 @@ export async function namespaceHost({ name, directory, link, uplink, redis, brid
 
   async function remove(): Promise<void> {
     const { runDirectory, cgroupParent } = layoutOf(host.root)
-    const isOurs = (process: number) => marksOf(process).some((mark) => mark.includes(cgroupParent) || mark.endsWith(host.root))
+    const isOurs = (pid: number) => marksOf(pid).some((mark) => mark.includes(cgroupParent) || mark.endsWith(host.root))
     await until('the processes of the host to be gone', async () => {
-      const left = processes().filter(isOurs)
-      for (const process of left) kill(process)
+      const left = pids().filter(isOurs)
+      for (const pid of left) killProcess(pid, 'SIGKILL')
       return left.length === 0
     })
     // Before its other end goes away by itself, some time after the namespace does.
@@ -66,7 +69,7 @@ export async function namespaceHost({ name, directory, link, uplink, redis, brid
   }
   const proxy = await startTcpProxy(outer, { host: redis.hostname, port: Number(redis.port) })
 
-  /** Runs a program on the host; gives what it printed. */
+  /** Runs a program on the host, and returns what it printed. */
   function enter(program: string, ...args: string[]): string {
     return execFileSync('nsenter', [`--target=${pid}`, '--net', '--mount', program, ...args], { encoding: 'utf8' })
   }
@@ -84,16 +87,16 @@ export async function namespaceHost({ name, directory, link, uplink, redis, brid
     /** The address of each jail's link that there is, by the name of the jail: as the kernel has it, not as records say. */
     addresses(): Map<string, string> {
       const { networks } = layoutOf(host.root)
-      const found = directoryEntries(networks).map((jail): [string, string] => {
+      const entries = directoryEntries(networks).map((jail): [string, string] => {
         const lines = enter('nsenter', `--net=${join(networks, jail)}`, 'ip', '-oneline', '-4', 'address', 'show', 'dev', 'eth0')
         return [jail, /inet (\S+)/.exec(lines)?.[1] ?? '']
       })
-      return new Map(found)
+      return new Map(entries)
     },
     /** The names of jails that have processes here. */
     running(): string[] {
       const { cgroupParent } = layoutOf(host.root)
-      const marks = processes().flatMap(marksOf)
+      const marks = pids().flatMap(marksOf)
       return [...new Set(marks.flatMap((mark) => new RegExp(`${cgroupParent}/([^/:]+)`).exec(mark)?.[1] ?? []))].sort()
     },
     async remove(): Promise<void> {
@@ -110,34 +113,18 @@ async function startKeeper(directory: string): Promise<ChildProcess> {
   const keeper = spawn('unshare', ['--net', '--mount', '--propagation', 'slave', 'sh', script, aside], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  endWithTests(keeper)
   const [said] = await Promise.race([once(keeper.stdout, 'data'), once(keeper, 'exit')])
   if (`${said}`.trim() !== 'ready') throw new Error(`No namespaces for a host: exit code ${said}.`)
   return keeper
 }
 
-function processes(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-}
-
 /** The cgroups of a process, and the worker that started it. */
-function marksOf(process: number): string[] {
-  try {
-    const environment = readFileSync(`/proc/${process}/environ`, 'utf8').split('\0')
-    const worker = environment.filter((entry) => entry.startsWith('PROVOST_WORKER='))
-    return [...readFileSync(`/proc/${process}/cgroup`, 'utf8').split('\n'), ...worker]
-  } catch {
-    return []
-  }
-}
-
-function kill(process_: number): void {
-  try {
-    process.kill(process_, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
+function marksOf(pid: number): string[] {
+  const worker = readProc(pid, 'environ')
+    .split('\0')
+    .filter((entry) => entry.startsWith('PROVOST_WORKER='))
+  return [...readProc(pid, 'cgroup').split('\n'), ...worker]
 }
 
 function directoryEntries(directory: string): string[] {

@@ -20,7 +20,7 @@ type Settings = {
 
 export type RealHost = Awaited<ReturnType<typeof realHost>>
 
-/** What a worker of a test is told of its host, which has real jails, and what it leaves there. */
+/** The configuration of a worker whose host has real jails, and what the worker leaves there. */
 export async function realHost({
   host,
   directory,
@@ -35,7 +35,7 @@ export async function realHost({
   const config = {
     host,
     root,
-    // Programs in `bin` come first: a test puts one there to hold a command up.
+    // Programs in `bin` come first: a test puts one there to make a command wait.
     commandPath: `${bin}:/sbin:/bin:/usr/sbin:/usr/bin`,
     network: { mode: 'vnet', bridge, pools: [{ name: 'test', cidr: `${network}.0/24`, gateway: `${network}.1` }] },
     capacity: { jails: 100, memory: '64G', cpu: 100 },

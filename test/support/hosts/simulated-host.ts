@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { HostRuntime } from '../../../worker/host/host-runtime.ts'
+import { simulatedIsolation } from '../samples/isolation.ts'
+import { until } from '../until.ts'
 import { directoryHost } from './directory-host.ts'
 
 /** What a host does to a jail, in the order it happened. */
@@ -15,7 +17,7 @@ type Hook = (jail: JailSpec, signal: AbortSignal) => Promise<void> | void
 export type SimulatedHost = Awaited<ReturnType<typeof simulatedHost>>
 
 /**
- * A host that makes no jails but remembers what it was told: where queues, records and plans are what a test is about.
+ * A host that makes no jails but remembers what it was asked to do: where queues, records and plans are what a test is about.
  * `before(verb, hook)` runs a hook before each deed of a kind: it may throw, or wait.
  */
 export async function simulatedHost() {
@@ -86,14 +88,15 @@ export async function simulatedHost() {
     consoleOf: (jail) => `${directories.root}/${jail.name}.console`,
     async proveIsolation(jail, signal) {
       await doing('proveIsolation', jail, signal)
-      const names = ['hostname', 'addresses', 'processes', 'root', 'devices', 'privileges']
-      return { checkedAt: new Date().toISOString(), checks: names.map((name) => ({ name, ok: true, detail: 'simulated' })) }
+      return simulatedIsolation()
     },
   }
 
   return {
     host,
     deeds,
+    /** Waits for a deed to begin. */
+    begins: (deed: Deed) => until(`${deed} to begin`, () => deeds.includes(deed)),
     before: (verb: Verb, hook: Hook) => void hooks.set(verb, hook),
     clear: (verb: Verb) => void hooks.delete(verb),
     /** Everything of jails that is on this host. */

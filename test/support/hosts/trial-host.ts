@@ -96,7 +96,7 @@ export async function trialHost(scripts: Record<string, string> = {}): Promise<T
   }
 }
 
-/** Brings a jail up as a provision does. Gives its jid. */
+/** Brings a jail up as a provision does. Returns its jid. */
 export async function provision(host: HostRuntime, jail: JailSpec, signal = new AbortController().signal): Promise<number> {
   await host.ensureRoot(jail, signal)
   await host.ensureNetwork(jail, signal)

@@ -6,7 +6,7 @@ import type { RedisKeys } from '#shared/redis/keys.ts'
 
 const startedAt = '2026-01-01T00:00:00.000Z'
 
-/** What a worker would say of a host with one ready world, `tiny`. */
+/** What a worker would report of a host with one ready world, `tiny`. */
 export function hostReport(id: string, change: Partial<HostReport> = {}): HostReport {
   return {
     id,
@@ -25,7 +25,7 @@ export function hostReport(id: string, change: Partial<HostReport> = {}): HostRe
   }
 }
 
-/** Writes a host's report as its worker would, and that it is there. `digest`: of the report, as its beat gives it. */
+/** Writes a host's report as its worker would, and that it is there. `digest`: of the report, for its beat. */
 export async function writeHost(redis: Redis, keys: RedisKeys, report: HostReport, digest = '1'): Promise<void> {
   await redis.set(keys.hostReport(report.id), JSON.stringify(report))
   await writeBeat(redis, keys, report.id, { report: digest })

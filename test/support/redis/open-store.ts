@@ -2,9 +2,10 @@ import { onTestFinished } from 'vitest'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { openStore, type Store } from '../../../producer/records/store.ts'
+import type { TestRedis } from './redis-test.ts'
 
 /** The store of a test's fleet over a connection of its own, which is closed when the test is over. */
-export function storeOf({ url, prefix }: { url: string; prefix: string }): Store {
+export function storeOf({ url, prefix }: TestRedis): Store {
   const redis = connectRedis(url)
   onTestFinished(() => redis.disconnect())
   return openStore(redis, redisKeys(prefix))

@@ -3,9 +3,9 @@ import { test as base, inject } from 'vitest'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 
 /** A real Redis and a key prefix that only this test has; its keys are removed afterwards. */
-type TestRedis = { url: string; prefix: string }
+export type TestRedis = { url: string; prefix: string }
 
-/** `test` with a `redis` of its own. Skipped where no Redis could be had. */
+/** `test` with a `redis` of its own. Skipped if there is no Redis. */
 export const test = base.extend<{ redis: TestRedis }>({
   redis: async ({ skip }, use) => {
     const url = inject('redisUrl')

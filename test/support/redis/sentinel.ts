@@ -1,12 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { findProgram } from '../../../worker/host/run-command.ts'
 import { freePort } from '../free-port.ts'
+import { makeProcesses } from '../processes.ts'
 import { until } from '../until.ts'
+import { durable, redisServer } from './redis-server.ts'
 
 type Server = { port: number; process: ChildProcess }
 
@@ -14,31 +14,19 @@ export type Sentinel = Awaited<ReturnType<typeof startSentinel>>
 
 const master = 'main'
 const quorum = 2
-const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--save', '']
 const sync = ['--repl-diskless-sync-delay', '0']
-
-/** Why there is no Sentinel here, or undefined. */
-export function whyNoSentinel(): string | undefined {
-  return findProgram('redis-server', process.env['PATH'] ?? '') ? undefined : 'no redis-server here'
-}
 
 /** A primary and two replicas, watched by three Sentinels, all real and on loopback. A primary is missed after a second. */
 export async function startSentinel() {
   const directory = await mkdtemp(join(tmpdir(), 'provost-sentinel-'))
-  const all: ChildProcess[] = []
-
-  function start(args: string[]): ChildProcess {
-    const child = spawn('redis-server', args, { stdio: 'ignore', cwd: directory })
-    all.push(child)
-    return child
-  }
+  const processes = makeProcesses(directory)
 
   async function startServer(primary?: number): Promise<Server> {
     const port = await freePort()
     const replica = primary === undefined ? [] : ['--replicaof', '127.0.0.1', `${primary}`]
-    const files = ['--dir', directory, '--appenddirname', `aof-${port}`, '--dbfilename', `${port}.rdb`]
-    const child = start(['--port', `${port}`, '--bind', '127.0.0.1', ...files, ...durable, ...sync, ...replica])
-    return { port, process: child }
+    const files = ['--appenddirname', `aof-${port}`, '--dbfilename', `${port}.rdb`]
+    processes.define(`redis-${port}`, redisServer(port, directory, [...files, ...durable, ...sync, ...replica]))
+    return { port, process: processes.start(`redis-${port}`) }
   }
 
   async function startWatcher(primary: number): Promise<number> {
@@ -53,17 +41,13 @@ export async function startSentinel() {
       `sentinel failover-timeout ${master} 5000`,
     ]
     await writeFile(file, `${lines.join('\n')}\n`)
-    start([file, '--sentinel'])
+    processes.define(`sentinel-${port}`, { program: 'redis-server', args: [file, '--sentinel'] })
+    processes.start(`sentinel-${port}`)
     return port
   }
 
   async function stop(): Promise<void> {
-    for (const child of all) {
-      if (child.exitCode !== null || child.signalCode !== null) continue
-      const exited = once(child, 'exit')
-      child.kill('SIGKILL')
-      await exited
-    }
+    await processes.killAll()
     await rm(directory, { recursive: true, force: true })
   }
 

@@ -2,21 +2,23 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { request } from 'node:http'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { freePort } from '../free-port.ts'
+import { durable, redisServer } from './redis-server.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Empty where no Redis could be had. */
+    /** Empty if there is no Redis. */
     redisUrl: string
   }
 }
 
 type Running = { url: string; stop(): Promise<void> }
 
-/** A vitest global setup: one real Redis for all rings of a run. */
+/** A vitest global setup: one real Redis for all rings. */
 export default async function startRedis(project: TestProject) {
   const given = process.env['PROVOST_TEST_REDIS_URL']
   if (given) return project.provide('redisUrl', given)
@@ -32,14 +34,12 @@ export default async function startRedis(project: TestProject) {
   return () => redis.stop()
 }
 
-const settings = ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--save', '']
-
 async function inContainer(): Promise<Running | undefined> {
   if (!(await containersAnswer())) return undefined
   try {
     // Only here, since it takes half a second to load.
     const { RedisContainer } = await import('@testcontainers/redis')
-    const container = await new RedisContainer('redis:7').withCommand(['redis-server', ...settings]).start()
+    const container = await new RedisContainer('redis:7').withCommand(['redis-server', ...durable]).start()
     return { url: container.getConnectionUrl(), stop: async () => void (await container.stop()) }
   } catch (error) {
     console.error(`A container runtime answers but gives no Redis: ${error instanceof Error ? error.message : error}`)
@@ -65,9 +65,8 @@ async function containersAnswer(): Promise<boolean> {
 async function asProcess(): Promise<Running | undefined> {
   const directory = await mkdtemp(join(tmpdir(), 'provost-test-redis-'))
   const port = await freePort()
-  const server = spawn('redis-server', ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, ...settings], {
-    stdio: 'ignore',
-  })
+  const { program, args } = redisServer(port, directory)
+  const server = spawn(program, args, { stdio: 'ignore' })
   const stop = async () => {
     await ended(server)
     await rm(directory, { recursive: true, force: true })
@@ -78,15 +77,6 @@ async function asProcess(): Promise<Running | undefined> {
   }
   console.error(`No container runtime answers: the tests use a local redis-server, pid ${server.pid}, port ${port}.`)
   return { url: `redis://127.0.0.1:${port}`, stop }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 /** Whether the server takes connections before it ends, or could not be started at all. */

@@ -18,7 +18,7 @@ const definitions = {
   busybox: { method: 'busybox' },
 }
 
-/** The faults in a host's file with one world of each kind named. */
+/** Returns the faults in a host's file with one world of each kind. */
 function faultsOf(runtime: string, kinds: (keyof typeof definitions)[]): string[] {
   const file = join(directory, 'worker.yaml')
   const config = {

@@ -13,7 +13,7 @@ describe('the clock of a host', () => {
     expect(judgeClock({ aheadMs: -1_900, uncertainMs: 1 })).toMatchObject({ ok: true })
   })
 
-  it('is at fault beyond, and is told which way', () => {
+  it('is at fault beyond, and says which way', () => {
     const ahead = judgeClock({ aheadMs: 90_000, uncertainMs: 1 })
     expect(ahead).toMatchObject({ ok: false, detail: expect.stringMatching(/90\.00 s ahead/), remedy: expect.any(String) })
     expect(judgeClock({ aheadMs: -90_000, uncertainMs: 1 }).detail).toMatch(/90\.00 s behind/)

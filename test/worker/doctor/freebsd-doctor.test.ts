@@ -16,7 +16,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true }))
 
-/** A host of programs that answer as those of a well-kept FreeBSD do, but for what a test says. */
+/** Runs provost doctor on programs that answer as those of a well-kept FreeBSD do, but for what a test changes. */
 function doctor(programs: Record<string, string> = {}, args: string[] = ['--json']) {
   const answers: Record<string, string> = {
     'freebsd-version': 'echo 14.4-RELEASE-p10',

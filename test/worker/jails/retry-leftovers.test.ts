@@ -3,46 +3,25 @@ import { pino } from 'pino'
 import { test as base, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import type { Leftover } from '#shared/host.ts'
-import type { JailJob } from '#shared/job.ts'
 import { repeat } from '#shared/process/repeat.ts'
-import type { OperationReport } from '#shared/report.ts'
 import { makeJailLocks } from '../../../worker/jails/jail-locks.ts'
 import { retryLeftovers } from '../../../worker/jails/retry-leftovers.ts'
 import { openJournal } from '../../../worker/journal/journal.ts'
 import { simulatedHost } from '../../support/hosts/simulated-host.ts'
 import { until } from '../../support/until.ts'
+import { makeJob, makeReport } from '../samples.ts'
 
-const operation = '01936c3e-0000-7000-8000-000000000001'
-const job: JailJob = {
-  ...{ version: 1, operation, kind: 'provision', plan: 1, host: 'host1', epoch: 5, attempt: 1 },
-  issuedAt: '2026-01-01T00:00:00Z',
-  jail: {
-    ...{ name: 'web1', provision: operation, client: 'acme', hostname: 'web1', world: 'tiny', worldDigest: 'a'.repeat(64) },
-    ...{ addresses: ['10.0.0.2/24'], limits: { memory: 64, cpu: 0.1, processes: 10 } },
-  },
-}
+const job = makeJob()
 const minute = 60_000
 
-/** A host on which a provision left its root a while ago, and the notes of that. */
+/** Opens a host on which a provision left its root a while ago, with notes. */
 async function open() {
   const simulated = await simulatedHost()
   const journal = await openJournal(join(simulated.root, 'journal'))
   await journal.mark(await journal.beginRun(job, 'boot-1'), [{ step: 'clone-root', mark: 'undo-failed', attempt: 1 }])
   const error = { code: 'command_failed', message: 'busy', hint: '', step: null }
   const at = new Date(Date.now() - minute).toISOString()
-  const report = {
-    type: 'operation',
-    host: 'host1',
-    operation,
-    epoch: 5,
-    attempt: 1,
-    sequence: 1,
-    at,
-    percent: 0,
-    step: null,
-  } as const
-  const ended: OperationReport = { ...report, steps: [], status: 'failed', jail: 'web1', jailState: 'failed', jid: null, error }
-  await journal.end(ended)
+  await journal.end(makeReport({ at, percent: 0, status: 'failed', jailState: 'failed', error }))
   const entries = new Map<string, Leftover>()
   const notes = {
     open: async () => undefined,
@@ -73,7 +52,7 @@ const test = base.extend<{ trial: Trial }>({
   },
 })
 
-/** How long after a try the next one is, in minutes. */
+/** Returns how long after a try the next one is, in minutes. */
 async function waitAfterTry(trial: Trial, attempts: number): Promise<number> {
   const before = Date.now()
   const tries = trial.start()
@@ -96,7 +75,7 @@ test('each try that fails makes the wait for the next one twice as long, up to a
   expect(waits).toEqual([2, 4, 4])
 })
 
-test('a try is counted before it is made, so that one which ends the worker is not made at each start', async ({ trial }) => {
+test('a try is counted before it is made, so that one which kills the worker is not made at each start', async ({ trial }) => {
   let counted: number | undefined
   trial.before('removeJail', () => {
     counted = trial.entries.get('web1')?.attempts
@@ -108,7 +87,7 @@ test('a try is counted before it is made, so that one which ends the worker is n
   tries.stop()
 })
 
-test('nothing is tried while an operation is at work on the jail, or before its time', async ({ trial }) => {
+test('nothing is tried while an operation runs on the jail, or before its time', async ({ trial }) => {
   const tries = trial.start()
   trial.entries.set('web1', {
     ...{ jail: 'web1', steps: ['clone-root'], since: new Date().toISOString(), attempts: 3, lastError: 'busy' },

@@ -12,43 +12,24 @@ import { watchDrift } from '../../../worker/jails/watch-drift.ts'
 import { type Journal, openJournal } from '../../../worker/journal/journal.ts'
 import { type SimulatedHost, simulatedHost } from '../../support/hosts/simulated-host.ts'
 import { until } from '../../support/until.ts'
+import { makeJob, makeReport } from '../samples.ts'
 
 const everyMs = 5
 const { signal } = new AbortController()
 const byHand = 'It was stopped on its host, not through Provost.'
 
 function jobOf(name: string, epoch = 5): JailJob {
-  return {
-    version: 1,
-    operation: `01936c3e-0000-7000-8000-00000000000${epoch}`,
-    kind: 'provision',
-    plan: 1,
-    host: 'host1',
-    epoch,
-    attempt: 1,
-    jail: {
-      name,
-      provision: '01936c3e-0000-7000-8000-000000000001',
-      client: 'acme',
-      hostname: name,
-      world: 'tiny',
-      worldDigest: 'a'.repeat(64),
-      addresses: ['10.0.0.2/24'],
-      limits: { memory: 64, cpu: 0.1, processes: 10 },
-    },
-    issuedAt: '2026-01-01T00:00:00Z',
-  }
+  const jail = { ...makeJob().jail, name, hostname: name }
+  return makeJob({ operation: `01936c3e-0000-7000-8000-00000000000${epoch}`, epoch, jail })
 }
 
 function ended({ operation, jail, epoch }: JailJob, jailState: OperationReport['jailState']): OperationReport {
-  const at = new Date().toISOString()
-  const common = { host: 'host1', operation, epoch, attempt: 1, sequence: 1, at, percent: 100, step: null, steps: [] }
-  return { type: 'operation', ...common, status: 'succeeded', jail: jail.name, jailState, jid: null }
+  return makeReport({ operation, epoch, jail: jail.name, jailState })
 }
 
 type Options = Partial<Pick<Parameters<typeof watchDrift>[0], 'send' | 'revived' | 'journal'>>
 
-/** A host with a real journal, and one who watches both. */
+/** Opens a host with a real journal, to watch both. */
 async function open() {
   const simulated = await simulatedHost()
   const directory = join(simulated.root, 'journal')
@@ -69,7 +50,7 @@ async function open() {
     withJail,
     sent,
     entries,
-    told: () => sent.map(({ at: _, ...report }) => report),
+    reports: () => sent.map(({ at: _, ...report }) => report),
     reopened: () => openJournal(directory),
     watch: (options: Options = {}) => {
       const drift = {
@@ -97,7 +78,7 @@ async function open() {
       stops.push(stop)
       return stop
     },
-    /** After this, whatever the look now under way has found is done, too. */
+    /** Waits for so many looks that whatever the present one has seen is handled, too. */
     nextLooks: async () => {
       const after = looks + 3
       await until('three more looks', async () => looks >= after)
@@ -129,7 +110,7 @@ const test = base.extend<{ trial: Trial }>({
   },
 })
 
-/** A jail that an operation has left running. */
+/** Makes a jail that an operation has left running. */
 async function running(trial: Trial, name = 'web1'): Promise<JailJob> {
   const job = jobOf(name)
   await start(trial, job)
@@ -140,8 +121,8 @@ async function running(trial: Trial, name = 'web1'): Promise<JailJob> {
 const noted = (trial: Trial, name = 'web1') => until('a note of its drift', async () => trial.entries.get(name))
 const report = { type: 'jail', host: 'host1', jail: 'web1', epoch: 5 }
 
-describe('a jail that is otherwise than its journal says', () => {
-  test('a jail that an operation could not take down is not told as one that was started by hand', async ({ trial }) => {
+describe('a jail that is not as its journal has it', () => {
+  test('a jail that an operation could not take down is not reported as one that was started by hand', async ({ trial }) => {
     const job = jobOf('web1')
     await start(trial, job)
     const operation = await trial.journal.beginRun(job, 'boot-1')
@@ -149,22 +130,22 @@ describe('a jail that is otherwise than its journal says', () => {
     await trial.journal.end(ended(job, 'stopped'))
     trial.watch()
     await trial.nextLooks()
-    expect(trial.told()).toEqual([])
+    expect(trial.reports()).toEqual([])
     expect(trial.journal.jail('web1')?.settled?.wanted).toBe('stopped')
   })
 
-  test('was stopped by hand: what is left goes, the fleet is told, and no boot starts it', async ({ trial }) => {
+  test('was stopped by hand: what is left goes, the fleet gets a report, and no boot starts it', async ({ trial }) => {
     await running(trial)
     trial.watch()
     trial.byHand.stop('web1')
     expect(await noted(trial)).toEqual({ found: 'stopped', jail: 'web1', reason: byHand, since: expect.stringMatching(/Z$/) })
-    expect(trial.told()).toEqual([{ ...report, jailState: 'stopped', jid: null, reason: byHand }])
+    expect(trial.reports()).toEqual([{ ...report, jailState: 'stopped', jid: null, reason: byHand }])
     expect(trial.state()).toEqual({ roots: ['web1'], networks: [], jails: [] })
     const { since } = trial.entries.get('web1') ?? {}
     const settled = { epoch: 5, wanted: 'stopped', leftovers: [], drift: { found: 'stopped', since } }
     expect((await trial.reopened()).jail('web1')?.settled).toEqual(settled)
     await trial.nextLooks()
-    expect(trial.told()).toHaveLength(1)
+    expect(trial.reports()).toHaveLength(1)
   })
 
   test('has lost its root: it is failed', async ({ trial }) => {
@@ -174,18 +155,18 @@ describe('a jail that is otherwise than its journal says', () => {
     trial.watch()
     const reason = 'Its root is gone from its host.'
     expect(await noted(trial)).toMatchObject({ found: 'gone', reason })
-    expect(trial.told()).toEqual([{ ...report, jailState: 'failed', jid: null, reason }])
+    expect(trial.reports()).toEqual([{ ...report, jailState: 'failed', jid: null, reason }])
     expect((await trial.reopened()).jail('web1')?.settled?.wanted).toBe('stopped')
   })
 
-  test('was started by hand: the fleet is told its number, and the note goes', async ({ trial }) => {
+  test('was started by hand: the fleet gets its jid, and the note goes', async ({ trial }) => {
     await running(trial)
     trial.watch()
     trial.byHand.stop('web1')
     await noted(trial)
     trial.byHand.start('web1', 77)
     await until('its note to go', async () => !trial.entries.has('web1'))
-    expect(trial.told().at(-1)).toEqual({ ...report, jailState: 'running', jid: 77 })
+    expect(trial.reports().at(-1)).toEqual({ ...report, jailState: 'running', jid: 77 })
     expect((await trial.reopened()).jail('web1')?.settled).toEqual({ epoch: 5, wanted: 'running', leftovers: [] })
   })
 
@@ -200,7 +181,7 @@ describe('a jail that is otherwise than its journal says', () => {
     expect(trial.entries.has('web1')).toBe(true)
     await trial.journal.end(ended(next, 'stopped'))
     await until('its note to go', async () => !trial.entries.has('web1'))
-    expect(trial.told()).toHaveLength(1)
+    expect(trial.reports()).toHaveLength(1)
   })
 
   test('loses its note when it was destroyed', async ({ trial }) => {
@@ -226,7 +207,7 @@ describe('a jail that is otherwise than its journal says', () => {
     expect(await noted(trial)).toMatchObject({ found: 'stopped' })
   })
 
-  test('is left alone while an operation is at work on it or has its lock', async ({ trial }) => {
+  test('is left alone while an operation runs on it or has its lock', async ({ trial }) => {
     await running(trial)
     await running(trial, 'web2')
     await trial.journal.beginRun(jobOf('web1', 6), 'boot-1')
@@ -261,7 +242,7 @@ describe('a jail that is otherwise than its journal says', () => {
 })
 
 describe('one who watches', () => {
-  test('tells the fleet again until it went through, and looks on meanwhile', async ({ trial }) => {
+  test('sends a report again until Redis has it, and looks on meanwhile', async ({ trial }) => {
     await running(trial)
     await running(trial, 'web2')
     let refusals = 2
@@ -275,7 +256,7 @@ describe('one who watches', () => {
     await noted(trial)
     trial.byHand.stop('web2')
     await noted(trial, 'web2')
-    expect(trial.told().map(({ jail }) => jail)).toEqual(['web1', 'web2'])
+    expect(trial.reports().map(({ jail }) => jail)).toEqual(['web1', 'web2'])
   })
 
   test('sends nothing twice to a Redis that does not answer, and takes other jails down meanwhile', async ({ trial }) => {
@@ -293,10 +274,10 @@ describe('one who watches', () => {
     trial.byHand.stop('web2')
     await until('the other to be taken down', async () => trial.state().networks.length === 0)
     await trial.nextLooks()
-    expect(trial.told().map(({ jail }) => jail)).toEqual(['web1'])
+    expect(trial.reports().map(({ jail }) => jail)).toEqual(['web1'])
     resolve()
     await noted(trial, 'web2')
-    expect(trial.told().map(({ jail }) => jail)).toEqual(['web1', 'web2'])
+    expect(trial.reports().map(({ jail }) => jail)).toEqual(['web1', 'web2'])
   })
 
   test('looks on after a look that failed', async ({ trial }) => {
@@ -312,14 +293,14 @@ describe('one who watches', () => {
     await noted(trial)
   })
 
-  test('tells of what was found before its worker was killed', async ({ trial }) => {
+  test('reports what was found before its worker was killed', async ({ trial }) => {
     await running(trial)
     trial.byHand.stop('web1')
     const since = '2026-01-01T00:00:00.000Z'
     await trial.journal.setWanted('web1', 'stopped', { found: 'stopped', since })
     trial.watch({ journal: await trial.reopened() })
     expect(await noted(trial)).toMatchObject({ found: 'stopped', since })
-    expect(trial.told()).toEqual([{ ...report, jailState: 'stopped', jid: null, reason: byHand }])
+    expect(trial.reports()).toEqual([{ ...report, jailState: 'stopped', jid: null, reason: byHand }])
     expect(trial.state().networks).toEqual([])
   })
 
@@ -338,7 +319,7 @@ describe('one who watches', () => {
     expect(trial.sent).toEqual([])
   })
 
-  test('does not say of a jail that could not be brought up that somebody stopped it', async ({ trial }) => {
+  test('does not report a jail that could not be brought up as stopped by hand', async ({ trial }) => {
     const { jail } = await running(trial)
     trial.byHand.stop('web1')
     trial.watch({ revived: Promise.resolve([{ spec: jail, epoch: 5 }]) })
@@ -347,7 +328,7 @@ describe('one who watches', () => {
     expect(trial.journal.jail('web1')?.settled?.wanted).toBe('running')
     trial.byHand.start('web1', 79)
     await until('a report', async () => trial.sent.length > 0)
-    expect(trial.told()).toEqual([{ ...report, jailState: 'running', jid: 79 }])
+    expect(trial.reports()).toEqual([{ ...report, jailState: 'running', jid: 79 }])
   })
 
   test('looks no more once it was ended', async ({ trial }) => {

@@ -3,7 +3,7 @@ import { ProvostError } from '#shared/errors.ts'
 import type { FillJob } from '#shared/job.ts'
 import type { FillReport } from '#shared/report.ts'
 import { makeRunFill } from '../../../worker/jobs/run-fill.ts'
-import type { Recorded } from '../../../worker/plans/not-wanted.ts'
+import type { Recorded } from '../../../worker/plans/recorded.ts'
 import type { Fill, WorldStore } from '../../../worker/worlds/world-store.ts'
 
 const job: FillJob = {
@@ -20,7 +20,7 @@ const job: FillJob = {
 const asker = `${job.operation}/2`
 const log = { heading: () => undefined, note: () => undefined, record: () => undefined }
 
-/** A worker's part that fills worlds, with a store that answers as a test says. */
+/** Opens the worker's part that fills worlds, with a store that answers as a test says. */
 function open(answer: () => Fill | undefined) {
   const sent: FillReport[] = []
   const left: string[] = []
@@ -60,12 +60,12 @@ describe('the job of a fill', () => {
     expect(sent[1]?.steps[0]?.startedAt).toBe(sent[0]?.steps[0]?.startedAt)
   })
 
-  test('goes on telling after what was told before its host set its clock back', async () => {
+  test('reports after its last report although its host has set its clock back', async () => {
     const { run, sent, recorded } = open(() => undefined)
-    const told = (Date.now() + 3_600_000) * 1_000
-    recorded.sequence = told
+    const last = (Date.now() + 3_600_000) * 1_000
+    recorded.sequence = last
     await run()
-    expect(sent[0]?.sequence).toBeGreaterThan(told)
+    expect(sent[0]?.sequence).toBeGreaterThan(last)
   })
 
   test('fails as the fill did', async () => {
@@ -88,7 +88,7 @@ describe('the job of a fill', () => {
     expect(sent[1]).toMatchObject({ error: { code: 'cancelled' }, steps: [{ status: 'undone' }] })
   })
 
-  test('asks for nothing once its operation was given to another worker, or its own stops', async () => {
+  test('asks for nothing once its operation was moved to another host, or its worker stops', async () => {
     const moved = open(() => expect.fail('asked'))
     moved.recorded.moved = true
     expect((await moved.run()).type).toBe('ended')

@@ -4,7 +4,7 @@ import { type Asking, makeSlots } from '../../../worker/jobs/slots.ts'
 
 const never = new AbortController().signal
 
-/** A gate whose comings are noted in their order; `leave` gives the slot of somebody who came back. */
+/** Opens slots and notes in order who got one; `leave` returns the slot of a name. */
 function openGate(count: number) {
   const slots = makeSlots(count)
   const came: string[] = []
@@ -36,7 +36,7 @@ describe('slots', () => {
     expect(gate.came).toEqual(['a', 'b', 'c'])
   })
 
-  test('are never all held by batches', async () => {
+  test('are never all taken by batches', async () => {
     const gate = openGate(3)
     for (const name of ['a', 'b', 'c']) await gate.ask(name, 'batch')
     expect(gate.came).toEqual(['a', 'b'])
@@ -60,7 +60,7 @@ describe('slots', () => {
     expect(gate.came).toEqual(['first', 'second', 'signup', 'batch'])
   })
 
-  test('of a host with one slot may be held by a batch', async () => {
+  test('of a host with one slot may be taken by a batch', async () => {
     const gate = openGate(1)
     await gate.ask('a', 'batch')
     await gate.ask('b', 'batch')

@@ -2,50 +2,15 @@ import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Job } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { type JournalFiles, journalFiles } from '../../../worker/journal/file.ts'
 import { openJournal } from '../../../worker/journal/journal.ts'
+import { makeJob, makeReport } from '../samples.ts'
 
-const job: Job = {
-  version: 1,
-  operation: '01936c3e-0000-7000-8000-000000000001',
-  kind: 'provision',
-  plan: 1,
-  host: 'host1',
-  epoch: 5,
-  attempt: 1,
-  jail: {
-    name: 'web1',
-    provision: '01936c3e-0000-7000-8000-000000000001',
-    client: 'acme',
-    hostname: 'web1',
-    world: 'tiny',
-    worldDigest: 'a'.repeat(64),
-    addresses: ['10.0.0.2/24'],
-    limits: { memory: 64, cpu: 0.1, processes: 10 },
-  },
-  issuedAt: '2026-01-01T00:00:00Z',
-}
+const job = makeJob()
 
 function report(jailState: OperationReport['jailState'], more: Partial<OperationReport> = {}): OperationReport {
-  return {
-    type: 'operation',
-    host: 'host1',
-    operation: job.operation,
-    jail: 'web1',
-    epoch: 5,
-    attempt: 1,
-    sequence: 1,
-    at: new Date().toISOString(),
-    status: 'succeeded',
-    percent: 100,
-    step: null,
-    steps: [],
-    jailState,
-    jid: null,
-    ...more,
-  }
+  return makeReport({ jailState, ...more })
 }
 
 let directory: string
@@ -62,7 +27,7 @@ async function epochsOf(reports: AsyncIterable<OperationReport>): Promise<number
 }
 
 describe('the journal', () => {
-  test('gives back what was noted, after a crash', async () => {
+  test('has what was noted after a crash', async () => {
     const journal = await openJournal(directory)
     const operation = await journal.beginRun(job, 'boot-1')
     await journal.mark(operation, [
@@ -113,7 +78,7 @@ describe('the journal', () => {
     expect((await again.endedReport(destroy))?.jailState).toBe('gone')
   })
 
-  test('notes between operations how a jail is to be, with how it was found, until the next one has ended', async () => {
+  test('notes between operations how a jail is wanted, with how it was found, until the next one has ended', async () => {
     const journal = await openJournal(directory)
     await expect(journal.setWanted('web1', 'stopped')).rejects.toThrow('not between operations')
     await journal.beginRun(job, 'boot-1')
@@ -171,7 +136,7 @@ describe('the journal', () => {
     expect(await files()).toEqual([])
   })
 
-  test('says that a destroy which failed has left what it has not done', async () => {
+  test('has as leftovers of a destroy which failed what it has not done', async () => {
     const journal = await openJournal(directory)
     await journal.beginRun({ ...job, kind: 'destroy' }, 'boot-1')
     const step = { title: '', startedAt: null, finishedAt: null, attempt: 1 }
@@ -185,7 +150,7 @@ describe('the journal', () => {
     expect({ wanted, leftovers }).toEqual({ wanted: 'gone', leftovers: ['detach-network', 'remove-root'] })
   })
 
-  test('counts the runs that ended with their worker, and none that was left in order', async () => {
+  test('counts the runs that ended with their worker, and none that ended in order', async () => {
     const restart = async () => {
       const journal = await openJournal(directory)
       const kills = journal.killsOf(job, 'web1')
@@ -216,9 +181,9 @@ describe('the journal', () => {
     const again = await openJournal(directory)
     await again.end(ended(4))
     const find = (n: number) => again.endedReport({ operation: id(n), epoch: n, attempt: 1 })
-    const found = await Promise.all([1, 2, 3, 4].map(find))
-    expect(found.map((each) => each?.epoch)).toEqual([undefined, 2, 3, 4])
-    expect(found[1]?.step).toBe('ü'.repeat(20_000))
+    const reports = await Promise.all([1, 2, 3, 4].map(find))
+    expect(reports.map((each) => each?.epoch)).toEqual([undefined, 2, 3, 4])
+    expect(reports[1]?.step).toBe('ü'.repeat(20_000))
     expect(await epochsOf(again.latestReports(10))).toEqual([2, 3, 4])
     expect(await epochsOf(again.latestReports(1))).toEqual([4])
     expect(again.epochOf('web1')).toBe(4)

@@ -13,7 +13,7 @@ test('a report that a full Redis refuses ends nothing', async () => {
   const onFault = (fault: unknown) => faults.push(fault)
   process.on('unhandledRejection', onFault)
   const reporter = operationReporter(job, operation, [cloneRoot], () => Promise.reject(new Error('OOM command not allowed')))
-  reporter.tell()
+  reporter.send()
   await setImmediate()
   process.off('unhandledRejection', onFault)
   expect(faults).toEqual([])
@@ -26,15 +26,15 @@ test('what comes at once goes out as one report, and a later run is always later
   const sent: OperationReport[] = []
   const send = async (report: OperationReport) => void sent.push(report)
   const first = operationReporter(job, operation, [cloneRoot], send)
-  first.tell({ step: null })
+  first.send({ step: null })
   first.step(cloneRoot, 'running', 1)
-  first.tell()
+  first.send()
   first.step(cloneRoot, 'succeeded', 1)
-  first.tell({ jailState: 'built' })
+  first.send({ jailState: 'built' })
 
   operation.run = 2
   const second = operationReporter(job, operation, [cloneRoot], send)
-  second.tell()
+  second.send()
   vi.advanceTimersByTime(1_000)
   vi.useRealTimers()
   expect(sent.map(({ sequence, jailState }) => [sequence, jailState])).toEqual([
@@ -52,12 +52,12 @@ test('the reports of a fill by a later worker are always later', () => {
   const pickUp = () => fillReporter(job, step, async (report) => void sent.push(report))
   const first = pickUp()
   first.step(step, 'running', 1)
-  first.tell()
+  first.send()
   vi.advanceTimersByTime(1_000)
   first.progress(0.5)
   const second = pickUp()
   second.step(step, 'running', 1)
-  second.tell()
+  second.send()
   vi.useRealTimers()
   expect(sent.map(({ percent, world, step: at }) => [percent, world, at])).toEqual([
     [0, 'tiny', 'fill-world'],

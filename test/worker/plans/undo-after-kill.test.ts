@@ -8,28 +8,9 @@ import { runPlan } from '../../../worker/plans/run-plan.ts'
 import type { WorldStore } from '../../../worker/worlds/world-store.ts'
 import { type SimulatedHost, simulatedHost } from '../../support/hosts/simulated-host.ts'
 import { until } from '../../support/until.ts'
+import { makeJob } from '../samples.ts'
 
-const operation = '01936c3e-0000-7000-8000-000000000001'
-const job: JailJob = {
-  version: 1,
-  operation,
-  kind: 'provision',
-  plan: planVersion,
-  host: 'host1',
-  epoch: 5,
-  attempt: 1,
-  jail: {
-    name: 'web1',
-    provision: operation,
-    client: 'acme',
-    hostname: 'web1',
-    world: 'tiny',
-    worldDigest: 'a'.repeat(64),
-    addresses: ['10.0.0.2/24'],
-    limits: { memory: 64, cpu: 0.1, processes: 10 },
-  },
-  issuedAt: '2026-01-01T00:00:00Z',
-}
+const job = makeJob()
 const worlds = { fill: () => undefined, leave: () => undefined } as Partial<WorldStore> as WorldStore
 const log = { heading: () => undefined, note: () => undefined, record: () => undefined }
 
@@ -40,7 +21,7 @@ describe('a provision whose worker is killed while it is undone', () => {
   })
   afterEach(() => simulated.remove())
 
-  /** What a worker that was just started makes of a job. */
+  /** Runs a job as a worker does that was just started. */
   async function run(name: JobName, of: JailJob = job) {
     const journal = await openJournal(`${simulated.root}/journal`)
     const none = new AbortController().signal
@@ -51,7 +32,7 @@ describe('a provision whose worker is killed while it is undone', () => {
       plans: [planVersion],
       withJail: (_name, work) => work(),
       withSuspect: (work) => work(),
-      giveWay: async () => undefined,
+      waitForOthers: async () => undefined,
       send: async () => undefined,
       deliver: async () => undefined,
       recorded: async () => ({ cancelled: false, moved: false, ended: false }),
@@ -108,13 +89,13 @@ describe('a provision whose worker is killed while it is undone', () => {
     expect(simulated.state()).toEqual({ roots: [], networks: [], jails: [] })
   })
 
-  it('holds up the destroy that takes its place for so many kills only', async () => {
+  it('delays the destroy that takes its place for so many kills only', async () => {
     await run('build')
     simulated.before('ensureNetwork', () => new Promise(() => undefined))
     simulated.before('removeNetwork', () => new Promise(() => undefined))
     void run('start')
     await until('it to be at its network', async () => simulated.deeds.includes('ensureNetwork web1'))
-    const destroy: JailJob = { ...job, operation: '01936c3e-0000-7000-8000-000000000002', kind: 'destroy', epoch: 6 }
+    const destroy = makeJob({ operation: '01936c3e-0000-7000-8000-000000000002', kind: 'destroy', epoch: 6 })
     for (let kills = 1; kills <= 12; kills += 1) {
       simulated.deeds.length = 0
       const outcome = run('destroy', destroy)

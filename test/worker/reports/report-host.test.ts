@@ -35,7 +35,7 @@ async function open() {
     host: { runtime: 'linux', platform: 'linux/x64', supports: { diskLimit: false } } as HostRuntime,
     redis: redis as unknown as Redis,
     keys,
-    presence: { key: keys.hostAlive('host1'), holder: 'it', lastsMs: 10_000 },
+    presence: { key: keys.hostAlive('host1'), worker: 'it', lastsMs: 10_000 },
     repeat,
     background,
     log: pino({ level: 'silent' }),

@@ -3,25 +3,16 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Timings } from '#shared/host.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { makeTimings } from '../../../worker/reports/timings.ts'
+import { makeReport } from '../samples.ts'
 
 const log = pino({ level: 'silent' })
 
 /** An operation whose steps took so many milliseconds. */
 function report(durations: Record<string, number>, more: Partial<OperationReport> = {}): OperationReport {
   const startedAt = '2026-01-01T00:00:00.000Z'
-  return {
-    type: 'operation',
-    host: 'host1',
-    operation: '01936c3e-0000-7000-8000-000000000001',
-    jail: 'web1',
+  return makeReport({
     world: 'tiny',
-    epoch: 5,
-    attempt: 1,
-    sequence: 1,
     at: startedAt,
-    status: 'succeeded',
-    percent: 100,
-    step: null,
     steps: Object.entries(durations).map(([name, durationMs]) => ({
       name,
       title: name,
@@ -30,10 +21,9 @@ function report(durations: Record<string, number>, more: Partial<OperationReport
       finishedAt: new Date(Date.parse(startedAt) + durationMs).toISOString(),
       attempt: 1,
     })),
-    jailState: 'running',
     jid: 1,
     ...more,
-  }
+  })
 }
 
 function open() {
@@ -60,7 +50,7 @@ describe('the timings of a host', () => {
     expect(written).toEqual([{ tiny: { 'clone-root': { p50: 5, p90: 5 } } }])
   })
 
-  test('tell a fill that was waited for from a world that was ready, and keep it out of the whole', async () => {
+  test('distinguish a fill that was waited for from a world that was ready, and keep it out of the whole', async () => {
     const { timings, written } = open()
     const others = { 'clone-root': 10, 'attach-network': 1, 'start-jail': 2, 'run-command': 3, 'prove-isolation': 4 }
     const provision = { kind: 'provision' } as const

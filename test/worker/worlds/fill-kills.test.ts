@@ -20,9 +20,7 @@ test('a fill that has ended its worker three times is refused to each who waited
     await waiting(2)
   }
 
-  const { store, ids } = await openStore(kept, [definition])
-  const [id] = ids
-  if (!id) throw new Error('no world')
+  const { store, id } = await openStore(kept, [definition])
   store.prefill()
   expect(store.states()[0]).toMatchObject({ state: 'failed', error: expect.stringContaining('poisoned') })
   expect(() => store.fill(id, asker('one/1'))).toThrow('three times')
@@ -32,9 +30,7 @@ test('a fill that has ended its worker three times is refused to each who waited
 })
 
 test('who hears of the end of a fill, or leaves it, is not counted', async ({ kept }) => {
-  const { store, ids } = await openStore(kept, [definition])
-  const [id] = ids
-  if (!id) throw new Error('no world')
+  const { store, id } = await openStore(kept, [definition])
   await expect(store.fill(id, asker('one/1'))?.done).rejects.toMatchObject({ code: 'world_source_missing' })
   store.fill(id, asker('two/1'))?.leave('two/1')
   await until('nobody to be noted', async () => (await readdir(join(kept.root, 'fills'))).length === 0)

@@ -14,10 +14,8 @@ async function makeTree(scratch: string, name = 'source') {
 }
 
 describe('a world store', () => {
-  test('fills a world once for ten who ask at once, and tells all ten of its commands', async ({ kept, scratch }) => {
-    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
-    const [id] = ids
-    if (!id) throw new Error('no world')
+  test('fills a world once for ten who ask at once, and logs its commands for all ten', async ({ kept, scratch }) => {
+    const { store, id } = await openStore(kept, [await makeTree(scratch)])
     const askers = Array.from({ length: 10 }, (_, i) => asker(`operation-${i}`))
     const fills = askers.map((each) => store.fill(id, each))
     expect(store.states()[0]).toMatchObject({ name: 'source', state: 'filling', percent: 0 })
@@ -34,8 +32,7 @@ describe('a world store', () => {
   test('keeps a filled world for the next worker, and removes what a killed one left half filled', async ({ kept, scratch }) => {
     const definition = await makeTree(scratch)
     const first = await openStore(kept, [definition])
-    const id = first.ids[0]
-    if (!id) throw new Error('no world')
+    const { id } = first
     await first.store.fill(id, asker('one'))?.done
     await kept.host.stageWorld({ name: 'half', digest: '0' })
 
@@ -44,11 +41,9 @@ describe('a world store', () => {
     expect(await kept.stages()).toEqual([])
   })
 
-  test('tells each who waited of a failure once, and starts anew for whoever asks then', async ({ kept, scratch }) => {
+  test('fails once for each who waited, and starts anew for whoever asks then', async ({ kept, scratch }) => {
     const path = join(scratch, 'later')
-    const { store, ids } = await openStore(kept, [{ name: 'later', method: 'tree', path }])
-    const [id] = ids
-    if (!id) throw new Error('no world')
+    const { store, id } = await openStore(kept, [{ name: 'later', method: 'tree', path }])
     const failure = { code: 'world_source_missing', message: `The directory ${path} of world later does not exist.` }
     const waiting = [store.fill(id, asker('one')), store.fill(id, asker('two'))]
     for (const fill of waiting) await expect(fill?.done).rejects.toMatchObject(failure)
@@ -59,7 +54,7 @@ describe('a world store', () => {
     await makeTree(scratch, 'later')
     const anew = store.fill(id, asker('one'))
     expect(anew).toBeDefined()
-    // Who has not come back yet still hears of its own fill's end.
+    // An asker that has not come back yet still gets the failure of its own fill.
     expect(() => store.fill(id, asker('two'))).toThrow(failure.message)
     await anew?.done
     expect(store.fill(id, asker('two'))).toBeUndefined()
@@ -85,25 +80,23 @@ describe('a world store', () => {
   })
 
   test('refuses a world that is not in the configuration, by name or by definition', async ({ kept }) => {
-    const { store, ids } = await openStore(kept, [absent])
-    expect(() => store.fill({ name: 'other', digest: ids[0]?.digest ?? '' }, asker('one'))).toThrow(/no world other/)
+    const { store, id } = await openStore(kept, [absent])
+    expect(() => store.fill({ name: 'other', digest: id.digest }, asker('one'))).toThrow(/no world other/)
     expect(() => store.fill({ name: 'absent', digest: '0'.repeat(64) }, asker('one'))).toThrow(/no world absent/)
   })
 
   test('prefills what is marked so, and nothing else', async ({ kept, scratch }) => {
-    const { store, ids } = await openStore(kept, [
+    const { store, id } = await openStore(kept, [
       { ...(await makeTree(scratch, 'wanted')), prefill: true },
       await makeTree(scratch, 'unwanted'),
     ])
     store.prefill()
-    await vi.waitFor(() => expect(store.isReady(ids[0] ?? { name: '', digest: '' })).toBe(true))
+    await vi.waitFor(() => expect(store.isReady(id)).toBe(true))
     expect(await kept.worlds()).toEqual(['wanted'])
   })
 
-  test('ends a fill at close, and does not hold that against who waited', async ({ kept, scratch }) => {
-    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
-    const [id] = ids
-    if (!id) throw new Error('no world')
+  test('ends a fill at close, which is no failure for who waited', async ({ kept, scratch }) => {
+    const { store, id } = await openStore(kept, [await makeTree(scratch)])
     const fill = store.fill(id, asker('one'))
     await store.close()
     await expect(fill?.done).rejects.toMatchObject({ code: 'cancelled' })
@@ -115,13 +108,11 @@ describe('a world store', () => {
   test('fills a world whose definition has changed beside the old one, which stays usable', async ({ kept, scratch }) => {
     const [before, after] = [await makeTree(scratch, 'before'), await makeTree(scratch, 'after')]
     const first = await openStore(kept, [{ ...before, name: 'app' }])
-    const [old] = first.ids
-    if (!old) throw new Error('no world')
+    const old = first.id
     await first.store.fill(old, asker('one'))?.done
 
     const second = await openStore(kept, [{ ...after, name: 'app' }])
-    const [anew] = second.ids
-    if (!anew) throw new Error('no world')
+    const anew = second.id
     expect(second.store.states()).toMatchObject([{ state: 'absent', digest: anew.digest }])
     await second.store.fill(anew, asker('two'))?.done
     expect(await kept.worlds()).toEqual(['app', 'app'])
@@ -131,9 +122,7 @@ describe('a world store', () => {
 
   test('says how long the last fill took, also to the next worker', async ({ kept, scratch }) => {
     const definition = await makeTree(scratch)
-    const { store, ids } = await openStore(kept, [definition])
-    const [id] = ids
-    if (!id) throw new Error('no world')
+    const { store, id } = await openStore(kept, [definition])
     expect(store.states()[0]).not.toHaveProperty('fillMs')
     await store.fill(id, asker('one'))?.done
     const fillMs = store.states()[0]?.fillMs
@@ -142,9 +131,7 @@ describe('a world store', () => {
   })
 
   test('removes a world, which is not ready from then on', async ({ kept, scratch }) => {
-    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
-    const [id] = ids
-    if (!id) throw new Error('no world')
+    const { store, id } = await openStore(kept, [await makeTree(scratch)])
     await store.fill(id, asker('one'))?.done
     const removal = store.remove(id)
     expect(store.isReady(id)).toBe(false)
@@ -154,9 +141,7 @@ describe('a world store', () => {
   })
 
   test('keeps a world that could not be removed', async ({ kept, scratch }) => {
-    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
-    const [id] = ids
-    if (!id) throw new Error('no world')
+    const { store, id } = await openStore(kept, [await makeTree(scratch)])
     await store.fill(id, asker('one'))?.done
     vi.spyOn(kept.host, 'removeWorld').mockRejectedValueOnce(new Error('busy'))
     await expect(store.remove(id)).rejects.toThrow('busy')
@@ -165,9 +150,7 @@ describe('a world store', () => {
 
   describe('when an operation leaves a fill', () => {
     test('ends it if nobody is left, as no failure of the world', async ({ kept, scratch }) => {
-      const { store, ids } = await openStore(kept, [await makeTree(scratch)])
-      const [id] = ids
-      if (!id) throw new Error('no world')
+      const { store, id } = await openStore(kept, [await makeTree(scratch)])
       const fill = store.fill(id, asker('one'))
       store.fill(id, asker('two'))
       fill?.leave('one')
@@ -181,9 +164,7 @@ describe('a world store', () => {
     })
 
     test('fills anew for who asks at once, after the stage of the old is gone', async ({ kept, scratch }) => {
-      const { store, ids } = await openStore(kept, [await makeTree(scratch)], { fills: 2 })
-      const [id] = ids
-      if (!id) throw new Error('no world')
+      const { store, id } = await openStore(kept, [await makeTree(scratch)], { fills: 2 })
       const { promise: released, resolve: release } = Promise.withResolvers<void>()
       const { promise: staged, resolve: hasStaged } = Promise.withResolvers<void>()
       const { stageWorld, discardStage } = kept.host
@@ -212,9 +193,7 @@ describe('a world store', () => {
     })
 
     test('goes on with a fill that is wanted anyway', async ({ kept, scratch }) => {
-      const { store, ids } = await openStore(kept, [{ ...(await makeTree(scratch)), prefill: true }])
-      const [id] = ids
-      if (!id) throw new Error('no world')
+      const { store, id } = await openStore(kept, [{ ...(await makeTree(scratch)), prefill: true }])
       const fill = store.fill(id, asker('one'))
       fill?.leave('one')
       await fill?.done
@@ -223,9 +202,7 @@ describe('a world store', () => {
   })
 
   test('makes a Linux world neutral: its own resolv.conf, not the name of the host it came from', async ({ kept, scratch }) => {
-    const { store, ids } = await openStore(kept, [await makeTree(scratch)])
-    const [id] = ids
-    if (!id) throw new Error('no world')
+    const { store, id } = await openStore(kept, [await makeTree(scratch)])
     await store.fill(id, asker('one'))?.done
     const tree = kept.host.worldTree(id)
     expect(await readFile(join(tree, 'etc/hostname'), 'utf8')).toBe('localhost\n')

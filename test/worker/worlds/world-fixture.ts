@@ -9,7 +9,7 @@ import { makeWorldStore } from '../../../worker/worlds/make-world-store.ts'
 import { directoryHost } from '../../support/hosts/directory-host.ts'
 
 export const run = commandRunner({ commandPath: '/sbin:/bin:/usr/sbin:/usr/bin', worker: 'test' })
-const retry = { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 2, holdSlotMs: 0 }
+const retry = { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 2, keepSlotMs: 0 }
 const log = { info() {}, warn() {} }
 
 type Fixtures = {
@@ -33,10 +33,10 @@ export const test = base.extend<Fixtures>({
 
 type Definition = Record<string, unknown> & { name: string }
 
-/** By host, the notes of its last worker: the next one begins once that is gone. */
+/** By host, the notes of its last worker: the next worker starts once those are written. */
 const lastKills = new WeakMap<Fixtures['kept'], FillKills>()
 
-/** A store on a host of plain directories, with the definitions' ids in the same order. */
+/** Opens a store on a host of plain directories; `ids` are those of the definitions, in their order, `id` is the first. */
 export async function openStore(kept: Fixtures['kept'], definitions: Definition[], { fills = 1 } = {}) {
   const worlds = definitions.map((definition) => World.parse(definition))
   await lastKills.get(kept)?.noted()
@@ -44,10 +44,13 @@ export async function openStore(kept: Fixtures['kept'], definitions: Definition[
   lastKills.set(kept, kills)
   const store = makeWorldStore({ worlds, host: kept.host, run, fills, kills, log, retry })
   await store.open()
-  return { store, ids: worlds.map((world) => ({ name: world.name, digest: worldDigest(world) })) }
+  const ids = worlds.map((world) => ({ name: world.name, digest: worldDigest(world) }))
+  const [id] = ids
+  if (!id) throw new Error('no world')
+  return { store, ids, id }
 }
 
-/** Someone who asks for a world, with the commands that reach its log. */
+/** Returns who asks for a world, with the commands that its log gets. */
 export function asker(operation: string) {
   const records: CommandRecord[] = []
   return { operation, records, record: (command: CommandRecord) => void records.push(command) }

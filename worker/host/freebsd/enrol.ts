@@ -2,16 +2,17 @@ import { mkdir } from 'node:fs/promises'
 import { ProvostError } from '#shared/errors.ts'
 import { familyOf } from '#shared/network/addresses.ts'
 import { inPool } from '#shared/network/pool.ts'
+import { bare } from '../addresses.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
 import { ensureInclude } from './jail/boot.ts'
-import { bare, readInterfaces } from './network/interfaces.ts'
+import { inetOf, readInterfaces } from './network/interfaces.ts'
 import { bridgeName } from './network/vnet.ts'
 
-/** What a host needs once, so that jails can be made and come back at boot. All of it may be repeated. */
+/** Arranges what a host needs once, so that jails can be made and come back at boot. May be repeated. */
 export async function enrol(host: FreebsdHost): Promise<void> {
   const { dataset, roots, worlds, jails, boot } = host.layout
   for (const name of dataset ? ['worlds', 'roots'] : []) await host.run('zfs', ['create', '-p', `${dataset}/${name}`])
-  // Nobody but root goes in there: a setuid file of a jail must not be in a user's reach.
+  // Only root may go in there: no user may reach a setuid file of a jail.
   await Promise.all([roots, worlds, jails, boot].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
   for (const service of ['jail_enable', 'rctl_enable']) await enable(host, service)
   await ensureInclude(host)
@@ -19,21 +20,21 @@ export async function enrol(host: FreebsdHost): Promise<void> {
 }
 
 /**
- * Makes the bridge with the gateways' addresses, now and at boot (rc.conf(5), cloned_interfaces). One that is there is used
- * as it is, but for the gateways. The host's own network is never put on it here: that can cut the operators off.
+ * Makes the bridge with the gateways' addresses, now and at boot (rc.conf(5), cloned_interfaces). A bridge that is there is used
+ * as it is, but for the gateways. The host's own network is never put on it here: that could cut the operators off.
  */
 async function ensureBridge(host: FreebsdHost): Promise<void> {
   const bridge = bridgeName(host)
   const gateways = host.config.network.pools.flatMap((pool) => (pool.gateway ? [inPool(pool, pool.gateway)] : []))
-  const found = (await readInterfaces(host.run)).find(({ name }) => name === bridge)
-  if (!found) await makeBridge(host, bridge, gateways)
-  const missing = gateways.filter((gateway) => !found?.addresses.some((address) => bare(address) === bare(gateway)))
+  const existing = (await readInterfaces(host.run)).find(({ name }) => name === bridge)
+  if (!existing) await makeBridge(host, bridge, gateways)
+  const missing = gateways.filter((gateway) => !existing?.addresses.some((address) => bare(address) === bare(gateway)))
   for (const gateway of missing) {
-    // IPv6 is off on an interface until it is told otherwise, whatever addresses it has: inet6(4).
+    // IPv6 is off on an interface until it is enabled, whatever addresses it has: inet6(4).
     const enabled = familyOf(gateway) === 6 ? ['-ifdisabled'] : []
     await host.run('ifconfig', [bridge, inetOf(gateway), gateway, 'alias', ...enabled])
   }
-  if (!found?.up) await host.run('ifconfig', [bridge, 'up'])
+  if (!existing?.up) await host.run('ifconfig', [bridge, 'up'])
 }
 
 async function makeBridge(host: FreebsdHost, bridge: string, gateways: string[]): Promise<void> {
@@ -48,19 +49,15 @@ async function makeBridge(host: FreebsdHost, bridge: string, gateways: string[])
     `cloned_interfaces+=${made}`,
     ...(made === bridge ? [] : [`ifconfig_${made}_name=${bridge}`]),
     `ifconfig_${bridge}=${first ? `inet ${first} ` : ''}up`,
-    // Without this one, rc(8) leaves IPv6 off and passes over the aliases of that family.
+    // Without this variable, rc(8) leaves IPv6 off and skips the aliases of that family.
     ...(firstSix ? [`ifconfig_${bridge}_ipv6=inet6 ${firstSix}`] : []),
     ...[...four, ...six].map((gateway, i) => `ifconfig_${bridge}_alias${i}=${inetOf(gateway)} ${gateway}`),
   ]
   for (const setting of settings) await host.run('sysrc', [setting])
 }
 
-/** sysrc(8) -i says nothing of a variable that is nowhere set. What is on in any of rc.conf(5)'s ways stays as it is. */
+/** Enables a service, unless it is in any form of rc.conf(5). sysrc(8) -i prints nothing for a variable that is not set. */
 async function enable({ run }: FreebsdHost, service: string): Promise<void> {
   const { stdout } = await run('sysrc', ['-i', '-n', service])
   if (!/^(YES|TRUE|ON|1)$/i.test(stdout.trim())) await run('sysrc', [`${service}=YES`])
-}
-
-function inetOf(address: string): string {
-  return familyOf(address) === 6 ? 'inet6' : 'inet'
 }

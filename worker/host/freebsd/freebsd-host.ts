@@ -2,9 +2,9 @@ import type { WorkerConfig } from '../../config/config.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Layout } from './layout.ts'
 
-/** How long to wait for what the kernel ends in its own time. Milliseconds. */
+/** How long to wait, in milliseconds. */
 export type Patience = {
-  /** For a removed jail to be really gone. */
+  /** For the kernel to let go of a removed jail. */
   dying: number
   /** For a dataset that is still in use. */
   busy: number
@@ -22,7 +22,7 @@ export type FreebsdHost = {
   etc: string
   layout: Layout
   patience: Patience
-  /** One at a time: who reads a file that all jails share and writes it again. */
+  /** Runs `work` alone: it reads a file that all jails share and writes it anew. */
   fileLock<T>(work: () => Promise<T>): Promise<T>
   bootId(): Promise<string>
 }

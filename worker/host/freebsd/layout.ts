@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { hashOf, macOf } from '../derived-names.ts'
 
 /**
- * Where everything of one host lies, below the directory that its root is or is mounted on. What jails and worlds consist of
- * has a directory of its own (on ZFS a dataset): `roots` and `worlds`.
+ * Returns where everything of one host is, below the directory that its root is or is mounted on. The files of jails and worlds
+ * have directories of their own (on ZFS datasets): `roots` and `worlds`.
  */
 export function layoutOf(directory: string, dataset?: string) {
   const worlds = join(directory, 'worlds')
   const roots = join(directory, 'roots')
   const jails = join(directory, 'jails')
   const boot = join(directory, 'boot')
-  const tag = hash(directory).slice(0, 8)
+  const tag = hashOf(directory).slice(0, 8)
 
   return {
     directory,
@@ -18,38 +18,39 @@ export function layoutOf(directory: string, dataset?: string) {
     worlds,
     roots,
     jails,
-    /** What /etc/jail.conf includes: a file for each jail that is to come back at boot. */
+    /** The directory that /etc/jail.conf includes: it has a file for each jail that starts at boot. */
     boot,
     include: join(boot, '*.conf'),
     tag,
 
     jail(name: string) {
       const own = join(jails, name)
-      const holder = join(roots, name)
-      const link = `pv${hash(`${directory}\0${name}`).slice(0, 10)}`
+      const parent = join(roots, name)
+      const link = `pv${hashOf(`${directory}\0${name}`).slice(0, 10)}`
       return {
         directory: own,
-        /** What the jail is started with and stopped with. */
+        /** The jail.conf(5) that the jail is started and stopped with. */
         conf: join(own, 'jail.conf'),
-        /** The same file, while the jail is to come back at boot. */
+        /** The same file, while the jail starts at boot. */
         boot: join(boot, `${name}.conf`),
         console: join(own, 'console.log'),
-        /** Which addresses we put, or were about to put, on which interface. */
+        /** The addresses that we put, or were about to put, on an interface, and its name. */
         aliases: join(own, 'aliases.json'),
         /** The boot and the jid in which the jail's own command was started. */
         commandStarted: join(own, 'command.started'),
-        holder,
-        root: join(holder, 'tree'),
-        /** Where a copy is made, and where one waits for its removal: a half-made root is never started. */
+        parent,
+        root: join(parent, 'tree'),
+        /** The names of a root while it is copied and while it is removed: a jail never starts on a half-made root. */
         copying: join(roots, `_copying-${name}`),
         removing: join(roots, `_removing-${name}`),
         dataset: dataset && `${dataset}/roots/${name}`,
-        /** The two ends of the jail's epair(4); IFNAMSIZ leaves 15 characters. */
+        /** The two ends of the jail's epair(4); at most 15 characters, IFNAMSIZ. */
         hostEnd: `${link}a`,
         jailEnd: `${link}b`,
+        /** epair(4)'s own hardware addresses may be the same as another host's on one wire. */
         hostMac: macOf(`${directory}\0${name}\0a`),
         jailMac: macOf(`${directory}\0${name}\0b`),
-        /** On an epair until it has its names: who finds it knows whose it is. */
+        /** The description of an epair until it has its names: it shows whose it is. */
         mark: `provost-${link}`,
       }
     },
@@ -58,12 +59,3 @@ export function layoutOf(directory: string, dataset?: string) {
 
 export type Layout = ReturnType<typeof layoutOf>
 export type JailLayout = ReturnType<Layout['jail']>
-
-function hash(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
-}
-
-/** A locally administered unicast address, the same at every start; epair(4)'s own may meet another host's on one wire. */
-function macOf(text: string): string {
-  return `02:${hash(text).slice(10, 20).match(/../g)?.join(':')}`
-}

@@ -1,10 +1,10 @@
-import { realpathSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
 import pLimit from 'p-limit'
 import { ProvostError } from '#shared/errors.ts'
 import type { WorkerConfig } from '../../config/config.ts'
+import { requireFit } from '../check-result.ts'
 import type { HostRuntime } from '../host-runtime.ts'
+import { realPath } from '../paths.ts'
 import type { RunCommand } from '../run-command.ts'
 import { checkHost } from './checks/check.ts'
 import { enrol } from './enrol.ts'
@@ -25,14 +25,14 @@ import { commitWorld, discardStage, discardStages, listWorlds, removeWorld, stag
 type Options = {
   run: RunCommand
   config: WorkerConfig
-  /** What the operating system under the worker does: FreeBSD's own, unless its programs are only doubles of FreeBSD's. */
+  /** The operating system's locks and processes: FreeBSD's, unless the programs of FreeBSD are only doubles. */
   system?: Pick<HostRuntime, 'lockFile' | 'endPredecessor' | 'endProcessesOf'>
   patience?: Partial<Patience>
 }
 
 const patience: Patience = { dying: 20_000, busy: 20_000, stop: 30_000, poll: 100 }
 
-/** Jails by jail(8), on ZFS or UFS, with addresses on a shared interface or a network of their own, and rctl(8). */
+/** Returns the runtime for jails by jail(8), on ZFS or UFS, on a shared interface or a network of their own, with rctl(8). */
 export function freebsdRuntime({ run, config, system, ...options }: Options): HostRuntime {
   const files = pLimit(1)
   const onDirectory = config.root.startsWith('/')
@@ -88,7 +88,7 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     ensureJail: (jail, signal) => ensureJail(host, jail, signal),
     removeJail: (jail, signal) => endJail(host, jail, signal),
     startCommand: (jail, signal) => startCommand(host, jail, signal),
-    // A second `startCommand` sees by the jail's processes that it was started.
+    // A second `startCommand` sees by the jail's processes that the command was started.
     endCommand: async () => undefined,
     findJail: (jail) => findJail(host, jail),
     listJails: () => listJails(host),
@@ -99,11 +99,7 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
 }
 
 async function openHost(host: FreebsdHost, learnLayout: () => Promise<Layout | undefined>): Promise<void> {
-  const missing = (await checkHost(host, await learnLayout())).filter(({ ok }) => !ok)
-  if (missing.length > 0) {
-    const list = missing.map(({ name, detail, remedy }) => `${name}: ${detail}${remedy ? ` ${remedy}` : ''}`)
-    throw new ProvostError('host_unfit', `This host cannot run jails. ${list.join(' ')}`)
-  }
+  requireFit(await checkHost(host, await learnLayout()))
   const { root } = host.config
   if (root.startsWith('/')) await mkdir(root, { recursive: true, mode: 0o700 })
   else await host.run('zfs', ['create', '-p', root])
@@ -111,21 +107,11 @@ async function openHost(host: FreebsdHost, learnLayout: () => Promise<Layout | u
   await enrol(host)
 }
 
-/** A dataset's files lie where it is mounted; undefined while it is not there. */
+/** Returns the layout of a dataset, below where it is mounted; undefined while it is not. */
 async function mountedLayout(host: FreebsdHost, dataset: string): Promise<Layout | undefined> {
   const mountpoint = await zfsProperty(host, dataset, 'mountpoint')
   if (!mountpoint?.startsWith('/')) return undefined
-  // One whose key is not loaded has its mountpoint all the same: an empty directory, in which this host would have no jails.
+  // A dataset whose key is not loaded has a mountpoint, too: an empty directory, in which this host would have no jails.
   const isMounted = (await zfsProperty(host, dataset, 'mounted')) === 'yes'
   return isMounted ? layoutOf(realPath(mountpoint), dataset) : undefined
-}
-
-/** The kernel tells a jail's path without links. What is not there yet keeps its name below its real parent. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    const parent = dirname(path)
-    return parent === path ? path : join(realPath(parent), basename(path))
-  }
 }

@@ -3,6 +3,7 @@ import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/prom
 import { basename, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { WorldId } from '#shared/job.ts'
+import { worldDirectory } from '../derived-names.ts'
 import type { FilledWorld } from '../host-runtime.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
 import { unmountBelow } from './root/mounts.ts'
@@ -17,17 +18,17 @@ const packed = 'tree.tar'
 const copyMs = 3_600_000
 
 export function worldTree({ layout }: FreebsdHost, world: WorldId): string {
-  return join(layout.worlds, directoryName(world), 'tree')
+  return join(layout.worlds, worldDirectory(world), 'tree')
 }
 
-/** On ZFS: what jails of the world are cloned from. */
+/** On ZFS, returns the snapshot that jails of the world are cloned from. */
 export function worldSnapshot({ layout }: FreebsdHost, world: WorldId): string {
-  return `${layout.dataset}/worlds/${directoryName(world)}@filled`
+  return `${layout.dataset}/worlds/${worldDirectory(world)}@filled`
 }
 
-/** Without ZFS: the tree as one file, from which jails are unpacked. */
+/** Without ZFS, returns the archive that jails of the world are unpacked from. */
 export function worldArchive({ layout }: FreebsdHost, world: WorldId): string {
-  return join(layout.worlds, directoryName(world), packed)
+  return join(layout.worlds, worldDirectory(world), packed)
 }
 
 export async function stageWorld(host: FreebsdHost, world: WorldId): Promise<string> {
@@ -36,7 +37,7 @@ export async function stageWorld(host: FreebsdHost, world: WorldId): Promise<str
   const dataset = datasetOf(host, basename(stage))
   if (dataset) await host.run('zfs', ['create', dataset])
   else await mkdir(stage)
-  // What is in it may be setuid, and is no business of the host's users.
+  // It may have setuid files, which no user of the host may reach.
   await chmod(stage, 0o700)
   await mkdir(join(stage, 'tree'), { mode: 0o755 })
   return join(stage, 'tree')
@@ -44,12 +45,12 @@ export async function stageWorld(host: FreebsdHost, world: WorldId): Promise<str
 
 export async function commitWorld(host: FreebsdHost, world: FilledWorld): Promise<void> {
   const stage = stageOf(host, world)
-  const place = join(host.layout.worlds, directoryName(world))
+  const place = join(host.layout.worlds, worldDirectory(world))
   if (existsSync(place)) return discardStage(host, world)
   if (!existsSync(stage)) throw new ProvostError('unexpected', `World ${world.name} was not staged.`)
   await unmountBelow(host.run, stage)
   await writeFile(join(stage, idFile), JSON.stringify(world))
-  const [from, to] = [datasetOf(host, basename(stage)), datasetOf(host, directoryName(world))]
+  const [from, to] = [datasetOf(host, basename(stage)), datasetOf(host, worldDirectory(world))]
   if (from && to) {
     await host.run('zfs', ['snapshot', `${from}@filled`])
     await renameDataset(host, from, to)
@@ -82,12 +83,12 @@ export async function listWorlds({ layout }: FreebsdHost): Promise<FilledWorld[]
 }
 
 /**
- * Renamed aside first: a half-removed world is never used. One that something was cloned from stays, for its clones would
- * have to go with it. @throws ProvostError `resource_busy`
+ * Renames a world aside first, so that a half-removed one is never used. A world that something was cloned from stays: its clones
+ * would be removed with it. @throws ProvostError `resource_busy`
  */
 export async function removeWorld(host: FreebsdHost, world: WorldId): Promise<void> {
   const { dataset, worlds } = host.layout
-  const [name, removing] = [directoryName(world), `${removingPrefix}${directoryName(world)}`]
+  const [name, removing] = [worldDirectory(world), `${removingPrefix}${worldDirectory(world)}`]
   await discard(host, removing)
   if (dataset) {
     if ((await zfsProperty(host, `${dataset}/worlds/${name}`, 'type')) === undefined) return
@@ -111,13 +112,9 @@ async function discard(host: FreebsdHost, name: string): Promise<void> {
 }
 
 function stageOf({ layout }: FreebsdHost, world: WorldId): string {
-  return join(layout.worlds, `${stagePrefix}${directoryName(world)}`)
+  return join(layout.worlds, `${stagePrefix}${worldDirectory(world)}`)
 }
 
 function datasetOf({ layout }: FreebsdHost, name: string): string | undefined {
   return layout.dataset && `${layout.dataset}/worlds/${name}`
-}
-
-function directoryName({ name, digest }: WorldId): string {
-  return `${name}-${digest.slice(0, 16)}`
 }

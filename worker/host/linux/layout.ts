@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto'
-import { realpathSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { hashOf, macOf } from '../derived-names.ts'
+import { realPath } from '../paths.ts'
 
-/** Where everything of one host lies. All names come from the root's path, so that several hosts run on one machine. */
+/** Returns where everything of one host is. All names come from the root's path, so that one computer may have several hosts. */
 export function layoutOf(configuredRoot: string) {
   const root = realPath(configuredRoot)
-  const tag = hash(root).slice(0, 8)
+  const tag = hashOf(root).slice(0, 8)
   const runDirectory = `/run/provost-${tag}`
   const cgroupParent = `/provost-${tag}`
   const worlds = join(root, 'worlds')
@@ -19,7 +19,7 @@ export function layoutOf(configuredRoot: string) {
     runcRoot: `${runDirectory}/runc`,
     networks: `${runDirectory}/netns`,
     cgroupParent,
-    /** Hardware address of the bridge that we made: the way to tell it from one that was there before. */
+    /** The hardware address of a bridge that we made: it distinguishes ours from one that was there before. */
     bridgeMac: macOf(root),
 
     jail(name: string) {
@@ -27,7 +27,7 @@ export function layoutOf(configuredRoot: string) {
       const bundle = join(directory, 'bundle')
       return {
         directory,
-        /** Where a directory under removal waits for its end, so that a half-removed root is never mounted. */
+        /** The name of the directory while it is removed, so that a half-removed root is never mounted. */
         removing: join(jails, `.removing-${name}`),
         root: join(directory, 'root'),
         disk: join(directory, 'disk'),
@@ -41,8 +41,8 @@ export function layoutOf(configuredRoot: string) {
         runcState: `${runDirectory}/runc/${name}`,
         cgroup: `${cgroupParent}/${name}`,
         network: `${runDirectory}/netns/${name}`,
-        /** IFNAMSIZ leaves 15 characters. */
-        veth: `pv${hash(`${root}\0${name}`).slice(0, 10)}`,
+        /** At most 15 characters, IFNAMSIZ. */
+        veth: `pv${hashOf(`${root}\0${name}`).slice(0, 10)}`,
         mac: macOf(`${root}\0${name}`),
       }
     },
@@ -51,22 +51,3 @@ export function layoutOf(configuredRoot: string) {
 
 export type Layout = ReturnType<typeof layoutOf>
 export type JailLayout = ReturnType<Layout['jail']>
-
-function hash(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
-}
-
-/** A locally administered unicast address. A fixed one: neighbours keep what they learnt over a restart. */
-function macOf(text: string): string {
-  return `02:${hash(text).slice(10, 20).match(/../g)?.join(':')}`
-}
-
-/** mountinfo has real paths only. What is not there yet keeps its name below its real parent. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    const parent = dirname(path)
-    return parent === path ? path : join(realPath(parent), basename(path))
-  }
-}

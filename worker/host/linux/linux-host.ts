@@ -11,10 +11,10 @@ export type LinuxHost = {
   config: WorkerConfig
   layout: Layout
   cgroups: Cgroups
-  /** Changes the specification of a jail before it starts: how the tests break one. */
+  /** Changes the specification of a jail before it starts: tests break a jail with it. */
   amend(spec: OciSpec, jail: JailSpec): OciSpec
-  /** One at a time: who looks whether the bridge is there or unused and acts on it. */
+  /** Runs `work` alone: it looks whether the bridge is there or unused, and acts on that. */
   bridgeLock<T>(work: () => Promise<T>): Promise<T>
-  /** Jails being started: while there are any, no directory that they share is removed. */
+  /** How many jails are being started: while any is, no directory that they share is removed. */
   starting: { count: number }
 }

@@ -1,8 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import pLimit from 'p-limit'
-import { ProvostError } from '#shared/errors.ts'
-import type { JailSpec } from '#shared/job.ts'
 import type { WorkerConfig } from '../../config/config.ts'
+import { requireFit } from '../check-result.ts'
 import type { HostRuntime } from '../host-runtime.ts'
 import type { RunCommand } from '../run-command.ts'
 import { checkHost } from './checks/check.ts'
@@ -10,7 +9,6 @@ import { proveIsolation } from './isolation/isolation.ts'
 import { endCommand, startCommand } from './jail/command.ts'
 import { removeJail } from './jail/end-jail.ts'
 import { ensureJail, findInit, listJails } from './jail/jail.ts'
-import type { OciSpec } from './jail/oci-spec.ts'
 import { layoutOf } from './layout.ts'
 import { type Cgroups, detectCgroups } from './limits/cgroups.ts'
 import type { LinuxHost } from './linux-host.ts'
@@ -23,11 +21,10 @@ import { commitWorld, discardStage, discardStages, listWorlds, removeWorld, stag
 type Options = {
   run: RunCommand
   config: WorkerConfig
-  /** Changes a jail's OCI specification before it starts: how the tests break one. */
-  amend?(spec: OciSpec, jail: JailSpec): OciSpec
+  amend?: LinuxHost['amend']
 }
 
-/** Jails by runc, overlayfs, network namespaces with veth and a bridge, and cgroups (v1, hybrid or v2). */
+/** Returns the runtime of jails by runc, overlayfs, network namespaces with veth and a bridge, and cgroups (v1, hybrid, v2). */
 export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): HostRuntime {
   const lock = pLimit(1)
   let cgroups: Cgroups | undefined
@@ -87,11 +84,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
 }
 
 async function openHost(host: LinuxHost): Promise<void> {
-  const missing = (await checkHost(host)).filter(({ ok }) => !ok)
-  if (missing.length > 0) {
-    const list = missing.map(({ name, detail, remedy }) => `${name}: ${detail}${remedy ? ` ${remedy}` : ''}`)
-    throw new ProvostError('host_unfit', `This host cannot run jails. ${list.join(' ')}`)
-  }
+  requireFit(await checkHost(host))
   await mkdir(host.layout.root, { recursive: true, mode: 0o711 })
   await Promise.all([host.layout.worlds, host.layout.jails].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
 }

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { WorldId } from '#shared/job.ts'
+import { worldDirectory } from '../derived-names.ts'
 import type { FilledWorld } from '../host-runtime.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { readMounts, unmountBelow } from './root/mounts.ts'
@@ -13,7 +14,7 @@ const removingPrefix = '.removing-'
 const idFile = 'world.json'
 
 export function worldTree({ layout }: LinuxHost, world: WorldId): string {
-  return join(layout.worlds, directoryName(world), 'tree')
+  return join(layout.worlds, worldDirectory(world), 'tree')
 }
 
 export async function stageWorld(host: LinuxHost, world: WorldId): Promise<string> {
@@ -25,7 +26,7 @@ export async function stageWorld(host: LinuxHost, world: WorldId): Promise<strin
 
 export async function commitWorld(host: LinuxHost, world: FilledWorld): Promise<void> {
   const stage = stageOf(host, world)
-  const place = join(host.layout.worlds, directoryName(world))
+  const place = join(host.layout.worlds, worldDirectory(world))
   if (existsSync(place)) return discardStage(host, world)
   if (!existsSync(stage)) throw new ProvostError('unexpected', `World ${world.name} was not staged.`)
   await writeFile(join(stage, idFile), JSON.stringify(world))
@@ -51,10 +52,10 @@ export async function listWorlds({ layout }: LinuxHost): Promise<FilledWorld[]> 
   )
 }
 
-/** Renamed aside first: a half-removed world is never used. @throws ProvostError `resource_busy` */
+/** Renames a world aside first, so that a half-removed one is never used. @throws ProvostError `resource_busy` */
 export async function removeWorld(host: LinuxHost, world: WorldId): Promise<void> {
-  const place = join(host.layout.worlds, directoryName(world))
-  const removing = join(host.layout.worlds, `${removingPrefix}${directoryName(world)}`)
+  const place = join(host.layout.worlds, worldDirectory(world))
+  const removing = join(host.layout.worlds, `${removingPrefix}${worldDirectory(world)}`)
   const above = readMounts().filter(({ superOptions }) => superOptions.includes(`lowerdir=${worldTree(host, world)}`))
   if (above.length > 0) {
     const points = above.map(({ point }) => point).join(', ')
@@ -74,9 +75,5 @@ async function discard(host: LinuxHost, stage: string): Promise<void> {
 }
 
 function stageOf({ layout }: LinuxHost, world: WorldId): string {
-  return join(layout.worlds, `${stagePrefix}${directoryName(world)}`)
-}
-
-function directoryName({ name, digest }: WorldId): string {
-  return `${name}-${digest.slice(0, 16)}`
+  return join(layout.worlds, `${stagePrefix}${worldDirectory(world)}`)
 }

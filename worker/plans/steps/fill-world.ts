@@ -1,7 +1,7 @@
 import { Pause } from './pause.ts'
 import type { Step } from './step.ts'
 
-/** A jail of a ready world goes on at once; any other gives its build slot back until the fill has ended. */
+/** Ends at once when the world is ready; otherwise pauses, without its build slot, until the fill has ended. */
 export const fillWorld = {
   name: 'fill-world',
   title: 'Filling the world',

@@ -1,6 +1,6 @@
 import type { Step } from './step.ts'
 
-/** After a reboot a jail's root is there but not mounted. It is the client's: nothing takes it back. */
+/** After a reboot a jail's root is there but not mounted. It has the client's files, so the step has no undo. */
 export const mountRoot = {
   name: 'mount-root',
   title: 'Mounting the root',

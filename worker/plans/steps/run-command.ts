@@ -1,6 +1,6 @@
 import type { Step } from './step.ts'
 
-/** A command that has run for a while cannot be run twice: what was begun of it ends first. */
+/** A command must not run twice: what was begun of it is ended first. */
 export const runCommand = {
   name: 'run-command',
   title: "Running the jail's command",

@@ -3,7 +3,7 @@ import type { Step } from './step.ts'
 export const startJail = {
   name: 'start-jail',
   title: 'Starting the jail',
-  // With `/etc/rc`, where that is part of the jail's start.
+  // Includes `/etc/rc` where that is part of the jail's start.
   timeoutMs: 10 * 60_000,
   weight: 10,
   async run({ host, jail, signal, learn }) {

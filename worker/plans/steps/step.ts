@@ -3,10 +3,10 @@ import type { JailSpec } from '#shared/job.ts'
 import type { HostRuntime } from '../../host/host-runtime.ts'
 import type { Asker, WorldStore } from '../../worlds/world-store.ts'
 
-/** What a step found out about the jail, for its record. */
+/** What a step learnt of the jail, for its record. */
 export type JailFacts = { jid?: number | null; isolation?: Isolation }
 
-/** What a step is given. `signal` ends it: by a cancel, by its timeout, or by the second signal to the worker. */
+/** What a step works with. `signal` ends it: on a cancel, at its timeout, or on the second signal to the worker. */
 export type StepContext = {
   host: HostRuntime
   worlds: WorldStore
@@ -16,14 +16,14 @@ export type StepContext = {
   learn(facts: JailFacts): void
 }
 
-/** One step of a plan: data, with what it does and what takes it back beside each other. Both may be repeated, unless said. */
+/** One step of a plan, with its undo beside it. Both may be repeated, unless `repeatable` is false. */
 export type Step = {
   name: string
   title: string
   timeoutMs: number
-  /** Its share of the percentage, about how long it takes beside the others. */
+  /** Its share of the percentage: about how long it takes in proportion to the others. */
   weight: number
-  /** When it was begun and not ended, it is undone before it runs again. */
+  /** False: what was begun and not ended is undone before the step runs again. */
   repeatable?: false
   run(context: StepContext): Promise<void>
   undo?(context: StepContext): Promise<void>

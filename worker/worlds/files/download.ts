@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { ProvostError } from '#shared/errors.ts'
 
-/** A server that sends nothing for so long is taken for gone. */
+/** A server that sends nothing for so long counts as gone. */
 const silentMs = 30_000
 const maxConnections = 20
 
-export type Download = {
+type Download = {
   url: string
   file: string
   signal: AbortSignal
-  /** How much has come, from 0 to 1; not called for a server that does not say how much there is. */
+  /** Called with how much has come, from 0 to 1; not for a server that does not send the length. */
   progress(fraction: number): void
 }
 
 /**
- * Brings a file here and gives its sha256. A connection that breaks is taken up again where it broke, as long as each
- * one brings something.
+ * Downloads a file and returns its sha256. A connection that breaks is resumed where it broke, as long as each one brings
+ * something.
  * @throws ProvostError `world_source_missing`, `mirror_unavailable`.
  */
 export async function download({ url, file, signal, progress }: Download): Promise<string> {
@@ -40,7 +40,7 @@ export async function download({ url, file, signal, progress }: Download): Promi
   }
 }
 
-/** A small text, like a MANIFEST. @throws ProvostError `world_source_missing`, `mirror_unavailable`. */
+/** Downloads a small text, like a MANIFEST. @throws ProvostError `world_source_missing`, `mirror_unavailable`. */
 export async function downloadText(url: string, signal: AbortSignal): Promise<string> {
   try {
     const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(silentMs)]) })
@@ -60,7 +60,7 @@ async function receive(url: string, target: FileHandle, state: State, signal: Ab
   const listen = () => setTimeout(() => silence.abort(new Error(`nothing came for ${silentMs / 1000} s`)), silentMs)
   let timer = listen()
   try {
-    // If-Range: the rest only of the same file; one that has changed since comes whole.
+    // If-Range: the rest of the same file only; a file that has changed since comes whole.
     const resume = state.offset > 0 && state.version ? { range: `bytes=${state.offset}-`, 'if-range': state.version } : {}
     const response = await fetch(url, {
       signal: AbortSignal.any([signal, silence.signal]),
@@ -84,7 +84,7 @@ async function receive(url: string, target: FileHandle, state: State, signal: Ab
   }
 }
 
-/** What If-Range takes: a strong ETag, or else the date. */
+/** Returns what If-Range accepts: a strong ETag, or else the date. */
 function versionOf({ headers }: Response): string | undefined {
   const tag = headers.get('etag')
   return tag && !tag.startsWith('W/') ? tag : (headers.get('last-modified') ?? undefined)
@@ -97,12 +97,12 @@ function refuse(response: Response, url: string): void {
   throw new ProvostError(passing ? 'mirror_unavailable' : 'world_source_missing', `${url} answers ${status}.`)
 }
 
-/** A fault of the disk here, like ENOSPC, not of the connection. */
+/** Whether it is a fault of this host's disk, like ENOSPC, not of the connection. */
 function isLocal(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error && error.syscall === 'write'
 }
 
-// fetch says only "fetch failed" or "terminated"; what happened is its cause.
+// The message of fetch is only "fetch failed" or "terminated"; what happened is its cause.
 function causeOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   return cause instanceof Error ? cause.message || cause.name : String(cause)

@@ -4,7 +4,7 @@ import { ProvostError } from '#shared/errors.ts'
 import { compareReleases, parseFreebsdVersion, runningKernel } from '../../host/freebsd/checks/advisories.ts'
 import type { RunCommand } from '../../host/run-command.ts'
 
-/** MACHINE and MACHINE_ARCH, as FreeBSD's own downloads name them, by Node's name for the machine. */
+/** By Node's name of an architecture: MACHINE and MACHINE_ARCH, as FreeBSD's own downloads name them. */
 const architectures: Record<string, { machine: string; arch: string }> = {
   x64: { machine: 'amd64', arch: 'amd64' },
   arm64: { machine: 'arm64', arch: 'aarch64' },
@@ -12,10 +12,10 @@ const architectures: Record<string, { machine: string; arch: string }> = {
   ppc64: { machine: 'powerpc', arch: 'powerpc64' },
 }
 
-/** @throws ProvostError `world_source_missing` for a machine that FreeBSD has no releases for, or that is not known here. */
+/** @throws ProvostError `world_source_missing` for an architecture that has no releases of FreeBSD, or is not known here. */
 export function architectureOf(platform: string): { machine: string; arch: string } {
-  const found = architectures[platform.split('/')[1] ?? '']
-  if (found) return found
+  const architecture = architectures[platform.split('/')[1] ?? '']
+  if (architecture) return architecture
   throw new ProvostError('world_source_missing', `There is no release of FreeBSD known for ${platform}.`)
 }
 
@@ -31,7 +31,7 @@ export async function refuseNewer(release: string, what: string, run: RunCommand
     throw new ProvostError('world_too_new', `${what} is FreeBSD ${release}, and the kernel of this host ${kernel}.`)
 }
 
-/** The release of a filled tree, by its own freebsd-version(1), which is a script. Follows no link. */
+/** Returns the release of a filled tree, from its own freebsd-version(1), which is a script. Follows no link. */
 export async function releaseOfTree(directory: string): Promise<string | undefined> {
   const path = join(directory, 'bin/freebsd-version')
   for (const each of [join(directory, 'bin'), path])
@@ -39,7 +39,7 @@ export async function releaseOfTree(directory: string): Promise<string | undefin
   return /^USERLAND_VERSION="([^"\n]+)"/m.exec(await readFile(path, 'utf8'))?.[1]
 }
 
-/** The release that a source tree makes, by its newvers.sh. */
+/** Returns the release that a source tree makes, from its newvers.sh. */
 export async function releaseOfSource(source: string): Promise<string | undefined> {
   const text = await readFile(join(source, 'sys/conf/newvers.sh'), 'utf8').catch(() => '')
   const revision = /^REVISION="(\d+\.\d+)"/m.exec(text)?.[1]

@@ -14,8 +14,8 @@ cron_flags="-J 60"
 `
 
 /**
- * Makes a FreeBSD world fit for any jail: the host's resolver and time zone, an empty fstab (jail(8) mounts what is to be
- * mounted), an rc.conf, and /dev to mount devfs on. Follows no link inside the tree.
+ * Makes a FreeBSD world fit for any jail: the host's resolver and time zone, an empty fstab (jail(8) mounts what is
+ * needed), an rc.conf, and /dev to mount devfs on. Follows no link inside the tree.
  * @throws ProvostError `archive_invalid`, `world_too_new`
  */
 export async function makeNeutralFreebsd(
@@ -30,7 +30,7 @@ export async function makeNeutralFreebsd(
   await putFile(join(etc, 'resolv.conf'), (await contentOf(join(hostRoot, 'etc/resolv.conf'))) ?? '')
   await copyLocaltime(join(hostRoot, 'etc/localtime'), join(etc, 'localtime'))
   await putFile(join(etc, 'fstab'), '')
-  // A tree of somebody's own may have one, which is then part of what it is.
+  // A tree of somebody's own may have one: then it is part of that world.
   if (!(await exists(join(etc, 'rc.conf')))) await putFile(join(etc, 'rc.conf'), rcConf)
 
   // tzsetup(8) keeps the name of the zone there.
@@ -39,10 +39,10 @@ export async function makeNeutralFreebsd(
   if (zone && (await Promise.all(db.map(isDirectory))).every(Boolean)) await putFile(join(directory, 'var/db/zoneinfo'), zone)
 }
 
-/** A link in newer releases, which stays one (cp -P), since the world has the same zones; a copy of the file before. */
+/** Copies the link that newer releases have as a link (cp -P), since the world has the same zones; else copies the file. */
 async function copyLocaltime(from: string, to: string): Promise<void> {
-  const found = await lstat(from).catch(() => undefined)
-  if (found?.isSymbolicLink()) return putLink(to, await readlink(from))
+  const entry = await lstat(from).catch(() => undefined)
+  if (entry?.isSymbolicLink()) return putLink(to, await readlink(from))
   const content = await readFile(from).catch(() => undefined)
   if (content) await putFile(to, content)
 }

@@ -6,7 +6,7 @@ import { ensureDirectory, etcOf, exists, isDirectory, putFile } from './world-fi
 const resolverFiles = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf']
 
 /**
- * Makes a Linux world fit for any jail: a resolv.conf of its own, no name or id of the machine it was made on, and real
+ * Makes a Linux world fit for any jail: a resolv.conf of its own, no name or id of the host that it was made on, and real
  * directories where a jail mounts its file systems. Follows no link inside the tree.
  */
 export async function makeNeutral(directory: string): Promise<void> {
@@ -23,7 +23,7 @@ export async function makeNeutral(directory: string): Promise<void> {
     await rm(join(directory, 'var/lib/dbus/machine-id'), { force: true })
 }
 
-/** The host's `resolv.conf`; empty when it has none. */
+/** Returns the host's `resolv.conf`; empty when it has none. */
 async function hostResolver(): Promise<string> {
   const texts = await Promise.all(resolverFiles.map((file) => readFile(file, 'utf8').catch(() => '')))
   return texts.find((text) => /^\s*nameserver\s+(?!127\.|::1\b)/m.test(text)) ?? texts[0] ?? ''

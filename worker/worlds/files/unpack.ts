@@ -4,8 +4,9 @@ import type { RunCommand } from '../../host/run-command.ts'
 const timeoutMs = 3_600_000
 
 /**
- * The host's tar(1) by its flags. GNU lists on standard output; FreeBSD's bsdtar(1) on standard error, an `x ` or `a ` before
- * each name. Both keep owners and modes as root; bsdtar keeps file flags too, and with --unlink replaces what is there.
+ * Returns the flags and the output of the host's tar(1). GNU tar lists on standard output; FreeBSD's bsdtar(1) on standard error,
+ * with `x ` or `a ` before each name. Both keep owners and modes as root; bsdtar keeps file flags too, and with --unlink
+ * replaces what is there.
  */
 function dialect(platform: string) {
   if (platform.startsWith('freebsd/'))
@@ -15,7 +16,7 @@ function dialect(platform: string) {
   return { extract: ['-x', '-v', '-p', '--numeric-owner', ...options], lists: 'stdout', entry: /^.+$/gm } as const
 }
 
-export type Unpacking = {
+type Unpacking = {
   file: string
   directory: string
   platform: string
@@ -26,7 +27,7 @@ export type Unpacking = {
   progress(fraction: number): void
 }
 
-/** Unpacks a tar; its kind is for tar(1) to find out. @throws ProvostError `archive_invalid`. */
+/** Unpacks a tar; tar(1) finds out how it is compressed. @throws ProvostError `archive_invalid`. */
 export async function unpack({ file, directory, platform, total, run, signal, progress }: Unpacking): Promise<void> {
   const { extract, lists, entry } = dialect(platform)
   let unpacked = 0
@@ -37,7 +38,10 @@ export async function unpack({ file, directory, platform, total, run, signal, pr
   if (/Removing leading/.test(result.stderr)) throw leadsOut(file, 'an absolute path')
 }
 
-/** Reads an archive once through: damage and paths that lead out of the world are found before anything is unpacked. */
+/**
+ * Reads an archive through and returns how many entries it has, so that damage, and a path that leads out of the world, are
+ * seen before anything is unpacked. @throws ProvostError `archive_invalid`.
+ */
 export async function countEntries(run: RunCommand, file: string, signal: AbortSignal): Promise<number> {
   let entries = 0
   let outside: string | undefined
@@ -50,7 +54,7 @@ export async function countEntries(run: RunCommand, file: string, signal: AbortS
   return Math.max(1, entries)
 }
 
-/** Packs a directory without what is mounted below it; calls `onEntry` with how many entries it has by now. */
+/** Packs a directory without what is mounted below it, and returns how many entries it has. `onEntry` gets the number so far. */
 export async function pack(
   { source, file, platform, run, signal }: { source: string } & Pick<Unpacking, 'file' | 'platform' | 'run' | 'signal'>,
   onEntry: (entries: number) => void,

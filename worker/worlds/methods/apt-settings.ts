@@ -5,13 +5,15 @@ import type { RunCommand } from '../../host/run-command.ts'
 const aptDirectory = '/etc/apt'
 const scripts = '/usr/share/debootstrap/scripts'
 
-/** One line or stanza of apt's sources that is in use and has packages, by sources.list(5). */
-export type AptSource = { uri: string; suites: string[] }
+/** One line or stanza of apt's sources that is enabled and has packages, sources.list(5). */
+type AptSource = { uri: string; suites: string[] }
 
-/** The sources in a `.list` file (one a line) or a `.sources` file (deb822 stanzas). Only http and https ones. */
+/** Returns the http and https sources in a `.list` file (one a line) or a `.sources` file (deb822 stanzas). */
 export function parseSources(name: string, text: string): AptSource[] {
-  const found = name.endsWith('.sources') ? parseStanzas(text) : parseLines(text)
-  return found.filter(({ uri }) => /^https?:\/\//.test(uri)).map(({ uri, suites }) => ({ uri: uri.replace(/\/+$/, ''), suites }))
+  const sources = name.endsWith('.sources') ? parseStanzas(text) : parseLines(text)
+  return sources
+    .filter(({ uri }) => /^https?:\/\//.test(uri))
+    .map(({ uri, suites }) => ({ uri: uri.replace(/\/+$/, ''), suites }))
 }
 
 function parseLines(text: string): AptSource[] {
@@ -46,8 +48,8 @@ function fieldsOf(stanza: string): Map<string, string> {
 }
 
 /**
- * The mirror for a suite: one that apt has this suite from, or else a suite of the same distribution.
- * `scriptOf` gives which of debootstrap's scripts a suite is made by; it is one for a whole distribution.
+ * Returns the mirror for a suite: one from which apt has this suite, or else a suite of the same distribution. `scriptOf` returns
+ * the script that debootstrap makes a suite with; a whole distribution has one.
  */
 export function chooseMirror(sources: AptSource[], suite: string, scriptOf: (suite: string) => string | undefined) {
   const exact = sources.find(({ suites }) => suites.includes(suite))
@@ -56,7 +58,7 @@ export function chooseMirror(sources: AptSource[], suite: string, scriptOf: (sui
   return (exact ?? kin)?.uri
 }
 
-/** The mirror that apt uses here for a suite, if it uses any. */
+/** Returns the mirror that apt uses here for a suite; undefined when it uses none. */
 export async function mirrorOf(suite: string): Promise<string | undefined> {
   const parts = (await readdir(join(aptDirectory, 'sources.list.d')).catch(() => [])).filter((name) =>
     /\.(list|sources)$/.test(name),
@@ -73,7 +75,7 @@ export async function mirrorOf(suite: string): Promise<string | undefined> {
   return chooseMirror(sources, suite, (name) => scriptBySuite.get(name))
 }
 
-/** How apt reaches its mirrors, as settings of wget(1), which debootstrap downloads with. */
+/** Returns how apt reaches its mirrors, as settings of wget(1), with which debootstrap downloads. */
 export async function wgetSettings(run: RunCommand, signal: AbortSignal): Promise<string[]> {
   const dump = await run('apt-config', ['dump', '--no-empty', 'Acquire::http', 'Acquire::https'], { signal }).catch(
     () => undefined,
@@ -82,7 +84,7 @@ export async function wgetSettings(run: RunCommand, signal: AbortSignal): Promis
   return dump ? settingsOf(dump.stdout) : []
 }
 
-/** From what `apt-config dump` prints. */
+/** `dump` is what `apt-config dump` prints. */
 export function settingsOf(dump: string): string[] {
   const value = (key: string) => new RegExp(`^Acquire::${key} "([^"\n]+)";$`, 'im').exec(dump)?.[1]
   const proxy = (kind: string) => {

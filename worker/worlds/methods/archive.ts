@@ -14,10 +14,10 @@ const releases = 'https://download.freebsd.org/ftp/releases'
 const trustedManifests = '/usr/local/share/freebsd/MANIFESTS'
 
 type Wanted = { sha256: string; entries?: number }
-/** Where an archive is, by path or by URL, and where its MANIFEST is. */
+/** Where an archive is, a path or a URL, and where its MANIFEST is. */
 type Source = { path?: string; url?: string; manifest?: string }
 
-/** A tar, checked before anything of it is unpacked. */
+/** Unpacks a tar, which is checked before. */
 export const archive: WorldMethod<ArchiveWorld> = async ({ world, directory, platform, run, signal, progress }) => {
   if (world.release !== undefined) await refuseNewer(world.release, `World ${world.name}`, run, signal)
   const source = await sourceOf(world, platform)
@@ -46,7 +46,7 @@ async function sourceOf(world: ArchiveWorld, platform: string): Promise<Source> 
   if (release === undefined) return given
   const { machine, arch } = architectureOf(platform)
   if (path === undefined) given.url ??= `${releases}/${machine}/${arch}/${release}-RELEASE/base.txz`
-  // A MANIFEST that came by package is worth more than one that came as the archive did: it is signed.
+  // A MANIFEST from a package is better than one from where the archive is: it is signed.
   const trusted = join(world.manifests ?? trustedManifests, `${machine}-${arch}-${release}-RELEASE`)
   const beside = given.path ? join(dirname(given.path), 'MANIFEST') : new URL('MANIFEST', given.url).href
   if (manifest === undefined && (await isReadable(trusted))) given.manifest = trusted
@@ -54,20 +54,20 @@ async function sourceOf(world: ArchiveWorld, platform: string): Promise<Source> 
   return given
 }
 
-/** What the archive must be: by the definition, or by its line in the MANIFEST. */
+/** Returns what the archive must be: by the definition, or by its line in the MANIFEST. */
 async function wantedOf(world: ArchiveWorld, { path, url, manifest }: Source, signal: AbortSignal): Promise<Wanted> {
   if (manifest === undefined) return { sha256: world.sha256 ?? '' }
   const text = manifest.startsWith('/') ? await readSource(manifest, world) : await downloadText(manifest, signal)
   const name = basename(path ?? new URL(url ?? '').pathname)
   const line = manifestLine(text, name)
   if (!line) throw new ProvostError('world_source_missing', `The manifest ${manifest} has no line for ${name}.`)
-  // Both given: both must hold.
+  // With both, both must match.
   if (world.sha256 !== undefined && world.sha256 !== line.sha256)
     throw new ProvostError('checksum_mismatch', `The sha256 of world ${world.name} is not the one of ${manifest}.`)
   return line
 }
 
-/** The line of one archive in FreeBSD's MANIFEST: name, sha256, number of entries, and more, with tabs between. */
+/** Returns the line of one archive in FreeBSD's MANIFEST: name, sha256, number of entries, and more, separated by tabs. */
 export function manifestLine(manifest: string, name: string): Wanted | undefined {
   for (const line of manifest.split('\n')) {
     const [file, sha256 = '', entries = ''] = line.split('\t')

@@ -15,7 +15,7 @@ const files = {
   'etc/shells': '/bin/sh\n',
 }
 
-/** The host's static busybox with a link for each of its applets: a whole userland in two megabytes. */
+/** Copies the host's static busybox, with a link for each of its applets: a whole userland in two megabytes. */
 export const busybox: WorldMethod<BusyboxWorld> = async ({ directory, run, signal, progress }) => {
   for (const name of directories) await mkdir(join(directory, name), { recursive: true, mode: 0o755 })
   await mkdir(join(directory, 'root'), { mode: 0o700 })
@@ -25,7 +25,7 @@ export const busybox: WorldMethod<BusyboxWorld> = async ({ directory, run, signa
   }
   for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content, { mode: 0o644 })
 
-  // The very program that runs, wherever it was found.
+  // The very program that runs, wherever it is.
   await run('busybox', ['cp', '/proc/self/exe', join(directory, 'bin/busybox')], { signal })
   await chmod(join(directory, 'bin/busybox'), 0o755)
   await proveStatic()

@@ -1,6 +1,6 @@
 /**
- * debootstrap's phases in their order, and the share of each in its time, in percent (measured with minbase). Those whose
- * count says little are as long as they are until the next begins: it works out the packages between DOWNPKGS and DOWNDEBS.
+ * debootstrap's phases in their order, and the share of each in its time, in percent (measured with minbase). The share of a
+ * phase with a poor count reaches to the next phase: between DOWNPKGS and DOWNDEBS it works out the packages.
  */
 const shares = {
   DOWNREL: 1,
@@ -19,12 +19,12 @@ type Phase = keyof typeof shares
 
 const isPhase = (name: string): name is Phase => name in shares
 
-/** What went wrong, by debootstrap's own name for it. */
+/** A fault, by debootstrap's own name for it. */
 export type Fault = { name: string; message: string }
 
 /**
- * Reads what `debootstrap --debian-installer` writes to its descriptor 3: `P: NOW END [PHASE]` in bytes or packages, and
- * `E: NAME` with `EA:` arguments and `EF:` the format of the message.
+ * Returns what reads the output of `debootstrap --debian-installer` on its descriptor 3: `P: NOW END [PHASE]` in bytes or
+ * packages, and `E: NAME` with `EA:` arguments and `EF:` the format of the message.
  */
 export function debootstrapProgress(progress: (fraction: number) => void) {
   let phase: Phase | undefined
@@ -36,7 +36,7 @@ export function debootstrapProgress(progress: (fraction: number) => void) {
     if (isPhase(name)) phase = name
     if (!phase) return
     const inPhase = Number(end) > 0 ? Math.min(1, Number(now) / Number(end)) : 0
-    // Inside one download it counts from the very first byte of all; only at each one's end is the number right.
+    // Inside one download debootstrap counts from the first byte of all; the number is right only at the end of each.
     furthest = Math.max(furthest, (before(phase) + shares[phase] * inPhase) / 100)
     progress(furthest)
   }

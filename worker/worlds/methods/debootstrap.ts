@@ -10,17 +10,17 @@ import { mirrorOf, wgetSettings } from './apt-settings.ts'
 import { debootstrapProgress, type Fault } from './debootstrap-progress.ts'
 
 const timeoutMs = 3_600_000
-/** wget's own: 900 seconds of silence, twenty times over. The world store tries the whole fill again. */
+/** wget's own defaults are 900 seconds of silence, twenty times. The world store tries the whole fill again. */
 const patience = ['timeout = 30', 'tries = 3']
 /** No package of a base system is larger: a download that fails with less left has filled the disk, and freed it again. */
 const roomForPackageBytes = 64 * 1024 ** 2
 /** debootstrap's names for a download that did not work. */
 const downloadFaults = /^(NOGETREL|NOGETRELSIG|COULDNTDL|COULDNTDLPKGS)$/
 
-/** debootstrap(8), in the form of its progress that Debian's installer reads. */
+/** Runs debootstrap(8), with the form of progress that Debian's installer reads. */
 export const debootstrap: WorldMethod<DebootstrapWorld> = async ({ world, directory, platform, run, signal, progress }) => {
   const mirror = world.mirror ?? (await mirrorOf(world.suite))
-  // Where debootstrap keeps its own things until it has ended.
+  // In the directory for debootstrap's own files, which it removes at its end.
   const wgetrc = join(directory, 'debootstrap/wgetrc')
   await mkdir(join(directory, 'debootstrap'))
   await writeFile(wgetrc, `${[...patience, ...(await wgetSettings(run, signal))].join('\n')}\n`)
@@ -29,7 +29,7 @@ export const debootstrap: WorldMethod<DebootstrapWorld> = async ({ world, direct
   const { suite, variant, include } = world
   const args = ['--debian-installer', `--variant=${variant}`, ...(include.length > 0 ? [`--include=${include.join()}`] : [])]
   const command = ['debootstrap', ...args, suite, directory, ...(mirror ? [mirror] : [])]
-  // What it mounts is gone with its own mount namespace, even when it is killed.
+  // Its mounts are gone with its own mount namespace, even when it is killed.
   const [program = '', ...rest] = platform.startsWith('linux/') ? ['unshare', '--mount', '--', ...command] : command
 
   const reading = debootstrapProgress(progress)
@@ -71,7 +71,7 @@ type Circumstances = {
   options: CommandOptions
 }
 
-/** What a failure means: debootstrap ends with 1 whatever happened, and tells a full disk and a dead mirror alike. */
+/** Returns the error that a failure means: debootstrap exits with 1 whatever happened, also for a full disk or a dead mirror. */
 async function explain(error: ProvostError, fault: Fault | undefined, about: Circumstances): Promise<ProvostError> {
   if (error.code !== 'command_failed') return error
   const { suite } = about.world
@@ -86,7 +86,7 @@ async function explain(error: ProvostError, fault: Fault | undefined, about: Cir
   return new ProvostError('mirror_unavailable', message, error.facts)
 }
 
-/** Whether the mirror answers, and says that the suite is not there. */
+/** Whether the mirror answers that it does not have the suite. */
 async function hasNoSuite({ world, mirror, run, options }: Circumstances): Promise<boolean> {
   if (!mirror) return false
   const url = `${mirror.replace(/\/+$/, '')}/dists/${world.suite}/Release`

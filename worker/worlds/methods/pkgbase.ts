@@ -1,16 +1,17 @@
-import { cp, lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { PkgbaseWorld } from '../../config/world.ts'
 import { architectureOf, refuseNewer } from '../files/freebsd-version.ts'
+import { isDirectory } from '../files/world-files.ts'
 import type { WorldMethod } from '../world-method.ts'
 
 const timeoutMs = 3_600_000
 const repository = 'FreeBSD-base'
-/** How much of the whole is done after each command: measured by nobody, but fetching is most of it. */
+/** How much of the whole is done after each command: not measured, but fetching is most of it. */
 const shares = { update: 0.02, fetch: 0.6, install: 1 }
 
-/** The base system as packages, freebsd-base(7): fetched, then installed, each with a count of its own. */
+/** Makes the base system from packages, freebsd-base(7): fetched, then installed, each with a count of its own. */
 export const pkgbase: WorldMethod<PkgbaseWorld> = async ({ world, directory, platform, run, signal, progress }) => {
   await refuseNewer(world.release, `World ${world.name}`, run, signal)
   const repositories = join(directory, '.provost-pkg')
@@ -21,7 +22,7 @@ export const pkgbase: WorldMethod<PkgbaseWorld> = async ({ world, directory, pla
 
   const [major] = world.release.split('.')
   const options = [`IGNORE_OSVERSION=yes`, `ABI=FreeBSD:${major}:${architectureOf(platform).arch}`, 'ASSUME_ALWAYS_YES=yes']
-  // Not -o REPOS_DIR, which is looked for below --rootdir.
+  // Not -o REPOS_DIR, which pkg looks for below --rootdir.
   const common = ['--rootdir', directory, '--repo-conf-dir', repositories, ...options.flatMap((option) => ['-o', option])]
   const pkg = async (what: string, args: string[], onOutput: (text: string) => void = () => undefined) => {
     await run('pkg', [...common, ...args], { signal, timeoutMs, onOutput }).catch((error) => {
@@ -42,7 +43,7 @@ export const pkgbase: WorldMethod<PkgbaseWorld> = async ({ world, directory, pla
   await emptyCache(directory)
 }
 
-/** From the lines `[ 12/207] Fetching …: … done`, `… Extracting …: 100%`, and `… Installing …`, which says that it begins. */
+/** Reads the lines `[ 12/207] Fetching …: … done`, `… Extracting …: 100%`, and `… Installing …` of a package that begins. */
 function countTo(from: number, to: number, progress: (fraction: number) => void): (text: string) => void {
   return (text) => {
     for (const [, now, end, verb] of text.matchAll(/\[ *(\d+)\/(\d+)\] (\S+)/g)) {
@@ -53,7 +54,7 @@ function countTo(from: number, to: number, progress: (fraction: number) => void)
 }
 
 async function copyKeys({ name, keys }: PkgbaseWorld, directory: string): Promise<void> {
-  if (!(await lstat(keys).catch(() => undefined))?.isDirectory())
+  if (!(await isDirectory(keys)))
     throw new ProvostError('world_source_missing', `The keys of packages are not in ${keys}, as world ${name} needs.`, {
       hint: 'Hosts from 15.0 on have them; on an older one, name a directory with them as keys.',
     })
@@ -78,7 +79,7 @@ function repositoryConf({ release, branch, mirror }: PkgbaseWorld): string {
 const away =
   /No address record|Name does not resolve|name resolution|timed out|unreachable|No route to host|Connection (refused|reset)|Bad Gateway|Service Unavailable|Too Many Requests/i
 
-/** What a failure of pkg(8) means, by what it printed. */
+/** Returns the error that a failure of pkg(8) means, by what it printed. */
 function explain(error: ProvostError, { name, set, release }: PkgbaseWorld, what: string): ProvostError {
   if (error.code !== 'command_failed') return error
   const text = `${error.message}\n${error.facts.logTail ?? ''}`
@@ -95,10 +96,10 @@ function explain(error: ProvostError, { name, set, release }: PkgbaseWorld, what
   return error
 }
 
-/** What was fetched is of no use to a jail. Nothing has run in the tree yet, but a package may have made a link. */
+/** Removes what was fetched: a jail has no use for it. No program has run in the tree yet, but a package may have made a link. */
 async function emptyCache(directory: string): Promise<void> {
   const parts = ['var', 'var/cache', 'var/cache/pkg'].map((part) => join(directory, part))
-  for (const part of parts) if (!(await lstat(part).catch(() => undefined))?.isDirectory()) return
+  for (const part of parts) if (!(await isDirectory(part))) return
   const cache = parts.at(-1) ?? ''
   for (const name of await readdir(cache)) await rm(join(cache, name), { recursive: true, force: true })
 }

@@ -1,6 +1,6 @@
 /**
  * The stages of `make buildworld` by their titles, and the share of each in its time, in percent: estimates, with the
- * compiler in cross tools and its libraries in building libraries. Their numbers are no help: 4.3 is building everything
+ * compiler in cross tools and its libraries in building libraries. The stages' numbers are no use: 4.3 is building everything
  * in older releases, part of the libraries (4.3.1) in newer ones, and making dependencies in those before 11.
  */
 const buildStages = [
@@ -27,7 +27,7 @@ const installStages = [
 export const makeTargets = ['buildworld', 'installworld', 'distrib-dirs', 'distribution'] as const
 export type MakeTarget = (typeof makeTargets)[number]
 
-/** How long each target takes beside the others: a build takes hours, an installation minutes, the rest seconds. */
+/** How long each target takes in proportion to the others: a build takes hours, an installation minutes, the rest seconds. */
 const targetShares: Record<MakeTarget, number> = { buildworld: 950, installworld: 45, 'distrib-dirs': 2, distribution: 3 }
 const stagesOf: Partial<Record<MakeTarget, readonly (readonly [title: string, share: number])[]>> = {
   buildworld: buildStages,
@@ -35,8 +35,8 @@ const stagesOf: Partial<Record<MakeTarget, readonly (readonly [title: string, sh
 }
 
 /**
- * Follows the `>>>` lines of Makefile.inc1 through the targets that are made one after the other. A stage counts when the
- * next begins, so a stage that this release does not have adds nothing, wherever it stands.
+ * Returns what follows the `>>>` lines of Makefile.inc1 through targets that are made one after the other. A stage counts when
+ * the next begins, so a stage that this release does not have adds nothing.
  */
 export function sourceProgress(targets: readonly MakeTarget[], progress: (fraction: number) => void) {
   const whole = targets.reduce((sum, target) => sum + targetShares[target], 0)
@@ -49,7 +49,7 @@ export function sourceProgress(targets: readonly MakeTarget[], progress: (fracti
   }
 
   return {
-    /** What reads the output of one target's make(1). `stage` is the last that began; `end` says that it is made. */
+    /** Returns what reads the output of make(1) for one target. `stage` returns the last that began; `end` notes its end. */
     target(name: MakeTarget) {
       const stages = stagesOf[name] ?? []
       const begun = new Set<string>()
@@ -58,11 +58,11 @@ export function sourceProgress(targets: readonly MakeTarget[], progress: (fracti
         read(text: string): void {
           // With -j, make(1) puts lines of other jobs between these, never inside one.
           for (const [, title = ''] of text.matchAll(/>>> (.*)/g)) {
-            const found = stages.find(([part]) => title.includes(part))?.[0]
-            if (!found) continue
+            const current = stages.find(([part]) => title.includes(part))?.[0]
+            if (!current) continue
             stage = title
-            const before = stages.reduce((sum, [part, share]) => sum + (begun.has(part) && part !== found ? share : 0), 0)
-            begun.add(found)
+            const before = stages.reduce((sum, [part, share]) => sum + (begun.has(part) && part !== current ? share : 0), 0)
+            begun.add(current)
             show((made + (targetShares[name] * before) / 100) / whole)
           }
         },

@@ -9,14 +9,14 @@ import { type MakeTarget, makeTargets, sourceProgress } from './source-progress.
 
 const hour = 3_600_000
 const timeoutMs: Record<MakeTarget, number> = {
-  // 2.5 hours were seen on 8 CPUs; a small host has two.
+  // 2.5 hours on 8 CPUs; a small host has two.
   buildworld: 24 * hour,
   installworld: 2 * hour,
   'distrib-dirs': hour,
   distribution: hour,
 }
 
-/** What Makefile.inc1 says when it cannot go on, and what a person can do. */
+/** What Makefile.inc1 prints when it cannot go on, and what a person can do. */
 const hints: [RegExp, string][] = [
   [
     /Required (\S+) (user|group) is missing/,
@@ -31,8 +31,8 @@ const hints: [RegExp, string][] = [
 const tailLines = 60
 
 /**
- * The way of 1998, `make world DESTDIR=`, in the steps that it is made of today: build(7). The object tree lies outside of
- * the world and stays, whatever happens: the next try goes on with what was built.
+ * Installs a world from a source tree: the `make world DESTDIR=` of 1998 in today's steps, build(7). The object tree is outside
+ * of the world and stays, whatever happens: the next try goes on with what was built.
  */
 export const source: WorldMethod<SourceWorld> = async ({ world, directory, run, signal, progress }) => {
   const { path, objects, buildworld, jobs = availableParallelism(), target, targetArch } = world
@@ -56,37 +56,37 @@ export const source: WorldMethod<SourceWorld> = async ({ world, directory, run, 
   const reading = sourceProgress(targets, progress)
   for (const name of targets) {
     const at = reading.target(name)
-    const said = keepTail()
+    const tail = keepTail()
     const onOutput = (text: string) => {
       at.read(text)
-      said.add(text)
+      tail.add(text)
     }
     // Only the environment moves the object tree: as an argument, make(1) would hand it to every sub-make (build(7)).
     const env = { MAKEOBJDIRPREFIX: objects }
     const args = ['-C', path, `-j${jobs}`, name, ...variables[name]]
     await run('make', args, { signal, timeoutMs: timeoutMs[name], env, onOutput }).catch((error) => {
       signal.throwIfAborted()
-      throw explain(toProvostError(error), name, at.stage(), said.text())
+      throw explain(toProvostError(error), name, at.stage(), tail.text())
     })
     at.end()
   }
 }
 
-/** bmake ends with 1 or 2 whatever happened, and its last words are only where it stopped. */
-function explain(error: ProvostError, target: MakeTarget, stage: string | undefined, said: string): ProvostError {
+/** Explains a failed make: bmake exits with 1 or 2 whatever happened, and its last lines only name where it stopped. */
+function explain(error: ProvostError, target: MakeTarget, stage: string | undefined, tail: string): ProvostError {
   if (error.code !== 'command_failed') return error
-  const text = `${said}\n${error.facts.logTail ?? ''}`
+  const text = `${tail}\n${error.facts.logTail ?? ''}`
   const hint = hints.find(([pattern]) => pattern.test(text))
   const cause = hint?.[0].exec(text)?.[0] ?? text.match(/\*\*\* .*Error code \d+.*|\*\*\* Signal \d+.*/g)?.[0] ?? error.message
   const where = stage ? ` in ${stage.trim()}` : ''
   return new ProvostError('command_failed', `make ${target} failed${where}: ${cause}`, {
     ...error.facts,
-    logTail: said || error.facts.logTail || '',
+    logTail: tail || error.facts.logTail || '',
     ...(hint ? { hint: hint[1] } : {}),
   })
 }
 
-/** The last lines of standard output: compilers write so much to the other that the end of both has not the cause. */
+/** Keeps the last lines of standard output: compilers write so much to standard error that the end of both lacks the cause. */
 function keepTail() {
   let lines: string[] = []
   return {

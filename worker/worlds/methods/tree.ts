@@ -7,7 +7,7 @@ import type { FillContext, WorldMethod } from '../world-method.ts'
 
 const timeoutMs = 3_600_000
 
-/** A copy of a directory with owners, times, links and attributes; what is mounted below it stays out. */
+/** Copies a directory with owners, times, links and attributes, without what is mounted below it. */
 export const tree: WorldMethod<TreeWorld> = async (context) => {
   const source = await sourceOf(context.world)
   const total = await countEntries(source, (await lstat(source)).dev, context.signal)
@@ -27,8 +27,8 @@ async function copyByCp(source: string, total: number, { directory, run, signal,
 }
 
 /**
- * cp(1) of FreeBSD makes a file of its own of each hard link, and /rescue alone has 150 names for one large file. tar keeps
- * links and file flags; its archive lies in the new tree for as long as it takes.
+ * FreeBSD's cp(1) makes each hard link a file of its own, and /rescue alone has 150 names for one large file. tar keeps links and
+ * file flags; its archive lies in the new tree meanwhile.
  */
 async function copyByTar(source: string, total: number, context: FillContext<TreeWorld>): Promise<void> {
   const { directory, platform, run, signal, progress } = context

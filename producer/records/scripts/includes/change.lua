@@ -1,11 +1,11 @@
 --[[
-What every script that changes records does first and last. A change is all or nothing, so all checks come first.
+The first and the last part of every script that changes records. A change is all or nothing, so all checks come first.
 
-A change: {idempotency: {key, fingerprint, ttl, operation} or absent, unchanged: [[key, field, value or null], …], commands: [[name, argument, …], …],
-           events: [[kind, id, key], …]}
+A change: {idempotency: {key, fingerprint, ttl, operation} or absent, unchanged: [[key, field, value or null], …],
+           commands: [[name, argument, …], …], events: [[kind, id, key], …]}
 ]]
 
--- What was answered before under the request's key, if anything: {'replayed', operation} | {'reused'}.
+-- Returns what was answered before under the request's key, if anything: {'replayed', operation} | {'reused'}.
 local function answeredBefore(idempotency)
   if not idempotency then return nil end
   local known = redis.call('HMGET', idempotency.key, 'fingerprint', 'operation')
@@ -14,7 +14,7 @@ local function answeredBefore(idempotency)
   return { 'reused' }
 end
 
--- Whether a field is otherwise than whoever decided the change has read it. Null stands for a field that is not there.
+-- Returns whether a field differs from what was read when the change was decided. Null stands for a missing field.
 local function hasChanged(unchanged)
   for _, check in ipairs(unchanged) do
     local expected = check[3]
@@ -24,7 +24,7 @@ local function hasChanged(unchanged)
   return false
 end
 
--- Does what a change says and tells of it. Returns a revision for each event.
+-- Runs the commands of a change and adds its events. Returns a revision for each event.
 local function apply(change)
   for _, command in ipairs(change.commands) do redis.call(unpack(command)) end
   local idempotency = change.idempotency
@@ -42,11 +42,11 @@ local function apply(change)
   return revisions
 end
 
--- Gives an address back to its pool, if that holder has it.
+-- Puts an address back into its pool, if that holder has it.
 local function release(leases, address, returned, holder)
   if redis.call('HGET', leases, address) ~= holder then return end
   redis.call('HDEL', leases, address)
-  -- One that was asked for may stand there from before.
+  -- An address that was leased because it was asked for may still be in the list.
   redis.call('LREM', returned, 1, address)
   redis.call('RPUSH', returned, address)
 end

@@ -1,17 +1,17 @@
 --[[
-What a host gives to a jail: room in its ledger and addresses of its pools. Admission and dry run ask the same here.
+What a host gives a jail: room in its ledger, and addresses of its pools. Admissions and dry runs share it.
 
 A candidate: {host, alive, promised, ask: [[resource, amount, capacity or null], …], wanted: [[choice, …], …]}
-  wanted     of each list one address is leased; a choice is {cidr, pool, returned, digest, prefix, address} for one asked
+  wanted     one address of each list is leased; a choice is {cidr, pool, returned, digest, prefix, address} for a requested
              address, or {cidr, pool, returned, digest, prefix, first, size, excluded: [[from, to], …], base | heads} for any
-`given`: what a dry run has given out before, of which Redis knows nothing: {promised, pools, addresses}, by key and address.
+`given`: what a dry run has given out so far, which is not in Redis: {promised, pools, addresses}, by key and address.
 ]]
 
--- How many addresses of a pool may have been returned before they are given out again.
+-- How many returned addresses of a pool rest before they are given out again.
 local resting = 10000
 local returnedAtOnce = 100
 
--- The text of the address that is `offset` into a pool. IPv6 pools give out their last 32 bits.
+-- Returns the text of the address at an offset into a pool. IPv6 pools give out only their last 32 bits.
 local function addressAt(choice, offset)
   if choice.base then
     local value = choice.base + offset
@@ -33,17 +33,17 @@ local function holderOf(leases, address, given)
   return given.addresses[address] or redis.call('HGET', leases, address)
 end
 
--- How far a pool was given out: the offset of its next new address, and how many of the returned ones are used up again.
+-- Returns how far a pool has been given out: the offset of its next new address, and how many returned ones are used again.
 local function readPool(choice, given)
   local known = given.pools[choice.pool]
   if known then return { cursor = known.cursor, used = known.used, anew = known.anew } end
   local pool = redis.call('HMGET', choice.pool, 'digest', 'cursor')
-  -- A pool that was defined anew: what was skipped or returned under its old definition is looked at again.
+  -- The definition of the pool has changed: what was skipped or returned under the old one is considered again.
   if pool[1] ~= choice.digest then return { cursor = choice.first, used = 0, anew = true } end
   return { cursor = tonumber(pool[2]), used = 0 }
 end
 
--- The address returned longest ago that is free. Counts those up to it as used up.
+-- Returns the free address that was returned longest ago. Counts all up to it as used.
 local function takeReturned(leases, choice, pool, given)
   while true do
     local page = redis.call('LRANGE', choice.returned, pool.used, pool.used + returnedAtOnce - 1)
@@ -55,8 +55,8 @@ local function takeReturned(leases, choice, pool, given)
   end
 end
 
--- A free address of a pool: the next one never given out, then those returned, the oldest first; or these at once, when there
--- are many: a pool of IPv6 never comes to its end. Gives it with how far the pool is given out then.
+-- Returns a free address of a pool, and how far the pool has then been given out. New addresses come first, then returned
+-- ones, the oldest first; but returned ones before new ones when there are many, since an IPv6 pool never runs out.
 local function takeFree(leases, choice, given)
   local pool = readPool(choice, given)
   if not pool.anew and redis.call('LLEN', choice.returned) - pool.used > resting then
@@ -77,8 +77,8 @@ local function takeFree(leases, choice, given)
   return takeReturned(leases, choice, pool, given), pool
 end
 
--- One address of each list, as [[address, prefix, cidr], …], with how far the pools are given out then, as [[choice, pool], …];
--- or why not. `keeps`: a jail that moves may keep an address of a pool that both hosts share.
+-- Returns one address of each list, as [[address, prefix, cidr], …], and how far the pools have then been given out, as
+-- [[choice, pool], …]; or nil and why not. `keeps`: a jail that moves may keep an address of a pool that both hosts share.
 local function takeAddresses(leases, candidate, keeps, given)
   local taken, pools, isTaken = {}, {}, {}
   for _, choices in ipairs(candidate.wanted) do
@@ -113,8 +113,8 @@ local function shortOf(candidate, given)
   end
 end
 
--- What a host would lease to a jail, and how far its pools are given out then; or nil and why it cannot take it, as
--- {code, resource | address | cidr | nothing}.
+-- Returns what a host would lease to a jail, and how far its pools have then been given out; or nil and why it cannot take
+-- the jail, as {code, resource | address | cidr | ''}.
 local function give(leases, candidate, keeps, given)
   if redis.call('EXISTS', candidate.alive) == 0 then return nil, { 'no_suitable_host', '' } end
   local short = shortOf(candidate, given)

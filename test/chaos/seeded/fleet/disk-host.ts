@@ -7,9 +7,9 @@ import type { HostRuntime } from '../../../../worker/host/host-runtime.ts'
 import { endPredecessor, endProcessesOf } from '../../../../worker/host/linux/processes/end-processes.ts'
 import { lockFile } from '../../../../worker/host/linux/processes/lock-file.ts'
 import type { RunCommand } from '../../../../worker/host/run-command.ts'
+import { simulatedIsolation } from '../../../support/samples/isolation.ts'
 import { type Deed, hostFiles, readControl, readJson } from './host-files.ts'
 
-const isolationChecks = ['hostname', 'addresses', 'processes', 'root', 'devices', 'privileges']
 /** How long a deed takes when the disk is not slow. */
 const quickMs = 30
 
@@ -126,11 +126,7 @@ export function diskHost({ root, run, skipsUndo }: Options): HostRuntime {
     listJails: async () => new Map(files.list('jails').map(({ name, jid = 0 }) => [name, { jid }])),
     hasRoot: async ({ name }) => files.has('roots', name),
     consoleOf: ({ name }) => join(root, `${name}.console`),
-    proveIsolation: (jail, signal) =>
-      doing('proveIsolation', jail, signal, () => ({
-        checkedAt: new Date().toISOString(),
-        checks: isolationChecks.map((name) => ({ name, ok: true, detail: 'simulated' })),
-      })),
+    proveIsolation: (jail, signal) => doing('proveIsolation', jail, signal, simulatedIsolation),
   }
   return host
 }

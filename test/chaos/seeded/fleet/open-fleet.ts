@@ -3,35 +3,34 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
+import { apiKey } from '../../../support/fleets/client.ts'
+import { service } from '../../../support/fleets/process-fleet.ts'
+import { freePort } from '../../../support/free-port.ts'
+import { makeProcesses } from '../../../support/processes.ts'
+import { redisServer } from '../../../support/redis/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../../../support/redis/tcp-proxy.ts'
 import type { Bug } from '../faults/bugs.ts'
 import { hostNames, producerNames } from '../schedule.ts'
 import { compileCache } from './compile-cache.ts'
 import { now } from './disk-host.ts'
 import { type Control, hostFiles } from './host-files.ts'
-import { makeProcesses } from './processes.ts'
-import { quietPort } from './quiet-port.ts'
 
 export type ChaosFleet = Awaited<ReturnType<typeof openFleet>>
 
-export const apiKey = 'a-key-for-trials-only'
 const prefix = '{chaos}'
 const loopback = '127.0.0.1'
 /** All waiting times of producers and workers, as a part of what they are in real fleets. */
 const timeScale = '0.1'
-const project = join(import.meta.dirname, '..', '..', '..', '..')
 /** So few that addresses given back are soon given out again. */
 const pool = { name: 'main', cidr: '10.77.0.0/28', gateway: '10.77.0.1', exclude: ['10.77.0.8-10.77.0.14'] }
 
 /** A Redis, producers and hosts, each a process of its own; what each says to Redis goes through a proxy of its own. */
 export async function openFleet(directory: string, bug?: Bug) {
   const processes = makeProcesses(directory)
-  const redisPort = await quietPort()
+  const redisPort = await freePort()
   const redisDirectory = join(directory, 'redis')
   await mkdir(redisDirectory)
-  const safe = ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--save', '']
-  const where = ['--port', `${redisPort}`, '--bind', loopback, '--dir', redisDirectory]
-  processes.define('redis', { program: 'redis-server', args: [...where, ...safe] })
+  processes.define('redis', redisServer(redisPort, redisDirectory))
   processes.start('redis')
   const redis = connectRedis(`redis://${loopback}:${redisPort}`, { maxRetriesPerRequest: null, retryStrategy: () => 50 })
   redis.on('error', () => undefined)
@@ -54,12 +53,12 @@ export async function openFleet(directory: string, bug?: Bug) {
   })
 
   const urls = new Map<string, string>()
-  const producer = bug === 'lease freed too early' ? 'test/chaos/seeded/fleet/careless-producer.ts' : 'producer/main.ts'
   for (const name of producerNames) {
-    const listen = `${loopback}:${await quietPort()}`
+    const listen = `${loopback}:${await freePort()}`
     urls.set(name, `http://${listen}`)
     const env = { ...envOf(name), PROVOST_LISTEN: listen, PROVOST_API_KEY: apiKey }
-    processes.define(name, { program: process.execPath, args: [join(project, producer)], env })
+    const careless = { program: process.execPath, args: [join(import.meta.dirname, 'careless-producer.ts')], env }
+    processes.define(name, bug === 'lease freed too early' ? careless : service('producer', env))
   }
 
   for (const world of ['tiny', 'other']) {

@@ -17,7 +17,7 @@ const bug = values.bug as Bug | undefined
 const log = pino({ level: 'info' })
 
 /** As quick as everything else in these trials. */
-const retry = { maxAttempts: 6, firstDelayMs: 20, maxDelayMs: 400, holdSlotMs: 100 }
+const retry = { maxAttempts: 6, firstDelayMs: 20, maxDelayMs: 400, keepSlotMs: 100 }
 
 /** A journal on a disk that is as slow as the rest of its host, and at times has no room for a write. */
 function filesOfHost(control: string): JournalFiles {

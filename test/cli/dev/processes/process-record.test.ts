@@ -9,7 +9,7 @@ function start(program: string, ...args: string[]) {
   return { child, record: recordProcess(program, child.pid) }
 }
 
-test('ends a process that heeds the signal', async () => {
+test('ends a process that obeys SIGTERM', async () => {
   const { child, record } = start('sleep', '60')
   const exit = once(child, 'exit')
   expect(isRunning(record)).toBe(true)
@@ -26,7 +26,7 @@ test('kills one that does not', async () => {
   expect(await exit).toEqual([null, 'SIGKILL'])
 })
 
-test('leaves alone another process that has the pid by now', async () => {
+test('does not touch another process that now has the pid', async () => {
   const { child, record } = start('sleep', '60')
   await endProcess({ ...record, startedAt: 'long ago' }, 50)
   expect(isRunning(record)).toBe(true)

@@ -4,7 +4,7 @@ import { readBlocks } from '../../../../producer/batches/files/read-blocks.ts'
 import { readCsv } from '../../../../producer/batches/files/read-csv.ts'
 import { type RawRow, readJsonLines } from '../../../../producer/batches/files/read-rows.ts'
 
-/** A body that comes in pieces of so many bytes. */
+/** Returns a body that arrives in pieces of `size` bytes. */
 function inPieces(text: string, size: number): Readable {
   const bytes = Buffer.from(text)
   const count = Math.ceil(bytes.length / size)
@@ -14,9 +14,9 @@ function inPieces(text: string, size: number): Readable {
 const blocksOf = (text: string, size: number) => readBlocks(inPieces(text, size), () => undefined)
 
 async function collect<T>(all: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = []
-  for await (const each of all) found.push(each)
-  return found
+  const items: T[] = []
+  for await (const item of all) items.push(item)
+  return items
 }
 
 const file = '\uFEFFname,client,world,hostname\r\nweb1,"ac\r\nme",tiny,é\r\n\r\n"web2",acme,"ti""ny",\r\nweb3,acme,tiny,x'

@@ -16,7 +16,7 @@ test('takes as long as the host that has most to do', () => {
     ['host1', timings({ 'clone-root': ms(100) })],
     ['host2', timings({ 'clone-root': ms(100) })],
   ])
-  // Starts are what takes longest: 100 of 200 ms in two slots, and the last jail in whole.
+  // Starts take longest: 100 of 200 ms in two slots, and all of the last jail.
   expect(estimateBatch([share('host1', 100), share('host2', 50)], known, 1_000)).toEqual({ p50: 10.3, p90: 20.6 })
 })
 

@@ -5,7 +5,7 @@ import { faultIn, faultOfOwn } from './jail-faults.ts'
 import { aliasSteps, devfsStep, hooks, hostCommand, jailedCommand, type Step, unmountDevfs } from './jail-steps.ts'
 import { type Conf, type ConfJail, lastOf, parseJailConf } from './parse-jail-conf.ts'
 
-/** jail(8): -c, -r, -R and -e with -f. Gives only 0 and 1. */
+/** jail(8): -c, -r, -R and -e with -f. Exits with 0 or 1. */
 export function jailProgram(kernel: Kernel): Program {
   return async (args) => {
     const file = args.includes('-f') ? args[args.indexOf('-f') + 1] : undefined

@@ -6,7 +6,7 @@ import { lastOf, type Parameters } from './parse-jail-conf.ts'
 // command.c: any of these makes an exec.* string a matter for sh(1).
 const metacharacters = /[!"$&'()*;<>?[\\\]`{|}~]/
 
-/** What jail(8) does on its way, and how it takes it back; both give what it says when that fails. */
+/** What jail(8) does on its way, and how it takes it back; both return its message when that fails. */
 export type Step = { forward(): Promise<string | undefined>; back?(): Promise<string | undefined> }
 
 /** IPv4 before IPv6; an address without an interface gets no alias. */

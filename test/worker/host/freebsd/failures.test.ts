@@ -114,7 +114,7 @@ describe('addresses', () => {
     expect(addressesOn(trial, 'em0')).toEqual(['10.0.0.11'])
   })
 
-  test('are told in any form', async ({ open }) => {
+  test('are recognized in any form', async ({ open }) => {
     const trial = await open()
     trial.kernel.links[1]?.addresses.push({ family: 'inet6', address: 'fd00:1:0:0::11', prefix: 128 })
     await expect(provision(trial, trial.jail())).rejects.toMatchObject({ code: 'address_taken' })
@@ -216,7 +216,7 @@ describe('a stop', () => {
     await expect(trial.host.removeRoot(jail, signal)).rejects.toMatchObject({ code: 'resource_busy' })
     trial.kernel.busyMounts.clear()
     await destroy(trial, jail)
-    expect(existsSync(trial.layout.jail('j1').holder)).toBe(false)
+    expect(existsSync(trial.layout.jail('j1').parent)).toBe(false)
   })
 
   test('waits for the dying jail by its old number', async ({ open }) => {
@@ -335,7 +335,7 @@ describe('limits', () => {
     expect(rules.length).toBe(3)
   })
 
-  test('that cannot be held keep the worker from starting, with what to do', async ({ open }) => {
+  test('that cannot be enforced keep the worker from starting, with what to do', async ({ open }) => {
     const trial = await open()
     trial.kernel.sysctl.set('kern.racct.enable', '0')
     await expect(trial.runtime().open()).rejects.toMatchObject({
@@ -344,7 +344,7 @@ describe('limits', () => {
     })
   })
 
-  test('that cannot be held keep a jail from starting', async ({ open }) => {
+  test('that cannot be enforced keep a jail from starting', async ({ open }) => {
     const trial = await open()
     trial.kernel.sysctl.set('kern.racct.enable', '0')
     await expect(provision(trial, trial.jail())).rejects.toMatchObject({
@@ -481,7 +481,7 @@ describe('after a reboot', () => {
     expect(trial.commands.filter(([program]) => program === 'daemon').length).toBe(2)
   })
 
-  test('a jail is held to its limits at the next one too, whatever became of rctl.conf', async ({ open }) => {
+  test('a jail has its limits at the next one too, whatever became of rctl.conf', async ({ open }) => {
     const trial = await open()
     const [jail, path] = [trial.jail(), join(trial.etc, 'rctl.conf')]
     await provision(trial, jail)

@@ -15,7 +15,7 @@ export function fillWithRc(tree: string): void {
 }
 
 type Fixture = {
-  /** Gives a simulated host; all are removed after the test. */
+  /** Opens a simulated host; all are removed after the test. */
   open(settings?: Settings): Promise<TrialFreebsd>
 }
 
@@ -33,7 +33,7 @@ export const test = base.extend<Fixture>({
 
 const nothing: InJail = () => ({})
 
-/** Brings a jail up as a provision does. Gives its jid. */
+/** Makes and starts a jail as a provision does. Returns its jid. */
 export async function provision({ host }: Pick<TrialFreebsd, 'host'>, jail: JailSpec): Promise<number> {
   await host.ensureRoot(jail, signal)
   await host.ensureNetwork(jail, signal)
@@ -52,7 +52,7 @@ export async function destroy(trial: Pick<TrialFreebsd, 'host'>, jail: JailSpec)
   await trial.host.removeRoot(jail, signal)
 }
 
-/** The commands so far as lines, with short names for the places and for the jail's link; forgets them. */
+/** Returns the commands so far as lines, with short names for the places and for the jail's link, and forgets them. */
 export function takeCommands({ commands, layout }: TrialFreebsd, jail: JailSpec): string[] {
   const { hostEnd, jailEnd, mark } = layout.jail(jail.name)
   const lines = commands.map((argv) =>

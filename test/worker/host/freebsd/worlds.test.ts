@@ -6,7 +6,7 @@ import { provision, signal, stop, test } from './host-test.ts'
 const world = { name: 'tiny', digest: 'a1'.repeat(32) }
 const storages = ['ufs', 'zfs'] as const
 
-/** All that there is of worlds, by name. */
+/** Returns the names of all that there is of worlds. */
 function placesOf({ layout, kernel }: TrialFreebsd): string[] {
   const prefix = `${layout.dataset}/worlds/`
   const datasets = [...kernel.datasets.keys(), ...kernel.snapshots.keys()].filter((name) => name.startsWith(prefix))
@@ -49,8 +49,8 @@ describe('what a host sees of its jails', () => {
     const [first, second, foreign] = [trial.jail(), trial.jail(), trial.jail()]
     const [jid, secondJid] = [await provision(trial, first), await provision(trial, second)]
     const foreignJid = await provision(trial, foreign)
-    const found = trial.kernel.jails.get(foreignJid)
-    if (found) found.path = '/usr/local/jails/j3'
+    const foreigner = trial.kernel.jails.get(foreignJid)
+    if (foreigner) foreigner.path = '/usr/local/jails/j3'
     trial.commands.length = 0
     expect(await trial.host.listJails()).toEqual(
       new Map([

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { layoutOf } from '../../../../worker/host/linux/layout.ts'
 
-it('gives hosts on one machine names of their own, none too long for an interface', () => {
+it('has names for each of several hosts on one computer, none too long for an interface', () => {
   const [a, b] = [layoutOf('/var/provost/a'), layoutOf('/var/provost/b')]
   const name = 'a'.repeat(30)
   expect(a.runDirectory).not.toBe(b.runDirectory)

@@ -101,18 +101,15 @@ describe('a world from a URL', () => {
     const packed = await readFile(tar)
     const { url } = await serve((request, response) => sendPart(request, response, packed, 150_000))
     const sum = createHash('sha256').update(packed).digest('hex')
-    const { store, ids } = await openStore(kept, [{ name: 'base', method: 'archive', url, sha256: sum }])
-    const [id] = ids
-    if (!id) throw new Error('no world')
+    const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', url, sha256: sum }])
     await store.fill(id, asker('one'))?.done
     expect((await readFile(join(kept.host.worldTree(id), 'etc/blob'))).equals(content)).toBe(true)
   })
 
   test('is tried three times while its mirror answers 503, then fails for good', async ({ kept, serve }) => {
     const { url, requests } = await serve((_, response) => response.writeHead(503).end())
-    const { store, ids } = await openStore(kept, [{ name: 'base', method: 'archive', url, sha256 }])
-    const done = ids[0] && store.fill(ids[0], asker('one'))?.done
-    await expect(done).rejects.toMatchObject({
+    const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', url, sha256 }])
+    await expect(store.fill(id, asker('one'))?.done).rejects.toMatchObject({
       code: 'mirror_unavailable',
       retryable: false,
       message: expect.stringMatching(/503.*tried 3 times/),
@@ -123,8 +120,8 @@ describe('a world from a URL', () => {
 
   test('fails at once when the mirror does not have it', async ({ kept, serve }) => {
     const { url, requests } = await serve((_, response) => response.writeHead(404).end())
-    const { store, ids } = await openStore(kept, [{ name: 'base', method: 'archive', url, sha256 }])
-    await expect(ids[0] && store.fill(ids[0], asker('one'))?.done).rejects.toMatchObject({ code: 'world_source_missing' })
+    const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', url, sha256 }])
+    await expect(store.fill(id, asker('one'))?.done).rejects.toMatchObject({ code: 'world_source_missing' })
     expect(requests.length).toBe(1)
   })
 })

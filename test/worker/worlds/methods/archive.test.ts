@@ -9,7 +9,7 @@ import { asker, openStore, run, test } from '../world-fixture.ts'
 
 const sumOf = (content: Buffer | string) => createHash('sha256').update(content).digest('hex')
 
-/** A small world, as a tar that `options` shape. */
+/** Makes a small world as a tar, with more options of tar(1). */
 async function makeArchive(scratch: string, ...options: string[]) {
   const source = join(scratch, 'source')
   await mkdir(join(source, 'etc'), { recursive: true })
@@ -24,11 +24,10 @@ async function makeArchive(scratch: string, ...options: string[]) {
   return { path, content, sha256: sumOf(content) }
 }
 
-/** The failure of the one fill of `definition`; what it leaves behind is looked at, too. */
+/** Returns the failure of a fill, after a check that it leaves nothing. */
 async function failureOf(kept: Parameters<typeof openStore>[0], definition: Record<string, unknown>, log = asker('one')) {
-  const { store, ids } = await openStore(kept, [{ name: 'base', method: 'archive', ...definition }])
-  const fill = ids[0] && store.fill(ids[0], log)
-  const error = await fill?.done.catch((thrown) => thrown)
+  const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', ...definition }])
+  const error = await store.fill(id, log)?.done.catch((thrown) => thrown)
   expect({ stages: await kept.stages(), worlds: await kept.worlds() }).toEqual({ stages: [], worlds: [] })
   return error
 }
@@ -37,9 +36,7 @@ describe('a world from an archive', () => {
   for (const compression of ['--no-auto-compress', '--gzip', '--xz']) {
     test(`is unpacked with its modes and links, whatever it is packed with (${compression})`, async ({ kept, scratch }) => {
       const { path, sha256 } = await makeArchive(scratch, compression)
-      const { store, ids } = await openStore(kept, [{ name: 'base', method: 'archive', path, sha256 }])
-      const [id] = ids
-      if (!id) throw new Error('no world')
+      const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', path, sha256 }])
       await store.fill(id, asker('one'))?.done
       const tree = kept.host.worldTree(id)
       expect(await readFile(join(tree, 'etc/motd'), 'utf8')).toBe('hello\n')
@@ -73,8 +70,8 @@ describe('a world from an archive', () => {
 
   test('shows progress that only rises, and stays below 1 until the world is in its place', async ({ kept, scratch }) => {
     const { path, sha256 } = await makeArchive(scratch)
-    const { store, ids } = await openStore(kept, [{ name: 'base', method: 'archive', path, sha256 }])
-    const fill = ids[0] && store.fill(ids[0], asker('one'))
+    const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', path, sha256 }])
+    const fill = store.fill(id, asker('one'))
     const seen: number[] = []
     fill?.onProgress((fraction) => seen.push(fraction))
     await fill?.done
@@ -86,8 +83,8 @@ describe('a world from an archive', () => {
     const { path } = await makeArchive(scratch)
     const wrong = '0'.repeat(64)
     const log = asker('one')
-    const { store, ids } = await openStore(kept, [{ name: 'base', method: 'archive', path, sha256: wrong }])
-    await expect(ids[0] && store.fill(ids[0], log)?.done).rejects.toMatchObject({ code: 'checksum_mismatch', retryable: false })
+    const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', path, sha256: wrong }])
+    await expect(store.fill(id, log)?.done).rejects.toMatchObject({ code: 'checksum_mismatch', retryable: false })
     expect(log.records).toEqual([])
   })
 
@@ -137,7 +134,7 @@ describe('a world from an archive', () => {
 })
 
 describe('a line of a MANIFEST', () => {
-  test('is found by the whole name of the archive', () => {
+  test('is known by the whole name of the archive', () => {
     const sha256 = 'a'.repeat(64)
     const manifest = `base-dbg.txz\t${'b'.repeat(64)}\t1693\tbase_dbg\nbase.txz\t${sha256}\t30182\tbase\t"Base (MANDATORY)"\ton\n`
     expect(manifestLine(manifest, 'base.txz')).toEqual({ sha256, entries: 30182 })

@@ -28,7 +28,7 @@ describe('the progress of debootstrap', () => {
     expect(whole - half).toBeCloseTo(0.03)
   })
 
-  it('gives the name and the words of what went wrong', () => {
+  it('returns the name and the words of what went wrong', () => {
     const text =
       'P: 0 100 DOWNREL\nE: NOGETREL\nEA: http://mirror.example.com/debian/dists/none/Release\nEF: Failed getting release file %s\n'
     expect(read(text).fault).toEqual({

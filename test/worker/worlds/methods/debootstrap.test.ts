@@ -72,7 +72,7 @@ describe('a world from debootstrap', () => {
     })
   })
 
-  test('tells a mirror that answers without the suite from one that does not answer', async ({ scratch }) => {
+  test('distinguishes a mirror that answers without the suite from one that does not answer', async ({ scratch }) => {
     const says = fault('NOGETREL', 'Failed getting release file %s')
     const without = await fill(scratch, { says, wget: '  HTTP/1.1 404 Not Found\n' })
     expect(without.error).toMatchObject({ code: 'world_source_missing', retryable: false })

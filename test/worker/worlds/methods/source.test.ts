@@ -140,13 +140,13 @@ describe('a world from source', () => {
       expect(made.at(-1)).toContain(target === 'Making hierarchy' ? 'installworld' : target)
     })
 
-  const told: [string, RegExp][] = [
+  const hints: [string, RegExp][] = [
     ['ERROR: Required ntpd user is missing, see /usr/src/UPDATING.\n', /UPDATING/],
     ['ERROR: Please set DESTDIR!\n', /DESTDIR/],
     ['Required tool install not found in PATH.\n', /buildworld: true/],
     ['Required library libc.so.7 not found.\n', /buildworld: true/],
   ]
-  for (const [words, hint] of told)
+  for (const [words, hint] of hints)
     test(`says what to do when make says: ${words.trim()}`, async ({ scratch }) => {
       const { error } = await fill(scratch, { make: makeWorld({ failAt: 'Install check', words }) })
       expect(error).toMatchObject({ code: 'command_failed', hint: expect.stringMatching(hint) })

@@ -3,9 +3,9 @@ import { fault, fine, note, type Result } from '../../check-result.ts'
 import type { RunCommand } from '../../run-command.ts'
 
 /** A FreeBSD version as freebsd-version(1) prints it: `14.4-RELEASE-p10`. */
-export type FreebsdVersion = { major: number; minor: number; branch: string; patch: number }
+type FreebsdVersion = { major: number; minor: number; branch: string; patch: number }
 
-/** Escapes from jails and the patch level of each supported release that mends them, by FreeBSD's security advisories. */
+/** Escapes from jails, with the patch level of each supported release that fixes them, by FreeBSD's security advisories. */
 const advisories: { name: string; what: string; fixedIn: Record<string, number> }[] = [
   {
     name: 'FreeBSD-SA-26:66.jail',
@@ -28,22 +28,21 @@ export function parseFreebsdVersion(text: string): FreebsdVersion | undefined {
   return { major: Number(major), minor: Number(minor), branch, patch: Number(patch) }
 }
 
-/** Negative when `a` is of an older release than `b`; patch levels and branches do not count. */
+/** Returns a negative number when `a` is an older release than `b`; patch levels and branches do not count. */
 export function compareReleases(a: Pick<FreebsdVersion, 'major' | 'minor'>, b: Pick<FreebsdVersion, 'major' | 'minor'>): number {
   return a.major - b.major || a.minor - b.minor
 }
 
-/** The version of the kernel that runs; of the one that is installed where freebsd-version(1) knows no -r. */
+/** Returns the version of the running kernel; of the installed one where freebsd-version(1) does not know -r. */
 export async function runningKernel(run: RunCommand, signal?: AbortSignal): Promise<string> {
-  const options = signal ? { signal } : {}
-  const running = await run('freebsd-version', ['-r'], options).catch((error) => {
-    if (error instanceof ProvostError && error.code === 'command_failed') return run('freebsd-version', ['-k'], options)
+  const running = await run('freebsd-version', ['-r'], { signal }).catch((error) => {
+    if (error instanceof ProvostError && error.code === 'command_failed') return run('freebsd-version', ['-k'], { signal })
     throw error
   })
   return running.stdout.trim()
 }
 
-/** The kernel's release and patch level against the advisories that let a jail out. */
+/** Checks the kernel's release and patch level against the advisories on escapes from jails. */
 export async function checkRelease(run: RunCommand): Promise<Result> {
   const installed = (await run('freebsd-version', ['-k'])).stdout.trim()
   const running = await runningKernel(run)

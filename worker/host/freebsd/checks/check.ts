@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { bare } from '../../addresses.ts'
 import { addressesOf, checkPools } from '../../check-pools.ts'
 import { fault, fine, type NamedCheck, type Result, runChecks } from '../../check-result.ts'
 import type { Check } from '../../host-runtime.ts'
@@ -7,17 +8,16 @@ import { findProgram } from '../../run-command.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { includeLine } from '../jail/boot.ts'
 import type { Layout } from '../layout.ts'
-import { bare } from '../network/interfaces.ts'
 import { bridgeName } from '../network/vnet.ts'
 import { checkBoot, checkDevfsRuleset, checkInclude, checkInterface, checkRctl, checkZfs } from './host-checks.ts'
 
-/** All of FreeBSD's base. */
+/** All in FreeBSD's base system. */
 const programs = ['chflags', 'cpuset', 'daemon', 'devfs', 'ifconfig', 'jail', 'jexec', 'jls', 'mount', 'ps', 'rctl', 'rm', 'sync']
 const morePrograms = ['sysctl', 'sysrc', 'tar', 'umount']
 
 type Unopened = Omit<FreebsdHost, 'layout'>
 
-/** All that a worker on FreeBSD needs of its host. `layout` is not known while the root's dataset is not there. */
+/** Checks all that a worker on FreeBSD needs of its host. `layout` is undefined while the root's dataset is not there. */
 export async function checkHost(host: Unopened, layout: Layout | undefined): Promise<Check[]> {
   const { root, network } = host.config
   const wanted = [...programs, ...morePrograms, ...(root.startsWith('/') ? [] : ['zfs'])]
@@ -30,7 +30,7 @@ export async function checkHost(host: Unopened, layout: Layout | undefined): Pro
     ['zfs', () => (root.startsWith('/') ? checkCopies(host) : checkZfs(host, root.split('/')[0]))],
     [network.mode === 'vnet' ? 'bridge' : 'interface', () => checkInterface(host)],
     ['pools', () => checkOwnAddresses(host, layout)],
-    // What the first start arranges is no reason not to start.
+    // What the first start arranges must not keep a worker from starting.
     ['boot', () => checkBoot(host, false)],
   ]
   if (layout) {
@@ -51,7 +51,7 @@ function checkProgram({ config }: Unopened, program: string): Result {
   return fault(`There is no ${program} in ${config.commandPath}.`, 'Install the base system whole, or set commandPath.')
 }
 
-/** It stands in jail.conf's .include, where `*`, `?` and `[` are a pattern, and in mount -p, where blanks separate. */
+/** The root is in jail.conf's .include, where `*`, `?` and `[` are a pattern, and in mount -p, where blanks separate. */
 function checkRoot({ config }: Unopened): Result {
   if (/^[A-Za-z0-9_./:-]+$/.test(config.root)) return fine(config.root)
   return fault(`root is ${config.root}.`, 'Choose one of letters, digits and _ . / : - only.')
@@ -65,7 +65,7 @@ function checkCopies({ config }: Unopened): Result {
   )
 }
 
-/** An address that the host itself has must never be given to a jail; those that its jails have are known by our records. */
+/** The addresses of the host's jails do not count: the jails' files have them. */
 async function checkOwnAddresses({ run, config }: Unopened, layout: Layout | undefined): Promise<Result> {
   const ours = layout ? await givenTo(layout) : []
   const own = addressesOf((await run('ifconfig', ['-a'])).stdout).filter(({ address }) => !ours.includes(bare(address)))

@@ -1,15 +1,16 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf, ProvostError } from '#shared/errors.ts'
+import { ProvostError } from '#shared/errors.ts'
 import type { WorkerConfig } from '../../../config/config.ts'
 import { fault, fine, note, type Result } from '../../check-result.ts'
+import { undefinedIfAbsent } from '../../paths.ts'
 import type { RunCommand } from '../../run-command.ts'
 import { parseFreebsdVersion } from './advisories.ts'
 
-/** What the checks of a FreeBSD host look with, and at. */
+/** What the checks of a FreeBSD host need. */
 export type FreebsdCheckHost = { run: RunCommand; config: Pick<WorkerConfig, 'root' | 'network' | 'capacity'> }
 
-/** Limits are rctl(8)'s, which counts only when a tunable of the boot says so. */
+/** Checks that limits work: rctl(8) needs a tunable that is read at boot. */
 export async function checkRctl({ run }: FreebsdCheckHost): Promise<Result> {
   const value = await run('sysctl', ['-n', 'kern.racct.enable']).then(
     ({ stdout }) => stdout.trim(),
@@ -24,7 +25,7 @@ export async function checkRctl({ run }: FreebsdCheckHost): Promise<Result> {
   )
 }
 
-/** A ruleset that is not loaded hides nothing: the jail's /dev would have every device of the host (devfs(8)). */
+/** Checks that the ruleset of jails is loaded: without it a jail's /dev would have every device of the host (devfs(8)). */
 export async function checkDevfsRuleset({ run, config }: FreebsdCheckHost): Promise<Result> {
   const ruleset = config.network.mode === 'vnet' ? 5 : 4
   const show = (number: number) => run('devfs', ['rule', '-s', String(number), 'show']).then(({ stdout }) => stdout)
@@ -37,31 +38,31 @@ export async function checkDevfsRuleset({ run, config }: FreebsdCheckHost): Prom
   )
 }
 
-/** Whether the pool is there that the root's dataset belongs to. */
+/** Checks that the pool of the root's dataset is there. */
 export async function checkZfs({ run }: Pick<FreebsdCheckHost, 'run'>, pool = ''): Promise<Result> {
-  const found = await run('zfs', ['list', '-H', '-o', 'name', pool]).then(
+  const name = await run('zfs', ['list', '-H', '-o', 'name', pool]).then(
     ({ stdout }) => stdout.trim(),
     (error) => whenFailed(error, ''),
   )
-  if (found === pool) return fine(`The pool ${pool} is there: a jail is a clone of its world.`)
+  if (name === pool) return fine(`The pool ${pool} is there: a jail is a clone of its world.`)
   return fault(`There is no ZFS pool ${pool}.`, 'zpool import it, or correct root; zpool list lists the pools.')
 }
 
-/** The interface that jails' addresses are put on, or the bridge that their own interfaces are on. */
+/** Checks the interface for jails' addresses, or the bridge for their own interfaces. */
 export async function checkInterface({ run, config }: FreebsdCheckHost): Promise<Result> {
   const { mode, bridge = '', interface: uplink = '' } = config.network
   if (mode === 'shared') {
     if ((await ifconfig(run, uplink)) !== undefined) return fine(`Jails' addresses are put on ${uplink}.`)
     return fault(`There is no interface ${uplink}.`, 'Correct network.interface; ifconfig -l lists the interfaces.')
   }
-  const found = await ifconfig(run, bridge)
-  if (found === undefined)
+  const shown = await ifconfig(run, bridge)
+  if (shown === undefined)
     return note(
       `There is no bridge ${bridge} yet; the worker makes it when it starts.`,
       `To have it before, with the host's own network on it: cloned_interfaces and ifconfig_${bridge} in rc.conf(5).`,
     )
-  // ifconfig(8) names the groups of an interface; a renamed bridge keeps its own.
-  if (/^\s+groups:.*\bbridge\b/m.test(found)) return fine(`Each jail has its own interface on ${bridge}.`)
+  // ifconfig(8) shows the groups of an interface; a renamed bridge keeps its own.
+  if (/^\s+groups:.*\bbridge\b/m.test(shown)) return fine(`Each jail has its own interface on ${bridge}.`)
   return fault(`${bridge} is there and is no bridge.`, 'Choose another name for network.bridge.')
 }
 
@@ -72,32 +73,29 @@ async function ifconfig(run: RunCommand, name: string): Promise<string | undefin
   )
 }
 
-export type Include = {
+type Include = {
   /** `/etc/jail.conf`. */
   jailConf: string
   /** The whole line, as the worker writes it: `.include "/…/*.conf";`. */
   line: string
-  /** Whether a worker has started on this host before, and so has put the line there. */
+  /** Whether a worker has started on this host before: then it has put the line there. */
   enrolled: boolean
   /** The directory of the files that the line includes. */
   boot?: string
 }
 
-/** Whether jails come back at boot: rc.d/jail starts what jail.conf(5) contains, and `.include` came with 14.0. */
+/** Checks that jails come back at boot: rc.d/jail starts what jail.conf(5) contains, and `.include` came with 14.0. */
 export async function checkInclude({ run }: FreebsdCheckHost, { jailConf, line, enrolled, boot }: Include): Promise<Result> {
   const version = parseFreebsdVersion((await run('freebsd-version', ['-k'])).stdout)
   if (version && version.major < 14)
     return fault(`jail.conf of FreeBSD ${version.major}.${version.minor} knows no .include.`, 'Upgrade to 14.4 or later.')
 
-  const text = await readFile(jailConf, 'utf8').catch((error) => {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  })
+  const text = await readFile(jailConf, 'utf8').catch(undefinedIfAbsent)
   let defined: string[] = []
   if (text !== undefined) {
     // Exit 0 alone proves nothing: some faults are only on standard error (jail(8) -e).
     const { stdout, stderr } = await read(run, jailConf)
-    // No reason for a worker not to start: it does not read this file, and starts the jails that the boot did not.
+    // This must not keep a worker from starting: it does not read this file, and starts the jails that the boot did not.
     if (stderr.trim())
       return (enrolled ? fault : note)(
         `${jailConf} has a fault, so no jail starts from it at boot, or stops: ${stderr.trim()}`,
@@ -121,8 +119,9 @@ export async function checkInclude({ run }: FreebsdCheckHost, { jailConf, line, 
 }
 
 /**
- * The files of jails that come back at boot as something else. A statement outside of all blocks holds for the jails of
- * included files too, and a byte that is no ASCII may end the file before they are included, both without a word, jail.conf(5).
+ * Returns the names of jails that would come back at boot with other parameters, or not at all. A statement outside of all blocks
+ * applies to the jails of included files too, and a byte that is no ASCII may end the file before they are included, both without
+ * a message, jail.conf(5).
  */
 async function changedJails(run: RunCommand, boot: string, defined: string[]): Promise<string[]> {
   const names = (await readdir(boot)).filter((name) => name.endsWith('.conf'))
@@ -138,7 +137,7 @@ async function read(run: RunCommand, file: string): Promise<{ stdout: string; st
   return run('jail', ['-f', file, '-e', '|']).catch((error) => ({ stdout: '', stderr: tailOf(error) }))
 }
 
-/** One for each line that jail(8) -e printed, with its parameters in an order that does not tell where they came from. */
+/** Returns the lines that jail(8) -e printed, each with its parameters sorted: their order depends on where they came from. */
 function definitionsIn(printed: string): string[] {
   return printed
     .split('\n')
@@ -146,7 +145,7 @@ function definitionsIn(printed: string): string[] {
     .map((line) => line.split('|').sort().join('|'))
 }
 
-/** rc.d/jail starts no jail unless rc.conf(5) says so, and the limits of rctl.conf(5) come from their own service. */
+/** Checks that rc.conf(5) enables jails, and the service that sets the limits of rctl.conf(5). */
 export async function checkBoot({ run }: FreebsdCheckHost, enrolled: boolean): Promise<Result> {
   const wanted = { jail_enable: 'YES', rctl_enable: 'YES' }
   const { stdout } = await run('sysrc', ['-i', ...Object.keys(wanted)])
@@ -159,7 +158,7 @@ export async function checkBoot({ run }: FreebsdCheckHost, enrolled: boolean): P
   )
 }
 
-/** A command that ended badly is an answer here; that it is missing, or was ended, is not. */
+/** Returns `answer` for a command that failed. @throws any other error, as when the command is missing or was killed */
 function whenFailed<T>(error: unknown, answer: T): T {
   if (error instanceof ProvostError && error.code === 'command_failed') return answer
   throw error

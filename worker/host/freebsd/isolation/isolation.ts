@@ -1,5 +1,6 @@
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { type Finding, runProofs } from '../../proofs.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { findJail } from '../jail/jail.ts'
 import { allParameters } from '../jail/jls.ts'
@@ -10,9 +11,9 @@ import { proveAddresses } from './prove-addresses.ts'
 import { proveDevices } from './prove-devices.ts'
 import { provePrivileges } from './prove-privileges.ts'
 import { proveRoot } from './prove-root.ts'
-import { differing, type Finding, type Subject } from './subject.ts'
+import { differing, type Subject } from './subject.ts'
 
-const checks: Record<string, (subject: Subject) => Finding | Promise<Finding>> = {
+const proofs: Record<string, (subject: Subject) => Finding | Promise<Finding>> = {
   hostname: proveHostname,
   addresses: proveAddresses,
   processes: proveProcesses,
@@ -22,40 +23,30 @@ const checks: Record<string, (subject: Subject) => Finding | Promise<Finding>> =
   limits: proveLimits,
 }
 
-/** Looks at the jail from the host, with programs of the host only; each check says what it saw. */
+/** Looks at the jail from the host, with programs of the host only; each proof reports what it saw. */
 export async function proveIsolation(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<Isolation> {
-  const found = await findJail(host, jail)
-  const held = found && (await allParameters(host, found.jid, signal))
+  const running = await findJail(host, jail)
+  const actual = running && (await allParameters(host, running.jid, signal))
   const mounts = await readMounts(host.run, signal)
-  const results = Object.entries(checks).map(async ([name, check]) => {
-    if (!held) return { name, ok: false, detail: 'the jail is not running' }
-    try {
-      const { faults, fine } = await check({ host, jail, jid: found.jid, held, mounts, signal })
-      return { name, ok: faults.length === 0, detail: faults.length === 0 ? fine : faults.join('; ') }
-    } catch (error) {
-      signal.throwIfAborted()
-      return { name, ok: false, detail: `could not be looked at: ${error instanceof Error ? error.message : error}` }
-    }
-  })
-  return { checkedAt: new Date().toISOString(), checks: await Promise.all(results) }
+  return runProofs(proofs, actual && { host, jail, jid: running.jid, actual, mounts, signal }, signal)
 }
 
-function proveHostname({ jail, held }: Subject): Finding {
-  return { faults: differing(held, { 'host.hostname': jail.hostname, host: 'new' }), fine: `sees ${jail.hostname}, its own` }
+function proveHostname({ jail, actual }: Subject): Finding {
+  return { faults: differing(actual, { 'host.hostname': jail.hostname, host: 'new' }), fine: `sees ${jail.hostname}, its own` }
 }
 
-/** A process in a jail sees and signals those of its own jail only; here it is seen that none of another is among them. */
-async function proveProcesses({ host, jail, jid, held, signal }: Subject): Promise<Finding> {
+/** A process in a jail sees and signals only those of its own jail; this proves that none of another is among them. */
+async function proveProcesses({ host, jail, jid, actual, signal }: Subject): Promise<Finding> {
   const processes = await processesOf(host.run, jid, signal)
   const foreign = processes.filter((process) => process.jid !== jid)
-  const faults = differing(held, { jid: `${jid}`, name: jail.name, 'children.cur': '0' })
+  const faults = differing(actual, { jid: `${jid}`, name: jail.name, 'children.cur': '0' })
   if (foreign.length > 0) faults.push(`has processes of another jail or the host: ${foreign.map(({ pid }) => pid).join(', ')}`)
   return { faults, fine: `${processes.length} processes, all in jail ${jid}, and no jail inside it` }
 }
 
 async function proveLimits({ host, jail, signal }: Subject): Promise<Finding> {
-  const [held, asked] = [await readRules(host, jail.name, signal), limitRules(jail)]
-  const faults = sameRules(held, asked) ? [] : [`is held to ${held.join(', ') || 'nothing'} and not to ${asked.join(', ')}`]
+  const [actual, asked] = [await readRules(host, jail.name, signal), limitRules(jail)]
+  const faults = sameRules(actual, asked) ? [] : [`is held to ${actual.join(', ') || 'nothing'} and not to ${asked.join(', ')}`]
   const { memory, cpu, processes } = jail.limits
   return { faults, fine: `at most ${memory} bytes of memory, ${cpu} cores, ${processes} processes` }
 }

@@ -1,24 +1,26 @@
 import { familyOf } from '#shared/network/addresses.ts'
-import { bare, canonical, type Interface, readInterfaces, sameAddresses } from '../network/interfaces.ts'
+import { bare, canonical, sameAddresses } from '../../addresses.ts'
+import type { Finding } from '../../proofs.ts'
+import { type Interface, readInterfaces } from '../network/interfaces.ts'
 import { bridgeName } from '../network/vnet.ts'
-import { differing, type Finding, type Subject } from './subject.ts'
+import { differing, type Subject } from './subject.ts'
 
-/** It has the leased addresses and no other, and they are where they belong. */
+/** It has the leased addresses and no other, on the right interface. */
 export function proveAddresses(subject: Subject): Promise<Finding> {
   return subject.host.config.network.mode === 'vnet' ? proveOwnNetwork(subject) : proveShared(subject)
 }
 
-async function proveShared({ host, jail, held, signal }: Subject): Promise<Finding> {
-  const faults = differing(held, { vnet: 'inherit' })
+async function proveShared({ host, jail, actual, signal }: Subject): Promise<Finding> {
+  const faults = differing(actual, { vnet: 'inherit' })
   for (const family of [4, 6] as const) {
     const asked = jail.addresses.filter((address) => familyOf(address) === family).map(bare)
-    const seen = [held[`ip${family}.addr`] ?? []].flat().filter(Boolean).map(bare)
-    faults.push(...differing(held, { [`ip${family}`]: asked.length > 0 ? 'new' : 'disable' }))
+    const seen = [actual[`ip${family}.addr`] ?? []].flat().filter(Boolean).map(bare)
+    faults.push(...differing(actual, { [`ip${family}`]: asked.length > 0 ? 'new' : 'disable' }))
     if (!sameAddresses(asked, seen))
       faults.push(`has the IPv${family} addresses ${seen.join(', ') || 'none'} and not ${asked.join(', ') || 'none'}`)
   }
   const name = host.config.network.interface ?? ''
-  // Without the alias the kernel would still take the address for the jail's, and nobody could reach it.
+  // Without the alias the kernel would still count the address as the jail's, and nobody could reach it.
   const on = (await readInterfaces(host.run, { signal })).filter((each) => each.name === name).flatMap((each) => each.addresses)
   const missing = jail.addresses.map(canonical).filter((address) => !on.map(canonical).includes(address))
   if (missing.length > 0) faults.push(`${missing.join(', ')} is not on ${name}`)
@@ -26,14 +28,14 @@ async function proveShared({ host, jail, held, signal }: Subject): Promise<Findi
 }
 
 /** ifconfig(8) -j is the host's own program, which enters only the jail's network and leaves no file of the host open. */
-async function proveOwnNetwork({ host, jail, jid, held, signal }: Subject): Promise<Finding> {
+async function proveOwnNetwork({ host, jail, jid, actual, signal }: Subject): Promise<Finding> {
   const { hostEnd, jailEnd } = host.layout.jail(jail.name)
-  const faults = differing(held, { vnet: 'new' })
+  const faults = differing(actual, { vnet: 'new' })
   const inside = await readInterfaces(host.run, { jid, signal })
-  const foreign = inside.filter((each) => each.name !== jailEnd && !isTenants(each)).map(({ name }) => name)
+  const foreign = inside.filter((each) => each.name !== jailEnd && !isJails(each)).map(({ name }) => name)
   if (foreign.length > 0) faults.push(`has the interfaces ${foreign.join(', ')}, which are not its own`)
   const seen = inside
-    .filter((each) => !isTenants(each))
+    .filter((each) => !isJails(each))
     .flatMap(({ addresses }) => addresses)
     .filter((address) => !address.startsWith('fe80:'))
   if (!sameAddresses(seen, jail.addresses))
@@ -44,9 +46,9 @@ async function proveOwnNetwork({ host, jail, jid, held, signal }: Subject): Prom
 }
 
 /**
- * Root in a jail with a network of its own may clone interfaces there (lo, tun, wg, bridge: ifconfig(8)), which are known
- * by their group; a card of the host has none. An epair has one too, but may have its other end anywhere.
+ * Whether root in the jail may have cloned an interface there (lo, tun, wg, bridge: ifconfig(8)): those have a group; a card of
+ * the host has none. An epair has one too, but its other end may be anywhere.
  */
-function isTenants({ groups }: Interface): boolean {
+function isJails({ groups }: Interface): boolean {
   return groups.length > 0 && !groups.includes('epair')
 }

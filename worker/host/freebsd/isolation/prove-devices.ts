@@ -1,16 +1,17 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Finding } from '../../proofs.ts'
 import { devfsRuleset } from '../jail/jail-parameters.ts'
-import { differing, type Finding, type Subject } from './subject.ts'
+import { differing, type Subject } from './subject.ts'
 
-/** What rulesets 1 to 4 of devfs.rules(5) leave of /dev, by name; 5 has pf besides. */
+/** The names in /dev that rulesets 1 to 4 of devfs.rules(5) do not hide; 5 shows pf, too. */
 const harmless = /^(null|zero|crypto|u?random|full|pty[pqrsPQRS].*|tty[pqrsPQRS].*|ptmx|pts|fd|std(in|out|err)|fuse|zfs)$/
 
 /** Its /dev is a devfs(5) under the ruleset for jails, and shows no other device. A ruleset that is not loaded hides nothing. */
-export function proveDevices({ host, jail, held, mounts }: Subject): Finding {
+export function proveDevices({ host, jail, actual, mounts }: Subject): Finding {
   const dev = join(host.layout.jail(jail.name).root, 'dev')
   const { mode } = host.config.network
-  const faults = differing(held, { devfs_ruleset: devfsRuleset[mode] })
+  const faults = differing(actual, { devfs_ruleset: devfsRuleset[mode] })
   if (mounts.findLast(({ point }) => point === dev)?.fsType !== 'devfs')
     return { faults: [...faults, 'has no devfs on /dev'], fine: '' }
 

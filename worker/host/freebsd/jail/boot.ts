@@ -1,48 +1,48 @@
 import { existsSync, statSync } from 'node:fs'
 import { link, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { errnoOf } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { undefinedIfAbsent } from '../../paths.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { limitRules } from '../limits/limits.ts'
 import { quote } from './jail-conf.ts'
 
 /**
- * Lets a running jail come back at boot. Its file is a second name (link(2)) of the one that it was started with, so the two
- * cannot differ: `jail -r` acts on the file's present content. The worker starts and stops with the one beside the jail,
- * since this one is the last to come and the first to go: a bad file here would stop every jail of the host.
+ * Lets a running jail start at boot. Its file for the boot is a second name (link(2)) of the one that it was started with, so the
+ * two cannot differ: `jail -r` acts on the file's present content. The worker starts and stops with the one beside the jail,
+ * since this one is made last and removed first: a bad file here would stop every jail of the host.
  */
-export async function comeBackAtBoot(host: FreebsdHost, jail: JailSpec): Promise<void> {
+export async function enableAtBoot(host: FreebsdHost, jail: JailSpec): Promise<void> {
   const { conf, boot } = host.layout.jail(jail.name)
   await ensureLimitsAtBoot(host, jail)
   await rm(boot, { force: true })
   await link(conf, boot)
 }
 
-/** Holds the jail to its limits from its first process on, at the next boot too. */
+/** Sets the jail's limits at the next boot too, from its first process on. */
 export async function ensureLimitsAtBoot(host: FreebsdHost, jail: JailSpec): Promise<void> {
   await changeRules(host, jail.name, limitRules(jail))
 }
 
-/** From now on the jail does not come back at boot. */
-export async function stayDownAtBoot(host: FreebsdHost, name: string): Promise<void> {
+/** Keeps a jail from starting at boot. */
+export async function disableAtBoot(host: FreebsdHost, name: string): Promise<void> {
   await rm(host.layout.jail(name).boot, { force: true })
   await changeRules(host, name, [])
 }
 
-/** Whether the jail's start was believed: only then is its file put in place. */
-export function comesBackAtBoot(host: FreebsdHost, name: string): boolean {
+/** Whether a jail starts at boot. Its file for that is made only once the start of the jail was proven. */
+export function isEnabledAtBoot(host: FreebsdHost, name: string): boolean {
   const { conf, boot } = host.layout.jail(name)
   const [own, placed] = [conf, boot].map((path) => statSync(path, { throwIfNoEntry: false }))
   return own !== undefined && own.ino === placed?.ino
 }
 
-/** The line of /etc/jail.conf by which rc.d/jail finds our jails; `.include` came with 14.0, jail.conf(5). */
+/** Returns the line of /etc/jail.conf that shows our jails to rc.d/jail; `.include` came with 14.0, jail.conf(5). */
 export function includeLine(include: string): string {
   return `.include ${quote(include)};`
 }
 
-/** Puts the line there once, at the end: what stands before is not ours. */
+/** Puts the line into /etc/jail.conf once, at the end: what is before it is not ours. */
 export async function ensureInclude(host: FreebsdHost): Promise<void> {
   const path = join(host.etc, 'jail.conf')
   const line = includeLine(host.layout.include)
@@ -52,7 +52,7 @@ export async function ensureInclude(host: FreebsdHost): Promise<void> {
   await replace(path, `${before}# The jails that Provost brings back at boot.\n${line}\n`)
 }
 
-/** Our part of rctl.conf(5): rc.d/rctl runs before the jails start, so limits hold from their first process. */
+/** Changes our part of rctl.conf(5): rc.d/rctl runs before the jails start, so limits apply from their first process on. */
 async function changeRules(host: FreebsdHost, name: string, rules: string[]): Promise<void> {
   const path = join(host.etc, 'rctl.conf')
   const [first, last] = [`# BEGIN provost ${host.layout.tag}`, `# END provost ${host.layout.tag}`]
@@ -73,16 +73,13 @@ async function changeRules(host: FreebsdHost, name: string, rules: string[]): Pr
 }
 
 async function textOf(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((error) => {
-    if (errnoOf(error) === 'ENOENT') return ''
-    throw error
-  })
+  return (await readFile(path, 'utf8').catch(undefinedIfAbsent)) ?? ''
 }
 
-/** Written aside, then renamed: who reads it meanwhile sees the old or the new, and a crash leaves one of them. */
+/** Writes aside, then renames: a reader sees the old text or the new one, and a crash leaves one of them. */
 async function replace(name: string, text: string): Promise<void> {
   await mkdir(dirname(name), { recursive: true })
-  // Where an operator keeps it elsewhere, the link stays.
+  // When an operator keeps the file elsewhere, the link stays.
   const path = await realpath(name).catch(() => name)
   const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0o644
   await writeFile(`${path}.provost-new`, text, { mode, flush: true })

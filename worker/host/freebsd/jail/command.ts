@@ -1,7 +1,8 @@
 import { lstatSync, readlinkSync } from 'node:fs'
 import { readFile, rename, writeFile } from 'node:fs/promises'
-import { errnoOf, ProvostError } from '#shared/errors.ts'
+import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { undefinedIfAbsent } from '../../paths.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { processesOf } from '../processes/processes.ts'
 import { findJail } from './jail.ts'
@@ -11,29 +12,29 @@ const maxLinks = 32
 const searched = ['/bin', '/usr/bin']
 
 /**
- * Starts the jail's own command once in a boot of the jail. `/bin/sh /etc/rc` is not started here: it is the jail's
- * exec.start, so that it also runs at boot, and jail(8) has waited for it.
+ * Starts the jail's own command, once in a boot of the jail. `/bin/sh /etc/rc` is not started here: it is the jail's exec.start,
+ * so that it also runs at boot, and jail(8) has waited for it.
  */
 export async function startCommand(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  const found = await findJail(host, jail)
-  if (!found) throw new ProvostError('unexpected', `Jail ${jail.name} is not running.`)
+  const running = await findJail(host, jail)
+  if (!running) throw new ProvostError('unexpected', `Jail ${jail.name} is not running.`)
   const { command } = jail
   if (!command) return
   const { console: outputFile, commandStarted, root } = host.layout.jail(jail.name)
-  // The number alone does not do: they begin anew with every boot of the host.
-  const mark = `${await host.bootId()} ${found.jid}`
-  if ((await textOf(commandStarted)) === mark) return
-  // Nothing else runs in a jail with a command of its own: a worker was killed before it could note that it had started it.
-  if ((await processesOf(host.run, found.jid, signal)).length === 0) {
+  // The jid alone is not enough: jids begin anew with every boot of the host.
+  const mark = `${await host.bootId()} ${running.jid}`
+  if ((await readFile(commandStarted, 'utf8').catch(undefinedIfAbsent)) === mark) return
+  // Only its own command can run in the jail: with any process there, a worker has started it and was killed before the note.
+  if ((await processesOf(host.run, running.jid, signal)).length === 0) {
     requireProgram(root, command[0] ?? '')
-    // daemon(8) leaves the worker and becomes jexec(8), whose -l keeps the worker's environment out of the jail.
-    await host.run('daemon', ['jexec', '-l', `${found.jid}`, ...command], { outputFile, signal })
+    // daemon(8) detaches from the worker and becomes jexec(8), whose -l keeps the worker's environment out of the jail.
+    await host.run('daemon', ['jexec', '-l', `${running.jid}`, ...command], { outputFile, signal })
   }
   await writeFile(`${commandStarted}.new`, mark)
   await rename(`${commandStarted}.new`, commandStarted)
 }
 
-/** daemon(8) does not say that the command could not be started. @throws ProvostError `command_failed` */
+/** daemon(8) does not report that the command could not be started. @throws ProvostError `command_failed` */
 function requireProgram(root: string, program: string): void {
   const candidates = program.includes('/') ? [program] : searched.map((directory) => `${directory}/${program}`)
   if (candidates.some((path) => isProgram(root, path))) return
@@ -52,26 +53,19 @@ function isProgram(root: string, path: string): boolean {
       continue
     }
     const here = `${root}/${[...at, name].join('/')}`
-    const found = lstatSync(here, { throwIfNoEntry: false })
-    if (!found || links > maxLinks) return false
-    if (found.isSymbolicLink()) {
+    const entry = lstatSync(here, { throwIfNoEntry: false })
+    if (!entry || links > maxLinks) return false
+    if (entry.isSymbolicLink()) {
       links += 1
       const target = readlinkSync(here)
       if (target.startsWith('/')) at = []
       rest = [...target.split('/'), ...rest]
     } else if (rest.length === 0) {
-      return found.isFile() && (found.mode & 0o111) !== 0
+      return entry.isFile() && (entry.mode & 0o111) !== 0
     } else {
-      if (!found.isDirectory()) return false
+      if (!entry.isDirectory()) return false
       at.push(name)
     }
   }
   return false
-}
-
-async function textOf(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch((error) => {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  })
 }

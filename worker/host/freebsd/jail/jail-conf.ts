@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { ProvostError } from '#shared/errors.ts'
 
-/** A parameter of jail.conf(5): `true` for one that stands alone (`persist;`), a value, or a list of them. */
+/** A parameter of jail.conf(5): `true` for one without a value (`persist;`), a value, or a list of them. */
 export type Parameter = true | string | readonly string[]
 
 const heading = '# Provost wrote this file for a jail that is to run: do not edit it. sha256 of what follows: '
@@ -19,9 +19,9 @@ const escapes: Record<string, string> = {
 }
 
 /**
- * The text of a jail.conf(5) with one jail. The only place that writes one: every value stands in double quotes, in which
- * `\`, `"`, `$` and control characters are escaped and nothing else means anything.
- * @throws ProvostError `invalid_request` for what the grammar cannot hold.
+ * Returns the text of a jail.conf(5) with one jail. The only place that makes one: every value is in double quotes, in which `\`,
+ * `"`, `$` and control characters are escaped and nothing else means anything.
+ * @throws ProvostError `invalid_request` for what the grammar cannot express.
  */
 export function jailConf(name: string, parameters: Record<string, Parameter>): string {
   if (!/^[a-z][a-z0-9_]*$/.test(name)) throw unwritable('the name of a jail', name)
@@ -30,13 +30,13 @@ export function jailConf(name: string, parameters: Record<string, Parameter>): s
   return `${heading}${sumOf(body)}\n${body}`
 }
 
-/** Whether a file is as `jailConf` wrote it: teardown acts on the file's present content, jail(8). */
+/** Whether a file is as `jailConf` wrote it: jail(8) removes a jail by the file's present content. */
 export function isAsWritten(text: string): boolean {
   const end = text.indexOf('\n')
   return end > 0 && text.slice(0, end) === `${heading}${sumOf(text.slice(end + 1))}`
 }
 
-/** A value in double quotes, jail.conf(5). */
+/** Returns a value in double quotes, jail.conf(5). */
 export function quote(value: string): string {
   // A NUL ends the value silently; half a surrogate pair is no text.
   if (value.includes('\0') || !value.isWellFormed()) throw unwritable('a value of jail.conf', value)

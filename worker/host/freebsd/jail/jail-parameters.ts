@@ -9,20 +9,20 @@ import type { Parameter } from './jail-conf.ts'
 export const rcCommand = '/bin/sh /etc/rc'
 const shutdownCommand = '/bin/sh /etc/rc.shutdown jail'
 
-/** Seconds for each command of jail(8), which waits for ever without it (exec.timeout), also at boot. */
+/** Seconds for each command of jail(8), also at boot; without it jail(8) waits for ever (exec.timeout). */
 const execTimeout = 570
 /** Seconds from SIGTERM to the end of a jail's processes, jail(8). */
 const stopTimeout = 5
 
-/** Of devfs.rules(5): what a jail sees in /dev; 5 has pf besides, for a network stack of its own. */
+/** The ruleset of devfs.rules(5), which decides what a jail sees in /dev; 5 shows pf, too, for a network stack of its own. */
 export const devfsRuleset = { shared: '4', vnet: '5' }
 
-/** What the kernel holds every jail to, whoever asked for it: jail(8), and security(7) for securelevel. */
+/** Restrictions on every jail: jail(8), and security(7) for securelevel. */
 export const hardening = { enforce_statfs: '2', securelevel: '2', 'children.max': '0' }
 
 /**
- * Everything that jail(8) is told of a jail, in the order in which it stands in the file. Nothing of a client's is in any
- * `exec.*`, which is shell text: its command is started by the worker.
+ * Returns all parameters of a jail for jail(8), in the order of the file. Nothing from a client is in any `exec.*`, which is
+ * shell text: the worker starts the client's command.
  */
 export function jailParameters(host: FreebsdHost, jail: JailSpec): Record<string, Parameter> {
   const { root, console: log } = host.layout.jail(jail.name)
@@ -30,13 +30,13 @@ export function jailParameters(host: FreebsdHost, jail: JailSpec): Record<string
   return {
     path: root,
     'host.hostname': jail.hostname,
-    // The name is the operators' to give, as the addresses are.
+    // The operators choose the name, as they do the addresses.
     'allow.noset_hostname': true,
     persist: true,
     'exec.clean': true,
     'exec.timeout': `${execTimeout}`,
     'stop.timeout': `${stopTimeout}`,
-    // Not below the root, where it would be the jail's to replace by a link.
+    // Not below the root, where the jail could replace it by a link.
     'exec.consolelog': log,
     'mount.devfs': true,
     devfs_ruleset: devfsRuleset[mode],
@@ -47,21 +47,21 @@ export function jailParameters(host: FreebsdHost, jail: JailSpec): Record<string
 }
 
 /**
- * jail(8) puts each address on its interface before it creates the jail, and takes it away when that is removed. A list:
- * of two in one string it would use the first. A family without an address is not there at all.
+ * jail(8) puts each address on its interface before it creates the jail, and removes it with the jail. The addresses are a list:
+ * of two in one string jail(8) would use the first. A family without an address is disabled.
  */
 function sharedParameters({ config }: FreebsdHost, { addresses }: JailSpec): Record<string, Parameter> {
   const of = (family: 4 | 6): Record<string, Parameter> => {
     const own = addresses.filter((address) => familyOf(address) === family)
     if (own.length === 0) return { [`ip${family}`]: 'disable' }
-    // While it is tried whether another host has it, no service of the jail could be bound to it (inet6(4)); it is leased to one.
+    // no_dad: while the kernel looks for another host with the address, no service could bind to it (inet6(4)); it is leased.
     const more = family === 6 ? ' no_dad' : ''
     return { [`ip${family}.addr`]: own.map((address) => `${config.network.interface}|${address}${more}`) }
   }
   return { ...of(4), ...of(6) }
 }
 
-/** No address may be said: "vnet jails cannot have IP address restrictions" is the kernel's answer, jail_set(2). */
+/** No address is allowed here: "vnet jails cannot have IP address restrictions" is the kernel's answer, jail_set(2). */
 function vnetParameters(host: FreebsdHost, jail: JailSpec): Record<string, Parameter> {
   return { vnet: true, 'exec.prestart': epairCommand(host, jail), 'exec.created': attachCommands(host, jail) }
 }
@@ -74,7 +74,7 @@ function commands(root: string, jail: JailSpec): Record<string, Parameter> {
   }
 }
 
-/** Seen from outside without following a link of the jail: `etc` itself must be a directory. */
+/** Looks from outside and follows no link of the jail: `etc` itself must be a directory. */
 function hasScript(root: string, name: 'rc' | 'rc.shutdown'): boolean {
   const look = (path: string) => lstatSync(path, { throwIfNoEntry: false })
   return look(join(root, 'etc'))?.isDirectory() === true && look(join(root, 'etc', name)) !== undefined

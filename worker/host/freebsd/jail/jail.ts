@@ -1,32 +1,33 @@
 import { existsSync, lstatSync, statSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { errnoOf, ProvostError } from '#shared/errors.ts'
+import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { undefinedIfAbsent } from '../../paths.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { ensureCpus } from '../limits/cpus.ts'
-import { ensureLimits, holdsLimits } from '../limits/limits.ts'
-import { comeBackAtBoot, comesBackAtBoot, ensureLimitsAtBoot } from './boot.ts'
+import { ensureLimits, hasLimits } from '../limits/limits.ts'
+import { enableAtBoot, ensureLimitsAtBoot, isEnabledAtBoot } from './boot.ts'
 import { endJail } from './end-jail.ts'
 import { jailConf } from './jail-conf.ts'
 import { jailParameters, rcCommand } from './jail-parameters.ts'
-import { findByName, runningJails } from './jls.ts'
+import { findByName, type KernelJail, runningJails } from './jls.ts'
 
-/** A little more than exec.timeout, after which jail(8) itself takes back what it has done. */
+/** A little more than exec.timeout, after which jail(8) itself undoes what it has done. */
 const startMs = 590_000
 const tailBytes = 4_096
 
-/** Starts the jail, with `/bin/sh /etc/rc` where that is its command. Gives its jid. */
+/** Starts the jail, with `/bin/sh /etc/rc` where that is its command. Returns its jid. */
 export async function ensureJail(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<number> {
-  const found = await findByName(host, jail.name, signal)
-  requireOurs(host, jail, found)
-  if (found && comesBackAtBoot(host, jail.name)) {
-    if (!(await holdsLimits(host, jail, signal))) await ensureLimits(host, jail, signal)
+  const running = await findByName(host, jail.name, signal)
+  requireOurs(host, jail, running)
+  if (running && isEnabledAtBoot(host, jail.name)) {
+    if (!(await hasLimits(host, jail, signal))) await ensureLimits(host, jail, signal)
     await ensureLimitsAtBoot(host, jail)
-    await ensureCpus(host, jail, found.jid, signal)
-    return found.jid
+    await ensureCpus(host, jail, running.jid, signal)
+    return running.jid
   }
-  // What a start that was cut short left: the file at boot comes last, so without it nothing is known to be whole.
-  if (found || existsSync(host.layout.jail(jail.name).conf)) await endJail(host, jail, signal)
+  // Ends what a start that was cut short left: the file for the boot is made last, so without it nothing is known to be whole.
+  if (running || existsSync(host.layout.jail(jail.name).conf)) await endJail(host, jail, signal)
   if (!isDirectory(host.layout.jail(jail.name).root))
     throw new ProvostError('not_built', `The root of ${jail.name} is not there.`)
 
@@ -38,25 +39,25 @@ export async function ensureJail(host: FreebsdHost, jail: JailSpec, signal: Abor
   if (!started) throw new ProvostError('command_failed', `Jail ${jail.name} was created and is gone again.`)
   requireOurs(host, jail, started)
   await ensureCpus(host, jail, started.jid, signal)
-  await comeBackAtBoot(host, jail)
+  await enableAtBoot(host, jail)
   return started.jid
 }
 
-/** Whether the jail runs, from our root. */
+/** Returns the jail if it runs, from our root. */
 export async function findJail(host: FreebsdHost, jail: JailSpec): Promise<{ jid: number } | undefined> {
-  const found = await findByName(host, jail.name)
-  return found && isOurs(host, found) ? { jid: found.jid } : undefined
+  const running = await findByName(host, jail.name)
+  return running && isOurs(host, running) ? { jid: running.jid } : undefined
 }
 
-/** The jails that run from our roots, by name. */
+/** Returns the jails that run from our roots, by name. */
 export async function listJails(host: FreebsdHost): Promise<Map<string, { jid: number }>> {
-  const ours = (await runningJails(host)).filter((found) => isOurs(host, found))
+  const ours = (await runningJails(host)).filter((jail) => isOurs(host, jail))
   return new Map(ours.map(({ name, jid }) => [name, { jid }]))
 }
 
 /**
- * Writes the jail's file aside and puts it in place once jail(8) has read it as one that defines this jail. That it exits 0
- * proves nothing (jail(8), -e): an undefined variable is only on standard error, a byte that ends the file early is nowhere.
+ * Writes the jail's file aside and puts it in place once jail(8) has read it as one that defines this jail. An exit code of 0
+ * proves nothing (jail(8), -e): an undefined variable is only on standard error, and a byte that ends the file early is nowhere.
  */
 async function writeConf(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { directory, conf } = host.layout.jail(jail.name)
@@ -71,7 +72,7 @@ async function writeConf(host: FreebsdHost, jail: JailSpec, signal: AbortSignal)
   await rename(aside, conf)
 }
 
-/** Outputs go to files, so that this ends with jail(8) and not with the daemons that hold them. */
+/** Outputs go to files, so that this ends with jail(8) and not with the daemons that keep them open. */
 async function create(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { conf, console: log } = host.layout.jail(jail.name)
   const before = statSync(log, { throwIfNoEntry: false })?.size ?? 0
@@ -83,29 +84,27 @@ async function create(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): P
   }
 }
 
-/** jail(8) says that a command failed, not why and not with which exit code; what it printed is on the jail's console. */
+/** jail(8) prints that a command failed, but neither why nor its exit code; what it printed is on the jail's console. */
 async function explain(error: ProvostError, jail: JailSpec, log: string, before: number): Promise<ProvostError> {
-  const said = error.facts.logTail ?? ''
-  if (!said.includes(`jail: ${jail.name}: ${rcCommand}: `)) return error
-  const how = said.slice(said.indexOf(`${rcCommand}: `) + rcCommand.length + 2).split('\n')[0]
+  const printed = error.facts.logTail ?? ''
+  if (!printed.includes(`jail: ${jail.name}: ${rcCommand}: `)) return error
+  const how = printed.slice(printed.indexOf(`${rcCommand}: `) + rcCommand.length + 2).split('\n')[0]
   const logTail = await readFrom(log, before)
   const lastLine = logTail.trim().split('\n').at(-1)
   return new ProvostError('command_failed', `${rcCommand} ${how}${lastLine ? `: ${lastLine}` : '.'}`, {
     ...error.facts,
     command: rcCommand,
-    logTail: logTail || said,
+    logTail: logTail || printed,
   })
 }
 
-type Found = { jid: number; name: string; path: string }
-
-function isOurs({ layout }: FreebsdHost, { name, path }: Found): boolean {
+function isOurs({ layout }: FreebsdHost, { name, path }: KernelJail): boolean {
   return path === layout.jail(name).root
 }
 
-function requireOurs(host: FreebsdHost, { name }: JailSpec, found: Found | undefined): void {
-  if (!found || isOurs(host, found)) return
-  throw new ProvostError('name_taken', `A jail ${name} that is not ours runs on this host, in ${found.path}.`, {
+function requireOurs(host: FreebsdHost, { name }: JailSpec, running: KernelJail | undefined): void {
+  if (!running || isOurs(host, running)) return
+  throw new ProvostError('name_taken', `A jail ${name} that is not ours runs on this host, in ${running.path}.`, {
     hint: 'Stop that jail, or give this one another name.',
   })
 }
@@ -115,9 +114,6 @@ function isDirectory(path: string): boolean {
 }
 
 async function readFrom(path: string, start: number): Promise<string> {
-  const text = await readFile(path).catch((error) => {
-    if (errnoOf(error) === 'ENOENT') return Buffer.alloc(0)
-    throw error
-  })
+  const text = (await readFile(path).catch(undefinedIfAbsent)) ?? Buffer.alloc(0)
   return text.subarray(Math.max(start, text.length - tailBytes)).toString('utf8')
 }

@@ -1,47 +1,45 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 
-/** What jls(8) says of a jail: its parameters by their names. */
+/** A jail as jls(8) prints it: its parameters by their names. */
 export type JailRecord = Record<string, string | string[] | undefined>
 
-export type FoundJail = { jid: number; name: string; path: string; dying: boolean }
+/** The identity of a jail that the kernel has, whoever made it. */
+export type KernelJail = { jid: number; name: string; path: string; dying: boolean }
 
 const identity = ['jid', 'name', 'path', 'dying']
 
-/** A jail that is up, by its name; undefined when there is none. */
-export async function findByName(host: FreebsdHost, name: string, signal?: AbortSignal): Promise<FoundJail | undefined> {
+/** Returns the jail of a name that is up; undefined when there is none. */
+export async function findByName(host: FreebsdHost, name: string, signal?: AbortSignal): Promise<KernelJail | undefined> {
   const record = await jls(host, name, identity, signal)
-  const found = record && foundJail(record)
-  return found && !found.dying ? found : undefined
+  const jail = record && toJail(record)
+  return jail && !jail.dying ? jail : undefined
 }
 
-/** All jails that are up, of whoever's making. */
-export async function runningJails(host: FreebsdHost): Promise<FoundJail[]> {
+/** Returns all jails that are up, whoever made them. */
+export async function runningJails(host: FreebsdHost): Promise<KernelJail[]> {
   const { stdout } = await host.run('jls', ['--libxo', 'json', ...identity])
   return recordsIn(stdout)
-    .map(foundJail)
+    .map(toJail)
     .filter(({ dying }) => !dying)
 }
 
-/** Every parameter that the kernel has of a jail. */
+/** Returns every parameter that the kernel has of a jail; undefined when it has no such jail. */
 export async function allParameters(host: FreebsdHost, jid: number, signal?: AbortSignal): Promise<JailRecord | undefined> {
   return jls(host, `${jid}`, ['all'], signal)
 }
 
-/** The jails that were removed and that the kernel still keeps, because something refers to them (jls(8), -d). */
-export async function dyingJails(host: FreebsdHost, signal?: AbortSignal): Promise<FoundJail[]> {
-  const { stdout } = await host.run('jls', ['-d', '--libxo', 'json', ...identity], signal ? { signal } : {})
+/** Returns the jails that were removed and that the kernel still keeps, because something refers to them (jls(8), -d). */
+export async function dyingJails(host: FreebsdHost, signal?: AbortSignal): Promise<KernelJail[]> {
+  const { stdout } = await host.run('jls', ['-d', '--libxo', 'json', ...identity], { signal })
   return recordsIn(stdout)
-    .map(foundJail)
+    .map(toJail)
     .filter(({ dying }) => dying)
 }
 
-/** Whether a jail is up or dying, by its number: the name may already be another jail's. */
+/** Whether a jail is up or dying, by its jid: another jail may already have the name. */
 export async function isKept(host: FreebsdHost, jid: number, signal?: AbortSignal): Promise<boolean> {
-  const { exitCode, stderr } = await host.run('jls', ['-d', '-j', `${jid}`, 'jid'], {
-    okExitCodes: [1],
-    ...(signal ? { signal } : {}),
-  })
+  const { exitCode, stderr } = await host.run('jls', ['-d', '-j', `${jid}`, 'jid'], { okExitCodes: [1], signal })
   if (exitCode === 0) return true
   if (isNotFound(stderr)) return false
   throw notAsked(stderr)
@@ -53,10 +51,8 @@ async function jls(
   parameters: string[],
   signal?: AbortSignal,
 ): Promise<JailRecord | undefined> {
-  const { exitCode, stdout, stderr } = await host.run('jls', ['--libxo', 'json', '-j', which, ...parameters], {
-    okExitCodes: [1],
-    ...(signal ? { signal } : {}),
-  })
+  const args = ['--libxo', 'json', '-j', which, ...parameters]
+  const { exitCode, stdout, stderr } = await host.run('jls', args, { okExitCodes: [1], signal })
   // The exit code first: for a jail that is not there the output is a whole document without any, jls(8).
   if (exitCode === 0) return recordsIn(stdout)[0]
   if (isNotFound(stderr)) return undefined
@@ -71,7 +67,7 @@ function notAsked(stderr: string): ProvostError {
   return new ProvostError('command_failed', `jls did not answer: ${stderr.trim()}`, { exitCode: 1, logTail: stderr })
 }
 
-/** With a list of parameters jls(8) gives every scalar as a string, and keys may be absent; which is not relied on. */
+/** With a list of parameters jls(8) prints every scalar as a string, and keys may be absent; this relies on neither. */
 function recordsIn(json: string): JailRecord[] {
   const jails: unknown = parse(json)?.['jail-information']?.jail
   if (!Array.isArray(jails)) throw new ProvostError('command_failed', `jls gave no list of jails: ${json.slice(0, 200)}`)
@@ -84,12 +80,12 @@ function parse(json: string): { 'jail-information'?: { jail?: unknown } } | unde
   try {
     return JSON.parse(json)
   } catch (error) {
-    // A tab in a host name comes out raw, which is no JSON: libxo(3).
+    // libxo(3) prints a tab in a host name as it is, which is not JSON.
     throw new ProvostError('command_failed', `What jls printed is not JSON: ${json.slice(0, 200)}`, { cause: error })
   }
 }
 
-function foundJail(record: JailRecord): FoundJail {
+function toJail(record: JailRecord): KernelJail {
   const text = (key: string) => String(record[key] ?? '')
   return { jid: Number(text('jid')), name: text('name'), path: text('path'), dying: text('dying') === 'true' }
 }

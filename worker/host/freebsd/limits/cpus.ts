@@ -3,8 +3,8 @@ import type { JailSpec } from '#shared/job.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 
 /**
- * The CPUs of a jail with a limit, as cpuset(1) -l takes them: as many as the limit rounded up, side by side from where the
- * jail's name puts it, so that not every jail is on CPU 0. Undefined where the limit leaves no CPU of the host out.
+ * Returns the CPUs of a jail with a limit, in the form of cpuset(1) -l: as many as the limit rounded up, side by side, from a CPU
+ * that depends on the jail's name, so that not every jail is on CPU 0. Undefined when the limit needs all CPUs of the host.
  */
 export function cpusOf({ name, limits }: Pick<JailSpec, 'name' | 'limits'>, count: number): string | undefined {
   const width = Math.ceil(limits.cpu)
@@ -15,12 +15,12 @@ export function cpusOf({ name, limits }: Pick<JailSpec, 'name' | 'limits'>, coun
 }
 
 /**
- * Binds a running jail to its CPUs, as often as it is asked for. A boot brings the jail back without. The set is the root set
- * of all that runs in the jail, now and later, which nobody in it can widen, cpuset(2).
+ * Binds a running jail to its CPUs; after a boot it must be done again. The set is the root set of all that runs in the jail, now
+ * and later, which nobody in the jail can widen, cpuset(2).
  */
 export async function ensureCpus(host: FreebsdHost, jail: JailSpec, jid: number, signal: AbortSignal): Promise<void> {
   const { stdout } = await host.run('sysctl', ['-n', 'hw.ncpu'], { signal })
   const cpus = cpusOf(jail, Number(stdout))
-  // By number: the name may be another jail's by now.
+  // By jid: another jail may have the name by now.
   if (cpus !== undefined) await host.run('cpuset', ['-l', cpus, '-j', `${jid}`], { signal })
 }

@@ -1,4 +1,4 @@
-import { formatAddress, parseBlock } from '#shared/network/addresses.ts'
+import { familyOf } from '#shared/network/addresses.ts'
 import type { RunCommand } from '../../run-command.ts'
 
 /** An interface as ifconfig(8) shows it; addresses in CIDR form. */
@@ -11,28 +11,27 @@ export type Interface = {
   groups: string[]
 }
 
-/** The interfaces of the host, or of a jail with its own network: `ifconfig -j`, 14.0 and later. */
+/** Returns the interfaces of the host, or of a jail with its own network: `ifconfig -j`, 14.0 and later. */
 export async function readInterfaces(
   run: RunCommand,
-  options: { jid?: number; signal?: AbortSignal } = {},
+  { jid, signal }: { jid?: number; signal?: AbortSignal } = {},
 ): Promise<Interface[]> {
-  const { jid, signal } = options
   const args = jid === undefined ? ['-a'] : ['-j', `${jid}`, '-a']
-  return parseInterfaces((await run('ifconfig', args, signal ? { signal } : {})).stdout)
+  return parseInterfaces((await run('ifconfig', args, { signal })).stdout)
 }
 
 export function parseInterfaces(text: string): Interface[] {
-  const found: Interface[] = []
+  const interfaces: Interface[] = []
   for (const line of text.split('\n')) {
     const header = /^(\S+): flags=[0-9a-f]+<([^>]*)>/.exec(line)
     if (header) {
       const up = (header[2] ?? '').split(',').includes('UP')
-      found.push({ name: header[1] ?? '', up, addresses: [], members: [], groups: [] })
-    } else if (found.length > 0) {
-      readLine(found[found.length - 1] as Interface, line.trim())
+      interfaces.push({ name: header[1] ?? '', up, addresses: [], members: [], groups: [] })
+    } else if (interfaces.length > 0) {
+      readLine(interfaces[interfaces.length - 1] as Interface, line.trim())
     }
   }
-  return found
+  return interfaces
 }
 
 function readLine(current: Interface, line: string): void {
@@ -45,21 +44,9 @@ function readLine(current: Interface, line: string): void {
   if (word === 'description:') current.description = line.slice('description:'.length).trim()
 }
 
-/** One form for an address, to be compared; without its prefix length. */
-export function bare(address: string): string {
-  const { family, value } = parseBlock(address)
-  return formatAddress(family, value)
-}
-
-/** One form for an address with its prefix length, to be compared. */
-export function canonical(address: string): string {
-  return `${bare(address)}/${parseBlock(address).prefix}`
-}
-
-/** Whether two lists hold the same addresses with the same prefix lengths, in any order. */
-export function sameAddresses(a: string[], b: string[]): boolean {
-  const [left, right] = [a, b].map((list) => list.map(canonical).sort().join(' '))
-  return left === right
+/** Returns the word of ifconfig(8) for the family of an address. */
+export function inetOf(address: string): 'inet' | 'inet6' {
+  return familyOf(address) === 4 ? 'inet' : 'inet6'
 }
 
 function prefixOfMask(mask = '0xffffffff'): number {

@@ -1,19 +1,19 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { errnoOf, ProvostError } from '#shared/errors.ts'
+import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { familyOf } from '#shared/network/addresses.ts'
+import { bare } from '../../addresses.ts'
+import { undefinedIfAbsent } from '../../paths.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { findByName } from '../jail/jls.ts'
-import { bare, type Interface, readInterfaces } from './interfaces.ts'
+import { type Interface, inetOf, readInterfaces } from './interfaces.ts'
 import { ensureEpair, removeEpair } from './vnet.ts'
 
-/** Which addresses we put on which interface for a jail: the way to tell ours from the host's own. */
+/** The addresses that we put on an interface for a jail: they distinguish ours from the host's own. */
 type Aliases = { interface: string; addresses: string[] }
 
 /**
- * What a jail needs of the network before it starts. On a shared interface jail(8) itself puts the addresses there; here it
- * is made sure that none of them is the host's own, which a stop would take off the host (jail(8), interface). A running jail
- * has it all.
+ * Prepares the network for the start of a jail; a running jail has all it needs. On a shared interface jail(8) itself puts the
+ * addresses there; this refuses one that is the host's own, which a stop would take off the host (jail(8), interface).
  */
 export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   if (await findByName(host, jail.name, signal)) return
@@ -23,17 +23,17 @@ export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: A
   await remember(host, jail, { interface: host.config.network.interface ?? '', addresses: jail.addresses })
 }
 
-/** Takes back what `jail -r` did not: the epair, or the addresses of a jail that was removed without its file. */
+/** Removes what `jail -r` did not: the epair, or the addresses of a jail that was removed without its file. */
 export async function removeNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  const found = await findByName(host, jail.name, signal)
-  if (found?.path === host.layout.jail(jail.name).root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
+  const running = await findByName(host, jail.name, signal)
+  if (running?.path === host.layout.jail(jail.name).root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
   const interfaces = await readInterfaces(host.run, { signal })
   await removeEpair(host, jail, interfaces, signal)
   await removeAliases(host, jail, interfaces, signal)
   await rm(host.layout.jail(jail.name).aliases, { force: true })
 }
 
-/** Gives the interfaces as they are after it. */
+/** Returns the interfaces as they are afterwards. */
 async function removeAliases(
   host: FreebsdHost,
   jail: JailSpec,
@@ -43,10 +43,7 @@ async function removeAliases(
   const ours = await remembered(host, jail)
   const on = ours && interfaces.find(({ name }) => name === ours.interface)
   const left = on?.addresses.filter((address) => ours?.addresses.some((each) => bare(each) === bare(address))) ?? []
-  for (const address of left) {
-    const family = familyOf(address) === 4 ? 'inet' : 'inet6'
-    await host.run('ifconfig', [on?.name ?? '', family, bare(address), '-alias'], { signal })
-  }
+  for (const address of left) await host.run('ifconfig', [on?.name ?? '', inetOf(address), bare(address), '-alias'], { signal })
   return left.length > 0 ? readInterfaces(host.run, { signal }) : interfaces
 }
 
@@ -58,7 +55,7 @@ function refuseTaken(interfaces: Interface[], address: string): void {
   })
 }
 
-/** Before any of them is put there: after a crash it is known whose they are. */
+/** Called before any of them is put there: after a crash it is known whose they are. */
 async function remember(host: FreebsdHost, jail: JailSpec, aliases: Aliases): Promise<void> {
   const { directory, aliases: path } = host.layout.jail(jail.name)
   await mkdir(directory, { recursive: true, mode: 0o700 })
@@ -67,10 +64,6 @@ async function remember(host: FreebsdHost, jail: JailSpec, aliases: Aliases): Pr
 }
 
 async function remembered(host: FreebsdHost, jail: JailSpec): Promise<Aliases | undefined> {
-  try {
-    return JSON.parse(await readFile(host.layout.jail(jail.name).aliases, 'utf8'))
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  }
+  const text = await readFile(host.layout.jail(jail.name).aliases, 'utf8').catch(undefinedIfAbsent)
+  return text === undefined ? undefined : JSON.parse(text)
 }

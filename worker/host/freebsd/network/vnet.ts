@@ -6,8 +6,8 @@ import type { FreebsdHost } from '../freebsd-host.ts'
 import { type Interface, readInterfaces } from './interfaces.ts'
 
 /**
- * Makes the jail's epair(4), with one end on the bridge. Its number is the kernel's to choose, and is what `create` prints;
- * both ends then get names that are this jail's only, so two jails started together never take each other's.
+ * Makes the jail's epair(4), with one end on the bridge. The kernel chooses its number, which `create` prints; both ends then get
+ * names that only this jail has, so two jails that start together never take each other's.
  */
 export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { hostEnd, jailEnd, hostMac, jailMac, mark } = host.layout.jail(jail.name)
@@ -19,7 +19,7 @@ export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: Abo
   await removeEpair(host, jail, interfaces, signal)
 
   const ifconfig = async (...args: string[]) => (await host.run('ifconfig', args, { signal })).stdout.trim()
-  // The mark is there from the first moment on: a worker that is killed now finds its epair again.
+  // The mark is there from the first moment on: the next worker recognizes the epair when this one is killed.
   const made = await ifconfig('epair', 'create', 'description', mark)
   if (!/^epair\d+a$/.test(made))
     throw new ProvostError('command_failed', `ifconfig epair create printed ${JSON.stringify(made)}.`)
@@ -31,7 +31,7 @@ export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: Abo
   await ifconfig(bridge, 'addm', hostEnd)
 }
 
-/** Destroying one end destroys both, epair(4). An end that a dying jail still has comes home first. */
+/** Destroying one end destroys both, epair(4). An end that a dying jail still has returns to the host first. */
 export async function removeEpair(
   host: FreebsdHost,
   jail: JailSpec,
@@ -45,9 +45,9 @@ export async function removeEpair(
 }
 
 /**
- * What the host does between the jail's creation and its first process (`exec.created`, jail(8)): moves the link in and
- * addresses it. With the host's own programs and `-j` (ifconfig(8), route(8), 14.0), so that nothing depends on what is in
- * the world, and before anything of the world runs. All words are ours but the leased addresses, which are numbers only.
+ * Returns the commands between the jail's creation and its first process (`exec.created`, jail(8)), which move the link in and
+ * give it its addresses. They are the host's own programs with `-j` (ifconfig(8), route(8), 14.0), so that nothing depends on the
+ * world, and nothing of the world runs before. All words are ours but the leased addresses, which are only numbers.
  */
 export function attachCommands(host: FreebsdHost, { name, addresses }: JailSpec): string[] {
   const { jailEnd } = host.layout.jail(name)
@@ -61,10 +61,10 @@ export function attachCommands(host: FreebsdHost, { name, addresses }: JailSpec)
 
 const script = join(import.meta.dirname, 'attach-epair.sh')
 
-/** Makes the jail's epair(4) where nobody has: at boot, before there is a worker. Our own names and numbers only. */
+/** Returns the command that makes the jail's epair(4) at boot, when there is no worker yet. It has only our names and numbers. */
 export function epairCommand(host: FreebsdHost, { name }: JailSpec): string {
   const { hostEnd, jailEnd, hostMac, jailMac, mark } = host.layout.jail(name)
-  // What jail(8) would give to sh -c, or split at a blank.
+  // jail(8) would run anything else with sh -c, or split it at a blank.
   if (!/^[A-Za-z0-9_./@+-]+$/.test(script))
     throw new ProvostError('host_unfit', `Provost lies in ${script}, whose name jail(8) does not take as it is.`)
   return ['/bin/sh', script, hostEnd, jailEnd, hostMac, jailMac, bridgeName(host), mark].join(' ')
@@ -75,7 +75,7 @@ export function bridgeName({ config }: Pick<FreebsdHost, 'config'>): string {
   return config.network.bridge ?? 'bridge0'
 }
 
-/** One for each family: that of the first address which has one. */
+/** Returns one gateway for each family: that of the first address which has one. */
 function gatewaysOf({ config }: FreebsdHost, addresses: string[]): string[] {
   return ([4, 6] as const).flatMap((family) => {
     const own = addresses.filter((address) => familyOf(address) === family).map((address) => parseBlock(bareAddress(address)))

@@ -1,8 +1,8 @@
 import type { RunCommand } from '../../run-command.ts'
 
 /**
- * Changes with every boot and with nothing else; kern.boottime moves with the clock. The kernel has it since 13.0 as 16
- * bytes, which sysctl(8) prints with -x only.
+ * Returns an id that changes with every boot and only then; kern.boottime moves with the clock. The kernel has it since 13.0 as
+ * 16 bytes, which sysctl(8) prints only with -x.
  */
 export async function readBootId(run: RunCommand): Promise<string> {
   const { stdout } = await run('sysctl', ['-n', '-x', 'kern.boot_id'])

@@ -4,18 +4,17 @@ import { isBelow, readMounts } from './mounts.ts'
 
 /**
  * Removes a tree that a jail may have written. chflags(1) -R and rm(1) -r follow no link, and -x stays on the file system:
- * through a nullfs(5) that is still mounted they would take the files of the host.
+ * through a nullfs(5) that is still mounted they would remove files of the host.
  * @throws ProvostError `resource_busy` while anything is mounted in it.
  */
 export async function removeTree(run: RunCommand, directory: string, signal?: AbortSignal): Promise<void> {
-  const options = signal ? { signal } : {}
   const mounted = (await readMounts(run, signal)).filter(({ point }) => point === directory || isBelow(point, directory))
   if (mounted.length > 0) {
     const points = mounted.map(({ point }) => point).join(', ')
     throw new ProvostError('resource_busy', `Not removed, because it is mounted: ${points}.`)
   }
-  // A FreeBSD world has files that even root cannot remove, /sbin/init among them; and of the flags that a jail may set by
-  // itself, uunlnk is the one that rm(1) does not take off.
-  await run('chflags', ['-R', 'noschg,nouunlnk', directory], options)
-  await run('rm', ['-rfx', directory], options)
+  // A FreeBSD world has files that even root cannot remove, /sbin/init among them; and of the flags that a jail may set itself,
+  // uunlnk is the one that rm(1) does not clear.
+  await run('chflags', ['-R', 'noschg,nouunlnk', directory], { signal })
+  await run('rm', ['-rfx', directory], { signal })
 }

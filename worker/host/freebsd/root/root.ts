@@ -24,24 +24,24 @@ export async function ensureRoot(host: FreebsdHost, jail: JailSpec, signal: Abor
  * @throws ProvostError `resource_busy` while the jail is not gone, or a mount or the dataset is in use.
  */
 export async function removeRoot(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  const { directory, dataset, holder, root, copying, removing } = host.layout.jail(jail.name)
-  const found = await findByName(host, jail.name, signal)
-  if (found?.path === root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
+  const { directory, dataset, parent, root, copying, removing } = host.layout.jail(jail.name)
+  const running = await findByName(host, jail.name, signal)
+  if (running?.path === root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
   if ((await dyingJails(host, signal)).some(({ path }) => path === root))
     throw new ProvostError('resource_busy', `Jail ${jail.name} is still dying.`)
 
-  await unmountBelow(host.run, holder, signal)
+  await unmountBelow(host.run, parent, signal)
   if (dataset) await destroyDataset(host, dataset, signal)
   else {
     if (existsSync(removing)) await removeTree(host.run, removing, signal)
-    if (existsSync(holder)) await rename(holder, removing)
+    if (existsSync(parent)) await rename(parent, removing)
     for (const path of [removing, copying]) if (existsSync(path)) await removeTree(host.run, path, signal)
   }
-  // Of our own making, and never the jail's to write in.
+  // Made by us; the jail can never write there.
   await rm(directory, { recursive: true, force: true })
 }
 
-/** Whether it is there; a dataset also while it is not mounted. */
+/** Whether the jail's root is there; a dataset also while it is not mounted. */
 export async function hasRoot(host: FreebsdHost, jail: JailSpec): Promise<boolean> {
   const { dataset, root } = host.layout.jail(jail.name)
   return dataset ? (await zfsProperty(host, dataset, 'type')) !== undefined : existsSync(root)
@@ -52,7 +52,7 @@ async function ensureClone(host: FreebsdHost, jail: JailSpec, dataset: string, s
   const origin = await zfsProperty(host, dataset, 'origin', signal)
   if (origin === undefined) {
     if ((await zfsProperty(host, snapshot, 'type', signal)) === undefined) throw notFilled(jail)
-    // quota and not refquota: what a clone shares with its world is not the client's, zfsprops(7).
+    // quota and not refquota: what a clone shares with its world does not count for the client, zfsprops(7).
     const quota = jail.limits.disk === undefined ? [] : ['-o', `quota=${jail.limits.disk}`]
     await host.run('zfs', ['clone', ...quota, snapshot, dataset], { signal })
     return
@@ -63,16 +63,16 @@ async function ensureClone(host: FreebsdHost, jail: JailSpec, dataset: string, s
 }
 
 async function ensureCopy(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  const { holder, copying } = host.layout.jail(jail.name)
-  if (existsSync(holder)) return
+  const { parent, copying } = host.layout.jail(jail.name)
+  if (existsSync(parent)) return
   const archive = worldArchive(host, { name: jail.world, digest: jail.worldDigest })
   if (!existsSync(archive)) throw notFilled(jail)
   if (existsSync(copying)) await removeTree(host.run, copying, signal)
   await mkdir(join(copying, 'tree'), { recursive: true, mode: 0o755 })
-  // Owners are the world's own: by name they would be whoever has that name on the host now.
+  // By number: by name the owners would be whoever has that name on the host now.
   const unpack = ['-x', '-p', '--numeric-owner', '-f', archive, '-C', join(copying, 'tree')]
   await host.run('tar', unpack, { signal, timeoutMs: copyMs })
-  await rename(copying, holder)
+  await rename(copying, parent)
 }
 
 function notFilled({ world }: JailSpec): ProvostError {

@@ -2,7 +2,7 @@ import { ProvostError } from '#shared/errors.ts'
 import { waitUntil } from '../../wait-until.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 
-/** A property of a dataset or snapshot; undefined when there is no such. */
+/** Returns a property of a dataset or snapshot; undefined when that does not exist. */
 export async function zfsProperty(
   host: Pick<FreebsdHost, 'run'>,
   dataset: string,
@@ -10,13 +10,13 @@ export async function zfsProperty(
   signal?: AbortSignal,
 ): Promise<string | undefined> {
   const args = ['get', '-H', '-o', 'value', property, dataset]
-  const { exitCode, stdout, stderr } = await host.run('zfs', args, { okExitCodes: [1], ...(signal ? { signal } : {}) })
+  const { exitCode, stdout, stderr } = await host.run('zfs', args, { okExitCodes: [1], signal })
   if (exitCode === 0) return stdout.trim()
   if (isAbsent(stderr)) return undefined
   throw new ProvostError('command_failed', `zfs ${args.join(' ')}: ${stderr.trim()}`, { exitCode, logTail: stderr })
 }
 
-/** The datasets right below one. */
+/** Returns the datasets right below another. */
 export async function datasetsBelow(host: FreebsdHost, dataset: string): Promise<string[]> {
   const { stdout } = await host.run('zfs', ['list', '-H', '-d', '1', '-t', 'filesystem', '-o', 'name', dataset])
   return stdout.split('\n').filter((name) => name.startsWith(`${dataset}/`))
@@ -28,17 +28,14 @@ export async function datasetsBelow(host: FreebsdHost, dataset: string): Promise
  */
 export async function destroyDataset(host: FreebsdHost, dataset: string, signal?: AbortSignal): Promise<void> {
   await whileBusy(host, dataset, signal, async () => {
-    const { exitCode, stderr } = await host.run('zfs', ['destroy', '-r', dataset], {
-      okExitCodes: [1],
-      ...(signal ? { signal } : {}),
-    })
+    const { exitCode, stderr } = await host.run('zfs', ['destroy', '-r', dataset], { okExitCodes: [1], signal })
     if (exitCode === 0 || isAbsent(stderr)) return true
     if (isBusy(stderr)) return false
     throw new ProvostError('command_failed', stderr.trim(), { command: `zfs destroy -r ${dataset}`, exitCode, logTail: stderr })
   })
 }
 
-/** By what zfs(8) says that it would do: -n changes nothing. @throws ProvostError `resource_busy` */
+/** Asks zfs(8) what a destroy would do: -n changes nothing. @throws ProvostError `resource_busy` when there are clones */
 export async function requireNoClones(host: FreebsdHost, dataset: string): Promise<void> {
   const { exitCode, stderr } = await host.run('zfs', ['destroy', '-n', '-r', dataset], { okExitCodes: [1] })
   if (exitCode === 0) return
@@ -47,7 +44,7 @@ export async function requireNoClones(host: FreebsdHost, dataset: string): Promi
   throw new ProvostError('command_failed', stderr.trim(), { command: `zfs destroy -n -r ${dataset}`, exitCode, logTail: stderr })
 }
 
-/** It is unmounted for a moment, which what is in use cannot be: zfs-rename(8). */
+/** Renames a dataset, which is unmounted for that, so it must not be in use: zfs-rename(8). */
 export async function renameDataset(host: FreebsdHost, from: string, to: string): Promise<void> {
   await whileBusy(host, from, undefined, async () => {
     const { exitCode, stderr } = await host.run('zfs', ['rename', from, to], { okExitCodes: [1] })
@@ -57,7 +54,7 @@ export async function renameDataset(host: FreebsdHost, from: string, to: string)
   })
 }
 
-/** With a wait that doubles each time. */
+/** Tries again while `attempt` returns false, with a wait that doubles each time. @throws ProvostError `resource_busy` */
 async function whileBusy(
   { patience }: FreebsdHost,
   dataset: string,

@@ -14,7 +14,6 @@ export function checkMode({ config }: LinuxHost): Result {
   return fine(`Each jail has its own link on ${bridge}.`)
 }
 
-/** An address that the host itself has must never be given to a jail. */
 export function checkOwnAddresses(host: LinuxHost): Result {
   const own = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
     (list ?? []).map(({ address }) => ({ name, address })),

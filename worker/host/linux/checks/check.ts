@@ -1,8 +1,9 @@
 import { existsSync, readlinkSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fault, fine, type NamedCheck, type Result, runChecks } from '../../check-result.ts'
 import type { Check } from '../../host-runtime.ts'
+import { existingAbove } from '../../paths.ts'
 import { findProgram } from '../../run-command.ts'
 import { isStaticProgram } from '../jail/static-program.ts'
 import type { Controller } from '../limits/cgroups.ts'
@@ -10,7 +11,7 @@ import type { LinuxHost } from '../linux-host.ts'
 import { namespaces } from '../processes/processes.ts'
 import { checkMode, checkOwnAddresses } from './check-network.ts'
 
-/** Each program and the Debian package that has it. */
+/** By program, the Debian package that has it. */
 const programs: Record<string, string> = {
   runc: 'runc',
   catatonit: 'catatonit',
@@ -26,7 +27,7 @@ const programs: Record<string, string> = {
   uname: 'coreutils',
 }
 
-/** All that a worker on Linux needs of its host. */
+/** Checks all that a worker on Linux needs of its host. */
 export async function checkHost(host: LinuxHost): Promise<Check[]> {
   const wanted = { ...programs, ...(host.config.capacity.disk === undefined ? {} : { 'mkfs.ext4': 'e2fsprogs' }) }
   const checks: NamedCheck[] = [
@@ -62,7 +63,7 @@ async function checkStatic({ config }: LinuxHost): Promise<Result> {
   return fault(`${path} needs libraries, which a jail's world may lack.`, 'Install the catatonit of Debian, which is static.')
 }
 
-/** The parent of a jail's command is process 1 of the host; until that takes note of its end, the jail cannot be removed. */
+/** The parent of a jail's command is process 1 of the host: until that has waited for the command, the jail cannot be removed. */
 function checkFirstProcess(): Result {
   if (!isNode(1)) return fine('It takes note of the end of processes that have no other parent.')
   return fault(
@@ -75,7 +76,7 @@ function isNode(pid: number): boolean {
   try {
     return readlinkSync(`/proc/${pid}/exe`) === readlinkSync('/proc/self/exe')
   } catch {
-    // Only root may look, and not everywhere; that is said by other checks.
+    // Only root may look, and not everywhere; other checks report that.
     return false
   }
 }
@@ -118,7 +119,7 @@ function checkRoot({ layout }: LinuxHost): Result {
   return fine(layout.root)
 }
 
-/** Mounts one, in the file system that jails will lie in: not every file system can be below or above. */
+/** Mounts an overlay in the file system of the root: not every file system can be below or above one. */
 async function checkOverlay(host: LinuxHost): Promise<Result> {
   if (process.getuid?.() !== 0) return fault('Only root can try whether it works.', 'Run this as root.')
   const directory = await mkdtemp(join(existingAbove(host.layout.root), '.provost-check-'))
@@ -135,8 +136,4 @@ async function checkOverlay(host: LinuxHost): Promise<Result> {
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
-}
-
-function existingAbove(path: string): string {
-  return existsSync(path) ? path : existingAbove(dirname(path))
 }

@@ -2,23 +2,24 @@ import { statSync } from 'node:fs'
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { bareAddress } from '#shared/network/addresses.ts'
+import { sameAddresses } from '../../addresses.ts'
+import { type Finding, runProofs } from '../../proofs.ts'
 import { findInit } from '../jail/jail.ts'
 import { processesIn } from '../limits/cgroups.ts'
-import { asHeld, readLimits } from '../limits/limits.ts'
+import { inKernelSteps, readLimits } from '../limits/limits.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { isOnBridge } from '../network/bridge.ts'
-import { hasExactly } from '../network/network.ts'
 import { readNetwork } from '../network/read-network.ts'
 import { isAlive, namespaceOf, readStatus } from '../processes/processes.ts'
 import { proveDevices } from './prove-devices.ts'
 import { provePrivileges } from './prove-privileges.ts'
 import { proveProcesses } from './prove-processes.ts'
 import { proveRoot } from './prove-root.ts'
-import { type Finding, type Subject, sharedWithHost } from './subject.ts'
+import { type Subject, sharedWithHost } from './subject.ts'
 
 const loopback = ['127.0.0.1', '::1']
 
-const checks: Record<string, (subject: Subject) => Finding | Promise<Finding>> = {
+const proofs: Record<string, (subject: Subject) => Finding | Promise<Finding>> = {
   hostname: proveHostname,
   addresses: proveAddresses,
   processes: proveProcesses,
@@ -28,21 +29,11 @@ const checks: Record<string, (subject: Subject) => Finding | Promise<Finding>> =
   limits: proveLimits,
 }
 
-/** Looks at the jail from the host, through /proc and with programs of the host only; each check says what it saw. */
+/** Looks at the jail from the host, through /proc and with programs of the host only; each proof reports what it saw. */
 export async function proveIsolation(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<Isolation> {
   const first = findInit(host, jail.name)
   const processes = processesIn(host.cgroups, host.layout.jail(jail.name).cgroup).filter((pid) => isAlive(readStatus(pid)))
-  const results = Object.entries(checks).map(async ([name, check]) => {
-    if (first === undefined) return { name, ok: false, detail: 'the jail is not running' }
-    try {
-      const { faults, fine } = await check({ host, jail, first, processes, signal })
-      return { name, ok: faults.length === 0, detail: faults.length === 0 ? fine : faults.join('; ') }
-    } catch (error) {
-      signal.throwIfAborted()
-      return { name, ok: false, detail: `could not be looked at: ${error instanceof Error ? error.message : error}` }
-    }
-  })
-  return { checkedAt: new Date().toISOString(), checks: await Promise.all(results) }
+  return runProofs(proofs, first === undefined ? undefined : { host, jail, first, processes, signal }, signal)
 }
 
 async function proveHostname({ host, jail, first, signal }: Subject): Promise<Finding> {
@@ -61,17 +52,17 @@ function proveAddresses({ host, jail, first }: Subject): Finding {
   const foreign = interfaces.filter((name) => name !== 'lo' && name !== 'eth0')
   if (foreign.length > 0) faults.push(`has the interfaces ${foreign.join(', ')}, which are not its own`)
   const seen = addresses.filter((address) => !loopback.includes(bareAddress(address)))
-  if (!hasExactly(seen, jail.addresses))
+  if (!sameAddresses(seen, jail.addresses))
     faults.push(`has ${seen.join(', ') || 'no address'} and not ${jail.addresses.join(', ')}`)
   if (!isOnBridge(host, veth)) faults.push(`its link ${veth} is not on the bridge`)
   return { faults, fine: `has ${seen.join(', ')} and no interface of the host` }
 }
 
 function proveLimits({ host, jail }: Subject): Finding {
-  const held = readLimits(host.cgroups, host.layout.jail(jail.name).cgroup)
-  const promised = asHeld(jail.limits)
+  const enforced = readLimits(host.cgroups, host.layout.jail(jail.name).cgroup)
+  const asked = inKernelSteps(jail.limits)
   const faults = (['memory', 'cpu', 'processes'] as const)
-    .filter((limit) => held[limit] !== promised[limit])
-    .map((limit) => `${limit} is ${held[limit] ?? 'without limit'} and not ${promised[limit]}`)
-  return { faults, fine: `at most ${held.memory} bytes of memory, ${held.cpu} cores, ${held.processes} processes` }
+    .filter((limit) => enforced[limit] !== asked[limit])
+    .map((limit) => `${limit} is ${enforced[limit] ?? 'without limit'} and not ${asked[limit]}`)
+  return { faults, fine: `at most ${enforced.memory} bytes of memory, ${enforced.cpu} cores, ${enforced.processes} processes` }
 }

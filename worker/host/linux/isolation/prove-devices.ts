@@ -1,9 +1,10 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Finding } from '../../proofs.ts'
 import { readValue } from '../limits/cgroups.ts'
 import { readMounts } from '../root/mounts.ts'
 import { deviceNumber } from './device-number.ts'
-import type { Finding, Subject } from './subject.ts'
+import type { Subject } from './subject.ts'
 
 /** Device nodes of a jail: character devices by MAJOR:MINOR. */
 const allowed: Record<string, string> = {
@@ -15,14 +16,14 @@ const allowed: Record<string, string> = {
   tty: '5:0',
 }
 
-/** Only the harmless devices: by the nodes in /dev, by nodev on all else, and by what its cgroup would allow to open. */
+/** It has only harmless devices: by the nodes in /dev, by nodev on all else, and by what its cgroup would let it open. */
 export function proveDevices({ host, jail, first }: Subject): Finding {
   const nodes = nodesIn(`/proc/${first}/root/dev`)
   const strange = nodes.filter(({ path, device }) => allowed[path] !== device).map(({ path, device }) => `${path} (${device})`)
   const faults = strange.length > 0 ? [`has the devices ${strange.join(', ')}`] : []
 
   const open = readMounts(first)
-    .filter(({ point, options }) => !mayHoldDevices(point) && !options.includes('nodev'))
+    .filter(({ point, options }) => !mayHaveDevices(point) && !options.includes('nodev'))
     .map(({ point }) => point)
   if (open.length > 0) faults.push(`could use a device node on ${open.join(', ')}`)
   const wide = rulesOf(host, jail.name).filter((rule) => !isHarmless(rule))
@@ -33,7 +34,7 @@ export function proveDevices({ host, jail, first }: Subject): Finding {
 
 type Node = { path: string; device: string }
 
-/** All device nodes below a directory but those of terminals. lstat only: a link that the jail put there is not followed. */
+/** Returns all device nodes below a directory but those of terminals. Follows no link that the jail put there. */
 function nodesIn(directory: string, below = ''): Node[] {
   return readdirSync(join(directory, below)).flatMap((name): Node[] => {
     const path = join(below, name)
@@ -45,11 +46,11 @@ function nodesIn(directory: string, below = ''): Node[] {
 }
 
 /** runc masks files below /proc with its /dev/null. */
-function mayHoldDevices(point: string): boolean {
+function mayHaveDevices(point: string): boolean {
   return point === '/dev' || point === '/dev/pts' || point.startsWith('/proc/')
 }
 
-/** Rules of the v1 devices controller. On v2 they are a program in the kernel that cannot be read back. */
+/** Returns the rules of the v1 devices controller; none on v2, where they are a program in the kernel that cannot be read. */
 function rulesOf({ cgroups, layout }: Subject['host'], name: string): string[] {
   const directory = cgroups.version === 1 ? cgroups.directory('devices', layout.jail(name).cgroup) : undefined
   if (directory === undefined) return []
@@ -57,13 +58,13 @@ function rulesOf({ cgroups, layout }: Subject['host'], name: string): string[] {
 }
 
 /**
- * `m` alone is mknod, which takes a capability that jails lack. runc allows these in every jail: 5:1, 5:2 and 136 to 143 are
- * consoles and terminals; 10:200 makes network links, has no node in a jail and takes a capability that jails lack.
+ * `m` alone is mknod, which needs a capability that jails lack. runc allows these in every jail: 5:1, 5:2 and 136 to 143 are
+ * consoles and terminals; 10:200 makes network links, has no node in a jail and needs a capability that jails lack.
  */
 function isHarmless(rule: string): boolean {
   const [type, device = '', access] = rule.split(' ')
   if (type === 'a') return false
   if (access === 'm') return true
-  const isGivenByRunc = /^(5:[12]|(13[6-9]|14[0-3]):\*|10:200)$/.test(device)
-  return type === 'c' && (Object.values(allowed).includes(device) || isGivenByRunc)
+  const isRuncs = /^(5:[12]|(13[6-9]|14[0-3]):\*|10:200)$/.test(device)
+  return type === 'c' && (Object.values(allowed).includes(device) || isRuncs)
 }

@@ -1,7 +1,8 @@
+import type { Finding } from '../../proofs.ts'
 import { readStatus } from '../processes/processes.ts'
-import type { Finding, Subject } from './subject.ts'
+import type { Subject } from './subject.ts'
 
-/** Bits of <linux/capability.h> for the names in the specification of a jail. */
+/** The bits of <linux/capability.h> for the capabilities that a jail has. */
 const bits = {
   CAP_CHOWN: 0n,
   CAP_DAC_OVERRIDE: 1n,
@@ -20,7 +21,7 @@ const allowed = Object.values(bits).reduce((mask, bit) => mask | (1n << bit), 0n
 const sets = ['CapBnd', 'CapPrm', 'CapEff', 'CapInh', 'CapAmb']
 const seccompFilter = '2'
 
-/** No process of the jail has or can get more than the few capabilities of a jail, and all are under the filter. */
+/** No process of the jail has or can get more than the few capabilities of a jail, and all run under the filter. */
 export function provePrivileges({ processes }: Subject): Finding {
   const statuses = processes.map((pid) => ({ pid, status: readStatus(pid) }))
   const faults = statuses.flatMap(({ pid, status }) => (status ? faultsOf(status).map((fault) => `process ${pid} ${fault}`) : []))

@@ -1,10 +1,10 @@
 import { readdirSync, readlinkSync } from 'node:fs'
+import type { Finding } from '../../proofs.ts'
 import { processesIn } from '../limits/cgroups.ts'
-import { isAlive, type Namespace, namespaceOf, ownId, readStatus } from '../processes/processes.ts'
-import { type Finding, type Subject, sharedWithHost } from './subject.ts'
+import { isAlive, type Namespace, namespaceOf, namespaces, ownId, readStatus } from '../processes/processes.ts'
+import { type Subject, sharedWithHost } from './subject.ts'
 
 const looks = 5
-const own: Namespace[] = ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup']
 
 /** Every process of the jail is in its namespaces, and the /proc it sees shows these and no other. */
 export function proveProcesses(subject: Subject): Finding {
@@ -12,7 +12,7 @@ export function proveProcesses(subject: Subject): Finding {
   const shared: Namespace[] = ['pid', 'ipc', 'cgroup']
   const faults = shared.flatMap((namespace) => sharedWithHost(first, namespace))
 
-  for (const namespace of own) {
+  for (const namespace of namespaces) {
     const its = namespaceOf(first, namespace)
     const strays = processes.filter((pid) => ![its, undefined].includes(namespaceOf(pid, namespace)))
     if (strays.length > 0) faults.push(`process ${strays.join(', ')} is outside its ${namespace} namespace`)
@@ -34,8 +34,9 @@ function firstSeenBy(pid: number): string | undefined {
 }
 
 /**
- * Ids in the jail's /proc that are of none in its cgroup. Processes come and go, so only one seen at every look counts. One
- * that has ended and waits for its parent is in no cgroup any more; a command's parent is on the host.
+ * Returns the ids in the jail's /proc of processes that are not in its cgroup. Processes come and go, so only one that is seen
+ * at every look counts. A process that has ended and waits for its parent is in no cgroup any more; a command's parent is on
+ * the host.
  */
 function foreignIn({ host, jail, first }: Subject): number[] {
   const proc = `/proc/${first}/root/proc`

@@ -1,9 +1,10 @@
 import { statSync } from 'node:fs'
+import type { Finding } from '../../proofs.ts'
 import { initPath } from '../jail/oci-spec.ts'
 import { type Mount, readMounts } from '../root/mounts.ts'
 import { worldTree } from '../worlds.ts'
 import { deviceNumber } from './device-number.ts'
-import { type Finding, type Subject, sharedWithHost } from './subject.ts'
+import { type Subject, sharedWithHost } from './subject.ts'
 
 /** What may be mounted in a jail, by file system; below /proc runc masks and write-protects with mounts. */
 const expected: Record<string, string> = {
@@ -39,6 +40,6 @@ function isExpected({ point, fsType }: Mount): boolean {
 }
 
 function deviceOf(path: string): string | undefined {
-  const found = statSync(path, { throwIfNoEntry: false })
-  return found && deviceNumber(found.dev)
+  const entry = statSync(path, { throwIfNoEntry: false })
+  return entry && deviceNumber(entry.dev)
 }

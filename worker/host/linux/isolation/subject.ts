@@ -5,10 +5,7 @@ import { type Namespace, namespaceOf } from '../processes/processes.ts'
 /** A running jail to look at: `first` is its first process, `processes` all in its cgroup, by their ids on the host. */
 export type Subject = { host: LinuxHost; jail: JailSpec; first: number; processes: number[]; signal: AbortSignal }
 
-/** What a check found: the faults, and what to say when there is none. */
-export type Finding = { faults: string[]; fine: string }
-
-/** A fault when a process shares a namespace with the host. */
+/** Returns a fault when a process shares a namespace with the host. */
 export function sharedWithHost(pid: number, namespace: Namespace): string[] {
   return namespaceOf('self', namespace) === namespaceOf(pid, namespace) ? [`shares the host's ${namespace} namespace`] : []
 }

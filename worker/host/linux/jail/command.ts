@@ -13,32 +13,24 @@ import { removeRuncCopies } from './runc-copies.ts'
 const rc = ['/bin/sh', '/etc/rc']
 const tailBytes = 4_096
 
-/** Starts the jail's command once in a boot of the jail, beside its first process. */
+/** Starts the jail's command, once in a boot of the jail, beside its first process. */
 export async function startCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const first = findInit(host, jail.name)
   if (first === undefined) throw new ProvostError('unexpected', `Jail ${jail.name} is not running.`)
   const { root } = host.layout.jail(jail.name)
-  if (jail.command) return startBeside(host, jail, first, jail.command, signal)
+  if (jail.command) {
+    if (!wasStarted(host, jail)) await execute(host, jail, first, jail.command, ['--detach'], signal)
+    return
+  }
   if (hasRc(root)) return runRc(host, jail, first, signal)
 }
 
-/** Ends all but the jail's first process: nothing else runs in it yet. runc may not have written yet whom it started. */
+/** Ends all but the jail's first process: only the command can run yet, and runc may not have written its id. */
 export async function endCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { commandPid, commandDone } = host.layout.jail(jail.name)
   const first = findInit(host, jail.name)
   if (first !== undefined) await endAllBut(host, jail, first, signal)
   for (const path of [commandPid, commandDone]) await rm(path, { force: true })
-}
-
-async function startBeside(
-  host: LinuxHost,
-  jail: JailSpec,
-  first: number,
-  command: string[],
-  signal: AbortSignal,
-): Promise<void> {
-  if (wasStarted(host, jail)) return
-  await execute(host, jail, first, command, ['--detach'], signal)
 }
 
 async function runRc(host: LinuxHost, jail: JailSpec, first: number, signal: AbortSignal): Promise<void> {
@@ -48,10 +40,10 @@ async function runRc(host: LinuxHost, jail: JailSpec, first: number, signal: Abo
   await writeFile(commandDone, '')
 }
 
-/** What runc writes before it renames it to a pid file; it starts nothing where one is. */
+/** The file that runc renames to the pid file; runc starts nothing where it is. */
 const unfinished = (pidFile: string) => join(dirname(pidFile), `.${basename(pidFile)}`)
 
-/** runc writes the file as soon as the command runs: where it is not, nothing runs, or what its end has cut off. */
+/** runc writes the file as soon as the command runs: without it nothing runs, or a command whose runc was killed. */
 function wasStarted({ layout }: LinuxHost, jail: JailSpec): boolean {
   return /^\d+$/.test(readValue(layout.jail(jail.name).commandPid) ?? '')
 }
@@ -68,8 +60,8 @@ async function execute(
   const before = await stat(outputFile).catch(() => ({ size: 0 }))
   const args = ['--root', host.layout.runcRoot, 'exec', ...flags, '--pid-file', commandPid, jail.name, ...command]
   const enter = () => host.run('runc', args, { outputFile, signal })
-  // A worker that was killed while it waited left a script half run, and a runc that was killed with it may not have told
-  // of what it had started. Nothing else runs in the jail yet.
+  // A worker that was killed while it waited left a script half run, and a runc that was killed with it may not have written
+  // what it had started. Nothing else runs in the jail yet.
   await killAllBut(host, jail, first, signal)
   await removeRuncCopies(host, jail, signal)
   for (const path of [commandPid, unfinished(commandPid)]) await rm(path, { force: true })
@@ -86,7 +78,7 @@ async function execute(
   })
 }
 
-/** Looks from outside without following a link of the jail: `etc` itself must be a directory. */
+/** Looks from outside and follows no link of the jail: `etc` itself must be a directory. */
 function hasRc(root: string): boolean {
   const etc = lstatSync(join(root, 'etc'), { throwIfNoEntry: false })
   return etc?.isDirectory() === true && lstatSync(join(root, 'etc/rc'), { throwIfNoEntry: false }) !== undefined

@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { killProcess } from '../../end-processes.ts'
 import { waitUntil } from '../../wait-until.ts'
 import { cgroupExists, processesIn, releaseCgroup, removeCgroup } from '../limits/cgroups.ts'
 import type { LinuxHost } from '../linux-host.ts'
-import { killProcess, ownId, readStatus } from '../processes/processes.ts'
+import { ownId, readStatus } from '../processes/processes.ts'
 import { removeSharedDirectories } from '../root/shared-directories.ts'
 import { removeRuncCopies } from './runc-copies.ts'
 
@@ -13,7 +14,7 @@ const graceMs = 2_000
 const killMs = 10_000
 const cgroupMs = 5_000
 
-/** Ends the jail and its cgroups, also when runc no longer knows it. @throws ProvostError `resource_busy` */
+/** Ends the jail and removes its cgroups, also when runc no longer knows it. @throws ProvostError `resource_busy` */
 export async function removeJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   await endJail(host, jail, signal)
   removeSharedDirectories(host)
@@ -24,7 +25,7 @@ export async function endJail(host: LinuxHost, jail: JailSpec, signal: AbortSign
   await endProcesses(host, jail, signal)
   if (existsSync(runcState)) {
     await removeRuncCopies(host, jail, signal)
-    // A state that a killed runc wrote halfway cannot be read by it either; with no process left it is only a file.
+    // runc cannot read a state that a killed runc wrote halfway; with no process left it is only a file.
     await host.run('runc', ['--root', host.layout.runcRoot, 'delete', '--force', jail.name], { signal, okExitCodes: [1] })
     await rm(runcState, { recursive: true, force: true })
   }
@@ -39,20 +40,20 @@ async function endProcesses({ cgroups, layout }: LinuxHost, jail: JailSpec, sign
   if (processes.length === 0) return
 
   const first = processes.find((pid) => ownId(readStatus(pid)) === 1)
-  await tellAllBut({ cgroups, layout }, jail, first, signal)
+  await terminateAllBut({ cgroups, layout }, jail, first, signal)
   // With the first process of a PID namespace the kernel kills all others, so no fork can outrun it.
   if (first !== undefined) killProcess(first, 'SIGKILL')
   await killAllBut({ cgroups, layout }, jail, undefined, signal)
 }
 
-/** Ends the jail's processes but for its first, with the time that a stop gives them. @throws ProvostError `resource_busy` */
+/** Ends all processes of the jail but its first, with the grace of a stop. @throws ProvostError `resource_busy` */
 export async function endAllBut(host: LinuxHost, jail: JailSpec, first: number, signal: AbortSignal): Promise<void> {
-  await tellAllBut(host, jail, first, signal)
+  await terminateAllBut(host, jail, first, signal)
   await killAllBut(host, jail, first, signal)
 }
 
-/** Asks the jail's processes to end, but for its first, and waits a while. */
-async function tellAllBut(
+/** Sends SIGTERM to all processes of the jail but its first, and waits a while. */
+async function terminateAllBut(
   { cgroups, layout }: Pick<LinuxHost, 'cgroups' | 'layout'>,
   jail: JailSpec,
   first: number | undefined,
@@ -75,7 +76,7 @@ export async function killAllBut(
   const gone = () => {
     const processes = left()
     for (const pid of processes) killProcess(pid, 'SIGKILL')
-    // Only now: a process that was not told to end must not get more than its share.
+    // Only now: a process that was not killed yet must not get more than its share.
     if (first === undefined) releaseCgroup(cgroups, cgroup)
     return processes.length === 0
   }

@@ -15,16 +15,16 @@ import { ociSpec } from './oci-spec.ts'
 
 const becomeMs = 5_000
 
-/** Starts the jail with its first process, which does nothing and so outlives every command. Gives that process's id. */
+/** Starts the jail with its first process, which does nothing and so outlives every command. Returns that process's id. */
 export async function ensureJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<number> {
   host.starting.count++
   try {
-    const found = findInit(host, jail.name)
-    if (found !== undefined && isWhole(host, jail, found)) {
+    const running = findInit(host, jail.name)
+    if (running !== undefined && isWhole(host, jail, running)) {
       applyLimits(host, jail)
-      return found
+      return running
     }
-    if (found !== undefined || hasRemains(host, jail)) await endJail(host, jail, signal)
+    if (running !== undefined || hasRemains(host, jail)) await endJail(host, jail, signal)
     if (!isRootMounted(host, jail)) throw new ProvostError('not_built', `The root of ${jail.name} is not mounted.`)
     requireOwnDirectories(host, jail)
     return await startJail(host, jail, signal)
@@ -34,8 +34,9 @@ export async function ensureJail(host: LinuxHost, jail: JailSpec, signal: AbortS
 }
 
 /**
- * The jail's first process, by what the kernel says: the one runc told of, if it is process 1 of a PID namespace and in the
- * jail's cgroup, which no other process can be by chance. One that is still runc's own does not count.
+ * Returns the id of the jail's first process, by what the kernel says: the one that runc has written down, if it is process 1 of
+ * a PID namespace and in the jail's cgroup, which no other process can be by chance. While it is still runc itself it does not
+ * count.
  */
 export function findInit({ layout }: LinuxHost, name: string): number | undefined {
   const { pidFile, cgroup } = layout.jail(name)
@@ -49,21 +50,21 @@ export function findInit({ layout }: LinuxHost, name: string): number | undefine
   return inside && ownId(status) === 1 ? pid : undefined
 }
 
-/** The jails that run, by name, as `findInit` finds each. */
+/** Returns the jails that run, by name. */
 export function listJails(host: LinuxHost): Map<string, { jid: number }> {
-  const found = new Map<string, { jid: number }>()
+  const jails = new Map<string, { jid: number }>()
   for (const name of readdirSync(host.layout.jails)) {
     const jid = findInit(host, name)
-    if (jid !== undefined) found.set(name, { jid })
+    if (jid !== undefined) jails.set(name, { jid })
   }
-  return found
+  return jails
 }
 
 async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<number> {
   const { bundle, pidFile, runcLog } = host.layout.jail(jail.name)
   const init = findProgram('catatonit', host.config.commandPath)
   if (!init) throw new ProvostError('program_missing', `The program catatonit is not in ${host.config.commandPath}.`)
-  // A new bundle is a new boot: what the last one noted of its command goes with it.
+  // A new bundle is a new boot: what the last one noted of its command is removed with it.
   rmSync(bundle, { recursive: true, force: true })
   mkdirSync(bundle, { recursive: true, mode: 0o700 })
   const spec = host.amend(ociSpec(jail, host.layout.jail(jail.name), host.cgroups, init), jail)
@@ -84,20 +85,20 @@ async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): 
 }
 
 /**
- * runc 1.1 makes links in /dev by a path from outside: where the jail's own /dev is a link, they land where it leads on the
+ * runc 1.1 makes links in /dev by a path from outside: were the jail's own /dev a link, they would be made where it leads on the
  * host. @throws ProvostError `isolation_unproven`
  */
 function requireOwnDirectories({ layout }: LinuxHost, jail: JailSpec): void {
   for (const name of ['dev', 'proc']) {
-    const found = lstatSync(join(layout.jail(jail.name).root, name), { throwIfNoEntry: false })
-    if (found && !found.isDirectory())
+    const entry = lstatSync(join(layout.jail(jail.name).root, name), { throwIfNoEntry: false })
+    if (entry && !entry.isDirectory())
       throw new ProvostError('isolation_unproven', `/${name} of ${jail.name} is no directory, so nothing is mounted there.`, {
         hint: `Make /${name} of the jail's world or content a directory, then retry.`,
       })
   }
 }
 
-/** Whether runc knows the running jail and it is on the network that was made for it. */
+/** Whether runc knows the running jail, and the jail is on the network that was made for it. */
 function isWhole({ layout }: LinuxHost, jail: JailSpec, pid: number): boolean {
   const { network, runcState } = layout.jail(jail.name)
   if (!existsSync(`${runcState}/state.json`)) return false
@@ -105,7 +106,7 @@ function isWhole({ layout }: LinuxHost, jail: JailSpec, pid: number): boolean {
   return made !== undefined && namespaceOf(pid, 'net') === `net:[${made.ino}]`
 }
 
-/** What a start that was cut short leaves: a jail that runc made and did not start, or one that ended. */
+/** Whether there is what a start that was cut short leaves: a jail that runc made and did not start, or one that ended. */
 function hasRemains({ layout, cgroups }: LinuxHost, jail: JailSpec): boolean {
   const { runcState, cgroup } = layout.jail(jail.name)
   return existsSync(runcState) || cgroupExists(cgroups, cgroup)

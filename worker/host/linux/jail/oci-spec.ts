@@ -5,9 +5,9 @@ import type { Cgroups } from '../limits/cgroups.ts'
 import { seccomp } from './seccomp.ts'
 
 /**
- * runc's own init enters the jail's cgroup with about six threads and, on a small share of the CPU, takes longer to start a
- * jail than all the rest. So it gets this many tasks at least, and no quota, until the jail's first process has taken over,
- * which never forks; no process of the client has run by then.
+ * The least number of tasks while runc's own init runs: it enters the jail's cgroup with about six threads and, on a small share
+ * of the CPU, takes longer to start a jail than all the rest. So it gets this many, and no quota, until the jail's first process
+ * replaces it, which never forks; no process of the client has run by then.
  */
 export const tasksForRunc = 16
 
@@ -44,15 +44,15 @@ export type OciSpec = {
 }
 
 /**
- * What root in a jail keeps. Not here: SYS_ADMIN, NET_ADMIN, NET_RAW, MKNOD, SYS_PTRACE, DAC_READ_SEARCH and all else
+ * The capabilities of root in a jail. Not here: SYS_ADMIN, NET_ADMIN, NET_RAW, MKNOD, SYS_PTRACE, DAC_READ_SEARCH and all else
  * that reaches past the jail. SYS_CHROOT stays, as jail(2) on FreeBSD lets a jail use chroot.
  */
-export const capabilities = [
+const capabilities = [
   ...['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_KILL', 'CAP_SETGID', 'CAP_SETUID', 'CAP_SETPCAP'],
   ...['CAP_SETFCAP', 'CAP_NET_BIND_SERVICE', 'CAP_SYS_CHROOT', 'CAP_AUDIT_WRITE'],
 ]
 
-/** Where the first process lies in the jail: in its fresh /dev, whose content is ours, whatever the jail's tree holds. */
+/** The first process's program in the jail: in its fresh /dev, whose content is ours, whatever is in the jail's tree. */
 export const initPath = '/dev/.init'
 
 export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, init: string): OciSpec {
@@ -86,7 +86,7 @@ export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, in
         { type: 'network', path: layout.network },
       ],
       cgroupsPath: layout.cgroup,
-      // Without it a router's advertisement on the bridge would give the jail an address that nobody leased.
+      // Without it an advertisement of a router on the bridge would give the jail an address that nobody leased.
       ...(existsSync('/proc/sys/net/ipv6') ? { sysctl: { 'net.ipv6.conf.eth0.accept_ra': '0' } } : {}),
       resources: {
         devices: [{ allow: false, access: 'rwm' }],
@@ -108,7 +108,7 @@ export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, in
   }
 }
 
-/** Not every kernel counts swap; on v2 it does when it has swap at all. */
+/** Not every kernel counts swap; with cgroup v2 it does when it has swap at all. */
 function canLimitSwap(cgroups: Cgroups): boolean {
   if (cgroups.version === 2) return existsSync('/proc/swaps')
   return existsSync(`${cgroups.directory('memory', '/')}/memory.memsw.limit_in_bytes`)

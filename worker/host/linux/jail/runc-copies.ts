@@ -6,8 +6,8 @@ import type { LinuxHost } from '../linux-host.ts'
 import { unmountBelow } from '../root/mounts.ts'
 
 /**
- * A runc on its way into a jail has a copy of itself in the jail's state, and mounted there for a moment, so that nothing in
- * the jail can write to it. Removes what those have left that were killed meanwhile. @throws ProvostError `resource_busy`
+ * Removes the copies of itself that a killed runc has left: on its way into a jail, runc has one in the jail's state, mounted
+ * there for a moment, so that nothing in the jail can write to it. @throws ProvostError `resource_busy`
  */
 export async function removeRuncCopies(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { runcState } = host.layout.jail(jail.name)

@@ -2,9 +2,9 @@ const cloneNewUser = 0x10000000
 const enosys = 38
 
 /**
- * What no jail needs and what would let it reach out: a list of what is denied, kept short because a filter is compiled
- * and run anew for each process that enters (an allow-list of 400 names costs 50 ms on each start). Most of these are also
- * kept away by the missing capabilities; a new user namespace would give those back, so that way is closed.
+ * The system calls that no jail needs and that would let it reach out. The list is of what is denied, and short, because a filter
+ * is compiled and run anew for each process that enters (an allow-list of 400 names costs 50 ms on each start). Most of these
+ * also need a capability that jails lack; a new user namespace would give those back, so it is denied below.
  */
 const denied = [
   ...['mount', 'umount2', 'pivot_root', 'move_mount', 'open_tree', 'fsopen', 'fsconfig', 'fsmount', 'fspick', 'mount_setattr'],
@@ -13,7 +13,7 @@ const denied = [
   ...['kexec_load', 'kexec_file_load', 'init_module', 'finit_module', 'delete_module'],
 ]
 
-/** The `linux.seccomp` part of the specification. Other architectures than the kernel's own end the process. */
+/** The `linux.seccomp` part of the specification. A call of another architecture than the kernel's own ends the process. */
 export const seccomp = {
   defaultAction: 'SCMP_ACT_ALLOW',
   syscalls: [
@@ -23,7 +23,7 @@ export const seccomp = {
       action: 'SCMP_ACT_ERRNO',
       args: [{ index: 0, value: cloneNewUser, valueTwo: cloneNewUser, op: 'SCMP_CMP_MASKED_EQ' }],
     },
-    // Its flags lie in memory, where no filter can look; on ENOSYS the C libraries fall back to clone.
+    // Its flags are in memory, where no filter can look; on ENOSYS the C libraries use clone.
     { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: enosys },
   ],
 }

@@ -5,12 +5,12 @@ import { parseMount } from '../root/mounts.ts'
 
 export type Controller = 'memory' | 'cpu' | 'pids' | 'devices' | 'freezer'
 
-/** The cgroup hierarchies of this machine: v1 with one mount for each controller (hybrid is that too), or v2 with one for all. */
+/** The cgroup hierarchies of this host: v1 with one mount for each controller (hybrid is that, too), or v2 with one for all. */
 export type Cgroups = {
   version: 1 | 2
-  /** Every hierarchy: a cgroup lies in each of them, also in those without a controller that we use. */
+  /** Every hierarchy: a cgroup is in each of them, also in those without a controller that we use. */
   points: string[]
-  /** Where a controller's files of a cgroup are; undefined when the machine lacks the controller. */
+  /** Returns where a controller's files of a cgroup are; undefined when the host lacks the controller. */
   directory(controller: Controller, cgroup: string): string | undefined
 }
 
@@ -32,7 +32,7 @@ export function detectCgroups(mountinfo = readFileSync('/proc/self/mountinfo', '
   return { version: 2, points: [v2.point], directory: (_, cgroup) => join(v2.point, cgroup) }
 }
 
-/** Processes in a cgroup, by their ids on the host; a process is in each hierarchy, so the union catches a half-joined one. */
+/** Returns the processes in a cgroup, by their ids on the host, from all hierarchies: one may have joined only some so far. */
 export function processesIn(cgroups: Cgroups, cgroup: string): number[] {
   const lists = cgroups.points.map((point) => readValue(join(point, cgroup, 'cgroup.procs')))
   return [...new Set(lists.flatMap((list) => (list ? list.split('\n').map(Number) : [])))]
@@ -42,7 +42,7 @@ export function cgroupExists(cgroups: Cgroups, cgroup: string): boolean {
   return cgroups.points.some((point) => existsSync(join(point, cgroup)))
 }
 
-/** Removes an empty cgroup from every hierarchy. Gives whether it is gone from all. */
+/** Removes an empty cgroup from every hierarchy. Returns whether it is gone from all. */
 export function removeCgroup(cgroups: Cgroups, cgroup: string): boolean {
   for (const point of cgroups.points) {
     try {
@@ -54,7 +54,7 @@ export function removeCgroup(cgroups: Cgroups, cgroup: string): boolean {
   return !cgroupExists(cgroups, cgroup)
 }
 
-/** A control file's content; undefined when it is not there. */
+/** Returns a control file's content; undefined when it is not there. */
 export function readValue(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim()
@@ -65,7 +65,7 @@ export function readValue(path: string): string | undefined {
   }
 }
 
-/** Lets the processes of a cgroup run again and as fast as they can: who was told to end should not be held up. */
+/** Lets the processes of a cgroup run, and as fast as they can, so that those that were killed end soon. */
 export function releaseCgroup(cgroups: Cgroups, cgroup: string): void {
   const file = (controller: Controller, name: string) => join(cgroups.directory(controller, cgroup) ?? '/nonexistent', name)
   const values =

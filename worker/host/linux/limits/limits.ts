@@ -10,10 +10,10 @@ const periodUs = 100_000
 const pageBytes = 4_096
 const enterMs = 30_000
 
-/** What the kernel holds a jail to; undefined where it holds it to nothing. */
-export type HeldLimits = { memory: number | undefined; cpu: number | undefined; processes: number | undefined }
+/** The limits that the kernel enforces; undefined where it enforces none. */
+type EnforcedLimits = { memory: number | undefined; cpu: number | undefined; processes: number | undefined }
 
-/** Holds the jail to its share of the CPU and its number of tasks: processes and their threads. */
+/** Limits the jail's share of the CPU and its number of tasks: processes and their threads. */
 export function applyLimits({ cgroups, layout }: LinuxHost, jail: JailSpec): void {
   const { cgroup } = layout.jail(jail.name)
   const directory = cgroups.directory('cpu', cgroup) ?? ''
@@ -27,7 +27,7 @@ export function applyLimits({ cgroups, layout }: LinuxHost, jail: JailSpec): voi
   limitTasks(cgroups, cgroup, jail.limits.processes)
 }
 
-/** Runs what makes runc enter the jail; one that has hardly any task left gets some more, until `hasEntered`. */
+/** Runs what makes runc enter the jail. A jail with a small limit of tasks gets some more, until `hasEntered`. */
 export async function withTasksForRunc<T>(
   { cgroups, layout }: LinuxHost,
   jail: JailSpec,
@@ -52,7 +52,7 @@ function limitTasks(cgroups: Cgroups, cgroup: string, count: number): void {
   setValue(join(cgroups.directory('pids', cgroup) ?? '', 'pids.max'), `${count}`)
 }
 
-export function readLimits(cgroups: Cgroups, cgroup: string): HeldLimits {
+export function readLimits(cgroups: Cgroups, cgroup: string): EnforcedLimits {
   const file = (controller: 'memory' | 'cpu' | 'pids', name: string) =>
     readValue(join(cgroups.directory(controller, cgroup) ?? '/nonexistent', name))
   const processes = numberOf(file('pids', 'pids.max'))
@@ -67,8 +67,8 @@ export function readLimits(cgroups: Cgroups, cgroup: string): HeldLimits {
   return { processes, memory, cpu: quota > 0 ? quota / period : undefined }
 }
 
-/** What a promise comes to in the kernel's own steps: whole pages and whole microseconds of each period. */
-export function asHeld(limits: Limits): HeldLimits {
+/** Returns limits in the kernel's own steps: whole pages, and whole microseconds of each period. */
+export function inKernelSteps(limits: Limits): EnforcedLimits {
   return {
     memory: Math.floor(limits.memory / pageBytes) * pageBytes,
     cpu: cpuQuotaUs(limits.cpu) / periodUs,

@@ -4,8 +4,8 @@ import { inPool } from '#shared/network/pool.ts'
 import type { LinuxHost } from '../linux-host.ts'
 
 /**
- * Puts the host's end of a jail's link on the bridge, and makes the bridge when it is the first. A bridge that was there
- * before, of ops' making, is used as it is.
+ * Puts the host's end of a jail's link on the bridge, and makes the bridge for the first one. A bridge that the operators had
+ * made before is used as it is.
  */
 export async function attachToBridge(host: LinuxHost, veth: string, signal: AbortSignal): Promise<void> {
   await host.bridgeLock(async () => {
@@ -15,7 +15,7 @@ export async function attachToBridge(host: LinuxHost, veth: string, signal: Abor
   })
 }
 
-/** Removes the bridge when no jail is on it and it is of our making. */
+/** Removes the bridge when no jail is on it and we have made it. */
 export async function removeUnusedBridge(host: LinuxHost, signal: AbortSignal): Promise<void> {
   await host.bridgeLock(async () => {
     const bridge = bridgeName(host)
@@ -24,7 +24,6 @@ export async function removeUnusedBridge(host: LinuxHost, signal: AbortSignal): 
   })
 }
 
-/** The bridge that a link's end on the host is on. */
 export function isOnBridge(host: LinuxHost, veth: string): boolean {
   return existsSync(`/sys/class/net/${bridgeName(host)}/brif/${veth}`)
 }
@@ -34,16 +33,16 @@ export function bridgeName({ config }: LinuxHost): string {
   return config.network.bridge ?? 'provost0'
 }
 
-/** An fe80:: address is made by the kernel on each link that is up, unless told not to; nobody leased it. */
+/** Keeps the kernel from making an fe80:: address on each link that is up: nobody leased it. */
 export const noLinkLocal = existsSync('/proc/sys/net/ipv6') ? 'addrgenmode none' : ''
 
-/** All of it each time: a worker may have been killed between two of the lines. */
+/** All lines each time: a worker may have been killed between two of them. */
 function bridgeLines({ config, layout }: LinuxHost, bridge: string): string[] {
-  const there = existsSync(`/sys/class/net/${bridge}`)
-  if (there && !isOurs({ layout }, bridge)) return []
+  const exists = existsSync(`/sys/class/net/${bridge}`)
+  if (exists && !isOurs({ layout }, bridge)) return []
   const gateways = config.network.pools.flatMap((pool) => (pool.gateway ? [inPool(pool, pool.gateway)] : []))
   return [
-    ...(there ? [] : [`link add name ${bridge} address ${layout.bridgeMac} type bridge`]),
+    ...(exists ? [] : [`link add name ${bridge} address ${layout.bridgeMac} type bridge`]),
     `link set dev ${bridge} ${noLinkLocal} up`,
     ...gateways.map((gateway) => `address replace ${gateway} dev ${bridge} ${gateway.includes(':') ? 'nodad' : ''}`),
   ]

@@ -1,16 +1,16 @@
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { contains, familyOf, formatAddress, parseBlock } from '#shared/network/addresses.ts'
+import { contains, familyOf, parseBlock } from '#shared/network/addresses.ts'
+import { sameAddresses } from '../../addresses.ts'
 import type { LinuxHost } from '../linux-host.ts'
-import { unmount } from '../root/mounts.ts'
+import { isMountPoint, unmount } from '../root/mounts.ts'
 import { removeSharedDirectories } from '../root/shared-directories.ts'
 import { attachToBridge, isOnBridge, noLinkLocal, removeUnusedBridge } from './bridge.ts'
 
 /**
- * Gives the jail a network namespace of its own, held by a file, with `lo` and one link `eth0` that has the leased
- * addresses and no other. The namespace is kept in a directory of ours and not in ip-netns(8)'s, which stays mounted.
+ * Makes the jail a network namespace of its own, bound to a file, with `lo` and one link `eth0` that has the leased addresses and
+ * no other. The file is in a directory of ours and not in that of ip-netns(8), which stays mounted.
  */
 export async function ensureNetwork(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { network, veth } = host.layout.jail(jail.name)
@@ -28,20 +28,16 @@ export async function ensureNetwork(host: LinuxHost, jail: JailSpec, signal: Abo
 
 export async function removeNetwork(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { network, veth } = host.layout.jail(jail.name)
-  // The link first: with its namespace the kernel would remove it too, but some time later.
+  // The link first: the kernel would remove it with its namespace, but some time later.
   if (existsSync(`/sys/class/net/${veth}`)) await host.run('ip', ['link', 'delete', 'dev', veth], { signal })
-  if (isNamespace(network)) await unmount(host.run, [network], signal)
+  if (isMountPoint(network)) await unmount(host.run, [network], signal)
   rmSync(network, { force: true })
   await removeUnusedBridge(host, signal)
   removeSharedDirectories(host)
 }
 
-/** What the links in a jail's namespace are and which addresses they have, in CIDR form. */
-export async function linksOf(
-  host: LinuxHost,
-  jail: JailSpec,
-  signal: AbortSignal,
-): Promise<{ name: string; addresses: string[] }[]> {
+/** Returns the links in a jail's namespace, with their addresses in CIDR form. */
+async function linksOf(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<{ name: string; addresses: string[] }[]> {
   const { network } = host.layout.jail(jail.name)
   const { stdout } = await host.run('nsenter', [`--net=${network}`, 'ip', '-json', 'address'], { signal })
   const links: { ifname: string; addr_info: { local: string; prefixlen: number }[] }[] = JSON.parse(stdout)
@@ -51,33 +47,27 @@ export async function linksOf(
   }))
 }
 
-/** Whether a link has exactly the leased addresses. */
-export function hasExactly(addresses: string[], leased: string[]): boolean {
-  const canonical = (list: string[]) => list.map(canonicalAddress).sort().join(' ')
-  return canonical(addresses) === canonical(leased)
-}
-
 async function isComplete(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<boolean> {
   const { network, veth } = host.layout.jail(jail.name)
-  if (!isNamespace(network) || !isOnBridge(host, veth)) return false
+  if (!isMountPoint(network) || !isOnBridge(host, veth)) return false
   const links = await linksOf(host, jail, signal)
-  return hasExactly(links.find(({ name }) => name === 'eth0')?.addresses ?? [], jail.addresses)
+  return sameAddresses(links.find(({ name }) => name === 'eth0')?.addresses ?? [], jail.addresses)
 }
 
 function insideLines(host: LinuxHost, jail: JailSpec): string[] {
   const { veth, mac } = host.layout.jail(jail.name)
   return [
     'link set dev lo up',
-    // The other end comes up in the namespace of the process named: this worker's.
+    // The other end is made in the namespace of the process named: this worker's.
     `link add name eth0 address ${mac} type veth peer name ${veth} netns ${process.pid}`,
     `link set dev eth0 ${noLinkLocal} up`,
-    // nodad: a leased address is nobody else's, and a tentative one cannot be used for a second or two.
+    // nodad: nobody else has a leased address, and a tentative one cannot be used for a second or two.
     ...jail.addresses.map((address) => `address add ${address} dev eth0 ${familyOf(address) === 6 ? 'nodad' : ''}`),
     ...gatewaysFor(host, jail).map((gateway) => `route add default via ${gateway} dev eth0`),
   ]
 }
 
-/** One gateway for each family. */
+/** Returns one gateway for each family. */
 function gatewaysFor({ config }: LinuxHost, jail: JailSpec): string[] {
   const gateways = new Map<number, string>()
   for (const address of jail.addresses) {
@@ -87,15 +77,4 @@ function gatewaysFor({ config }: LinuxHost, jail: JailSpec): string[] {
     if (pool.gateway && !gateways.has(block.family)) gateways.set(block.family, pool.gateway)
   }
   return [...gateways.values()]
-}
-
-/** A file that a namespace is bound to is on the kernel's nsfs, another device than the directory around it. */
-function isNamespace(file: string): boolean {
-  const at = statSync(file, { throwIfNoEntry: false })
-  return at !== undefined && at.dev !== statSync(dirname(file)).dev
-}
-
-function canonicalAddress(cidr: string): string {
-  const { family, value, prefix } = parseBlock(cidr)
-  return `${formatAddress(family, value)}/${prefix}`
 }

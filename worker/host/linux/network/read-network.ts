@@ -2,9 +2,9 @@ import { formatAddress, networkOf, parseBlock } from '#shared/network/addresses.
 import { readOfProcess } from '../processes/processes.ts'
 
 /** The network that a process is in: its interfaces, and all addresses on them in CIDR form. */
-export type SeenNetwork = { interfaces: string[]; addresses: string[] }
+type SeenNetwork = { interfaces: string[]; addresses: string[] }
 
-/** Read from /proc/PID/net, which shows the namespace of that process; no program has to enter it. */
+/** Reads /proc/PID/net, which shows the namespace of that process; no program has to enter it. */
 export function readNetwork(pid: number): SeenNetwork {
   const read = (file: string) => readOfProcess(pid, `net/${file}`) ?? ''
   return {
@@ -13,7 +13,7 @@ export function readNetwork(pid: number): SeenNetwork {
   }
 }
 
-/** Each local address of the routing trie is followed by `/32 host LOCAL`; the table's connected routes have its prefix. */
+/** In the routing trie `/32 host LOCAL` follows each local address; the connected routes of the table have its prefix. */
 export function addresses4(trie: string, routes: string): string[] {
   const local = [...trie.matchAll(/\|-- (\S+)\n\s+\/32 host LOCAL/g)].map(([, address]) => address ?? '')
   const connected = routes
@@ -29,7 +29,7 @@ export function addresses4(trie: string, routes: string): string[] {
   })
 }
 
-/** Lines of `ADDRESS INDEX PREFIX SCOPE FLAGS NAME`, all but the name in hexadecimal. */
+/** `text` has lines of `ADDRESS INDEX PREFIX SCOPE FLAGS NAME`, all but the name in hexadecimal. */
 function addresses6(text: string): string[] {
   return text
     .split('\n')
@@ -38,7 +38,7 @@ function addresses6(text: string): string[] {
     .map(([address = '', , prefix = '']) => `${formatAddress(6, BigInt(`0x${address}`))}/${Number.parseInt(prefix, 16)}`)
 }
 
-/** /proc/net/route writes the bytes of an address in the order of the machine: the last first. */
+/** /proc/net/route has the bytes of an address in the order of the CPU: the last first. */
 function fromHex(text: string): bigint {
   return BigInt(`0x${text.match(/../g)?.reverse().join('') || '0'}`)
 }

@@ -1,16 +1,16 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { errnoOf } from '#shared/errors.ts'
 
-// Files of /proc are memory of the kernel: reading one at once takes microseconds, a trip through Node's threads ten times that.
+// Files of /proc are memory of the kernel: a synchronous read takes microseconds, one through Node's threads ten times that.
 
-/** Fields of /proc/PID/status, proc_pid_status(5); undefined when the process is gone. `proc` may be another /proc than the host's. */
+/** Returns the fields of /proc/PID/status, proc_pid_status(5); undefined when the process is gone. `proc` may be a jail's. */
 export function readStatus(pid: number, proc = '/proc'): Map<string, string> | undefined {
   const text = readOfProcess(pid, 'status', proc)
   if (text === undefined) return undefined
   return new Map(text.split('\n').map((line) => line.split(/:\s*/, 2) as [string, string]))
 }
 
-/** Its id in its own PID namespace, the innermost. */
+/** Returns a process's id in its own PID namespace, the innermost. */
 export function ownId(status: Map<string, string> | undefined): number | undefined {
   const id = status?.get('NSpid')?.split(/\s+/).at(-1)
   return id === undefined ? undefined : Number(id)
@@ -24,7 +24,7 @@ export function readOfProcess(pid: number, file: string, proc = '/proc'): string
   return undefinedWhenGone(() => readFileSync(`${proc}/${pid}/${file}`, 'utf8'))
 }
 
-/** The environment a process started with; undefined also where even root may not look, as at a sandbox's own first process. */
+/** Returns a process's first environment; undefined also where even root may not look, as at a sandbox's own first process. */
 export function environmentOf(pid: number): string | undefined {
   try {
     return readOfProcess(pid, 'environ')
@@ -37,14 +37,9 @@ export function environmentOf(pid: number): string | undefined {
 export type Namespace = 'pid' | 'mnt' | 'net' | 'uts' | 'ipc' | 'cgroup'
 export const namespaces: Namespace[] = ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup']
 
-/** The identity of a namespace, like `net:[4026531840]`; undefined when the process is gone. */
+/** Returns the identity of a namespace, like `net:[4026531840]`; undefined when the process is gone. */
 export function namespaceOf(pid: number | 'self', namespace: Namespace): string | undefined {
   return undefinedWhenGone(() => readlinkSync(`/proc/${pid}/ns/${namespace}`))
-}
-
-/** Sends a signal; a process that is gone already needs none. */
-export function killProcess(pid: number, signal: NodeJS.Signals): void {
-  undefinedWhenGone(() => process.kill(pid, signal))
 }
 
 function undefinedWhenGone<T>(look: () => T): T | undefined {

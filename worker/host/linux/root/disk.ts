@@ -1,16 +1,17 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, open, rename } from 'node:fs/promises'
 import type { JailSpec } from '#shared/job.ts'
 import type { LinuxHost } from '../linux-host.ts'
+import { isMountPoint } from './mounts.ts'
 
 /**
- * The file system that holds what a jail with a disk limit writes: an ext4 in a sparse file, so that it takes from the host
- * only what is used. An overlay has no quota of its own, and project quotas are on hardly any host. Gives its mount point.
+ * Mounts the file system for what a jail with a disk limit writes, and returns its mount point: an ext4 in a sparse file, so that
+ * it takes from the host only what is used. An overlay has no quota of its own, and hardly any host has project quotas.
  */
 export async function ensureDisk(host: LinuxHost, jail: JailSpec, bytes: number, signal: AbortSignal): Promise<string> {
-  const { directory, disk, diskImage } = host.layout.jail(jail.name)
+  const { disk, diskImage } = host.layout.jail(jail.name)
   await mkdir(disk, { recursive: true, mode: 0o700 })
-  if (statSync(disk).dev !== statSync(directory).dev) return disk
+  if (isMountPoint(disk)) return disk
 
   if (!existsSync(diskImage)) {
     const aside = `${diskImage}.new`

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
@@ -7,7 +7,7 @@ import { processesIn } from '../limits/cgroups.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { worldTree } from '../worlds.ts'
 import { ensureDisk } from './disk.ts'
-import { readMounts, unmountBelow } from './mounts.ts'
+import { isMountPoint, readMounts, unmountBelow } from './mounts.ts'
 import { removeTree } from './remove-tree.ts'
 
 /** Mounts the jail's root: an overlay over its world's tree, with what the jail writes in a directory of its own. */
@@ -17,12 +17,12 @@ export async function ensureRoot(host: LinuxHost, jail: JailSpec, signal: AbortS
   if (isMountPoint(paths.root)) return requireLower(paths.root, lower)
   if (!existsSync(lower)) throw new ProvostError('not_built', `World ${jail.world} is not filled on this host.`)
 
-  // At once and not through Node's threads: a trip there takes longer than making a directory.
+  // At once and not through Node's threads, which takes longer than making a directory.
   mkdirSync(paths.root, { recursive: true, mode: 0o700 })
   const writable = jail.limits.disk === undefined ? paths.directory : await ensureDisk(host, jail, jail.limits.disk, signal)
   const [upper, work] = [join(writable, 'upper'), join(writable, 'work')]
   for (const path of [upper, work]) mkdirSync(path, { recursive: true })
-  // Its mode is the mode of the jail's `/`; mkdir's is cut by the umask.
+  // Its mode is the mode of the jail's `/`; the umask limits that of mkdir.
   chmodSync(upper, 0o755)
   // nosuid and nodev guard the host from a file in the jail's tree; in the jail neither works anyway.
   const options = `nodev,nosuid,lowerdir=${lower},upperdir=${upper},workdir=${work}`
@@ -47,7 +47,7 @@ export function hasRoot({ layout }: LinuxHost, jail: JailSpec): boolean {
 export async function removeRoot(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { directory, removing, cgroup } = host.layout.jail(jail.name)
   const processes = processesIn(host.cgroups, cgroup)
-  // The jail has a mount of its own of its root: unmounting ours would succeed and pull the files from under it.
+  // The jail has its own mount of its root: unmounting ours would succeed and remove the files under it.
   if (processes.length > 0)
     throw new ProvostError('resource_busy', `Processes of ${jail.name} still run: ${processes.join(', ')}.`)
 
@@ -62,10 +62,4 @@ function requireLower(root: string, lower: string): void {
   const mount = readMounts().findLast(({ point }) => point === root)
   if (mount?.superOptions.includes(`lowerdir=${lower}`)) return
   throw new ProvostError('unexpected', `${root} is mounted over another world than ${lower}.`)
-}
-
-/** Cheaper than mountinfo, which has a line for every jail: a mount point is on another device than its parent. */
-function isMountPoint(path: string): boolean {
-  const at = statSync(path, { throwIfNoEntry: false })
-  return at !== undefined && at.dev !== statSync(join(path, '..')).dev
 }

@@ -36,7 +36,7 @@ describe('the release of a host', () => {
       expect(judgeRelease(kernel)).toMatchObject({ ok: false, remedy: expect.stringContaining('15.1') })
   })
 
-  it('is told, not judged, when it is newer than what is known here or no release', () => {
+  it('is noted, not judged, when it is newer than what is known here or no release', () => {
     for (const kernel of ['15.2-RELEASE', '16.0-RELEASE', '14.6-RELEASE-p1', '16.0-CURRENT', '15.1-STABLE', '15.2-RC2'])
       expect(judgeRelease(kernel)).toMatchObject({ ok: true, remedy: expect.any(String) })
   })

@@ -42,7 +42,7 @@ const fails =
   }
 
 describe('limits', () => {
-  it('hold when the tunable says so', async () => {
+  it('are enforced when the tunable says so', async () => {
     expect(await checkRctl(hostWith({ sysctl: prints('1\n') }))).toMatchObject({ ok: true })
   })
 

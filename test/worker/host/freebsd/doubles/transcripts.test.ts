@@ -131,7 +131,7 @@ describe('jail -c', () => {
     ])
   })
 
-  it('takes back what it did when an address fails, without exec.poststop and exec.release (command.c)', async () => {
+  it('undoes what it did when an address fails, without exec.poststop and exec.release (command.c)', async () => {
     const text =
       'a { path="R/a"; persist; ip4.addr="em0|10.0.0.1/24","bad0|10.0.0.2/24"; exec.poststop="sync"; exec.release="sync"; }'
     expect(await jail(text, '-c', 'a')).toEqual({
@@ -142,7 +142,7 @@ describe('jail -c', () => {
     expect(hostCommands().at(-1)).toBe('ifconfig em0 inet 10.0.0.1/24 -alias')
   })
 
-  it('takes the jail back when exec.start fails, and does not tell its exit code (command.c)', async () => {
+  it('removes the jail again when exec.start fails, and does not print its exit code (command.c)', async () => {
     inJail = () => ({ exitCode: 3 })
     expect(await jail(`a { path="R/a"; persist; exec.start="sh -c 'exit 3'"; }`, '-c', 'a')).toEqual({
       exitCode: 1,
@@ -318,7 +318,7 @@ describe('jls', () => {
     })
   })
 
-  it('gives every scalar as a string, and addresses as a list (jls.c)', async () => {
+  it('prints every scalar as a string, and addresses as a list (jls.c)', async () => {
     await jail('a { path="R/a"; persist; ip4.addr="10.0.0.1","em0|10.0.0.2/24"; }', '-c', 'a')
     const { stdout } = await freebsd.run('jls', ['--libxo', 'json', '-j', 'a', 'jid', 'persist', 'ip4.addr', 'host.hostname'])
     expect(JSON.parse(stdout)['jail-information'].jail).toEqual([
@@ -419,7 +419,7 @@ describe('the other programs', () => {
       closed = true
     })
     expect(await once(child, 'exit')).toEqual([0, null])
-    // Nothing else tells that an event has not come.
+    // There is nothing to wait for: the event must not come.
     await sleep(200)
     expect(closed).toBe(false)
     process.kill(Number(readFileSync(join(place, 'socket.held'), 'utf8')), 'SIGKILL')

@@ -5,7 +5,7 @@ import type { TrialFreebsd } from '../../../../support/hosts/trial-freebsd.ts'
 import { faultsOf, provision, signal, test } from '../host-test.ts'
 
 type Break = (trial: TrialFreebsd) => void
-const held =
+const amended =
   (parameters: Record<string, string | string[]>): Break =>
   ({ kernel }) =>
     kernel.amend(parameters)
@@ -14,12 +14,12 @@ const link = ({ kernel, layout }: TrialFreebsd, end: 'hostEnd' | 'jailEnd') =>
   kernel.links.find(({ name }) => name === layout.jail('j1')[end])
 
 const shared: [string, string, Break][] = [
-  ['hostname', 'sees another name', held({ 'host.hostname': 'host-1' })],
-  ['hostname', "shares the host's name", held({ host: 'inherit' })],
-  ['addresses', 'has one address more', held({ 'ip4.addr': ['10.0.0.11', '10.0.0.99'] })],
-  ['addresses', 'lacks an address', held({ 'ip6.addr': [] })],
-  ['addresses', "has all of the host's IPv4 addresses", held({ ip4: 'inherit' })],
-  ['addresses', 'has a network of its own where it should not', held({ vnet: 'new' })],
+  ['hostname', 'sees another name', amended({ 'host.hostname': 'host-1' })],
+  ['hostname', "shares the host's name", amended({ host: 'inherit' })],
+  ['addresses', 'has one address more', amended({ 'ip4.addr': ['10.0.0.11', '10.0.0.99'] })],
+  ['addresses', 'lacks an address', amended({ 'ip6.addr': [] })],
+  ['addresses', "has all of the host's IPv4 addresses", amended({ ip4: 'inherit' })],
+  ['addresses', 'has a network of its own where it should not', amended({ vnet: 'new' })],
   ['addresses', 'has an address that is on no interface', ({ kernel }) => kernel.links[0]?.addresses.pop()],
   [
     'addresses',
@@ -35,11 +35,11 @@ const shared: [string, string, Break][] = [
       kernel.jails.get(1)?.processes.add({ pid: 4711, command: 'sshd', jid: 0 })
     },
   ],
-  ['processes', 'has a jail inside it', held({ 'children.cur': '1' })],
+  ['processes', 'has a jail inside it', amended({ 'children.cur': '1' })],
   ['root', 'has a directory of the host', mounted('data', 'nullfs')],
   ['root', 'has a second /dev', mounted('dev', 'devfs')],
   ['root', 'has something over its root', mounted('.', 'tmpfs')],
-  ['devices', 'is under another ruleset', held({ devfs_ruleset: '0' })],
+  ['devices', 'is under another ruleset', amended({ devfs_ruleset: '0' })],
   [
     'devices',
     'has no devfs',
@@ -50,20 +50,20 @@ const shared: [string, string, Break][] = [
   ['devices', 'sees a disk', device('ada0')],
   ['devices', 'sees the memory', device('mem')],
   ['devices', 'sees pf, which is for a network of its own', device('pf')],
-  ['privileges', 'may mount', held({ 'allow.mount': 'true' })],
-  ['privileges', 'may what only a later release knows', held({ 'allow.something_new': 'true' })],
-  ['privileges', 'may rename itself', held({ 'allow.set_hostname': 'true' })],
-  ['privileges', 'is on a lower securelevel', held({ securelevel: '-1' })],
-  ['privileges', 'sees the mounts of others', held({ enforce_statfs: '1' })],
-  ['privileges', 'may have jails of its own', held({ 'children.max': '10' })],
-  ['privileges', "shares the host's shared memory", held({ sysvshm: 'inherit' })],
+  ['privileges', 'may mount', amended({ 'allow.mount': 'true' })],
+  ['privileges', 'may what only a later release knows', amended({ 'allow.something_new': 'true' })],
+  ['privileges', 'may rename itself', amended({ 'allow.set_hostname': 'true' })],
+  ['privileges', 'is on a lower securelevel', amended({ securelevel: '-1' })],
+  ['privileges', 'sees the mounts of others', amended({ enforce_statfs: '1' })],
+  ['privileges', 'may have jails of its own', amended({ 'children.max': '10' })],
+  ['privileges', "shares the host's shared memory", amended({ sysvshm: 'inherit' })],
   ['limits', 'has no rules', ({ kernel }) => void kernel.rules.splice(0)],
   ['limits', 'has one rule more', ({ kernel }) => void kernel.rules.push('jail:j1:maxproc:deny=5000')],
   ['limits', 'has more memory', ({ kernel }) => void kernel.rules.splice(0, 1, 'jail:j1:memoryuse:deny=1')],
 ]
 
 const vnet: [string, string, Break][] = [
-  ['addresses', "is in the host's network", held({ vnet: 'inherit' })],
+  ['addresses', "is in the host's network", amended({ vnet: 'inherit' })],
   ['addresses', 'has lost an address', (trial) => link(trial, 'jailEnd')?.addresses.pop()],
   [
     'addresses',
@@ -84,7 +84,7 @@ const vnet: [string, string, Break][] = [
       for (const each of kernel.links) each.members = []
     },
   ],
-  ['devices', 'is under the ruleset of a shared network', held({ devfs_ruleset: '4' })],
+  ['devices', 'is under the ruleset of a shared network', amended({ devfs_ruleset: '4' })],
 ]
 
 const zfs: [string, string, Break][] = [

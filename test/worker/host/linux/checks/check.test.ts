@@ -28,7 +28,7 @@ describe.skipIf(process.platform !== 'linux')('the check of a Linux host', () =>
     )
   })
 
-  it('tells all of it at once when the host is opened', async () => {
+  it('names all of it at once when the host is opened', async () => {
     const opened = hostWith({ mode: 'shared' }).open()
     await expect(opened).rejects.toMatchObject({
       code: 'host_unfit',

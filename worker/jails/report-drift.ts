@@ -5,11 +5,11 @@ import type { JournaledDrift } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { DriftNotes } from '../reports/host-notes.ts'
 
-type Deps = {
+export type ReportDeps = {
   hostId: string
   journal: Pick<Journal, 'epochOf' | 'jail' | 'jails'>
   send(report: JailReport): Promise<void>
-  /** The host's notes for the fleet. */
+  /** This host's notes for the fleet. */
   drift: Pick<DriftNotes, 'note' | 'forget' | 'entries'>
   repeat: Repeat
   everyMs: number
@@ -20,45 +20,45 @@ export const driftReasons: Record<JournaledDrift['found'], string> = {
   gone: 'Its root is gone from its host.',
 }
 
-/** Tells the fleet how jails really are, again and again until Redis has taken it. */
-export function tellDrift({ hostId, journal, send, drift, repeat, everyMs }: Deps) {
-  /** By jail, what the fleet was not told yet. */
-  const untold = new Map<string, JailReport>()
+/** Reports to the fleet how jails really are, again and again until Redis has taken it. */
+export function reportDrift({ hostId, journal, send, drift, repeat, everyMs }: ReportDeps) {
+  /** By jail. */
+  const unsent = new Map<string, JailReport>()
 
-  async function sendUntold(): Promise<void> {
-    for (const [name, report] of untold) {
-      // What an operation made of the jail since is told by its own reports.
+  async function sendUnsent(): Promise<void> {
+    for (const [name, report] of unsent) {
+      // What a later operation did to the jail is in its own reports.
       if (journal.epochOf(name) === report.epoch) await send(report)
-      if (untold.get(name) === report) untold.delete(name)
+      if (unsent.get(name) === report) unsent.delete(name)
     }
   }
 
   /**
-   * Brings the notes to what the journal has. Those of a jail that an operation is at work on stay until it has ended, and
-   * that the fleet does not know a jail is more than how it was found.
+   * Brings the notes up to the journal. The note of a jail stays while an operation runs on it, and that a jail is an orphan is
+   * worth more than how else it was found.
    */
   async function writeNotes(): Promise<void> {
     const noted = drift.entries()
     for (const { spec, settled } of journal.jails()) {
-      const { name: jail } = spec
       const now = settled?.drift
-      if (now && needsNote(noted.get(jail), now)) await drift.note({ ...now, jail, reason: driftReasons[now.found] })
+      if (now && needsNote(noted.get(spec.name), now))
+        await drift.note({ ...now, jail: spec.name, reason: driftReasons[now.found] })
     }
     for (const [name, entry] of [...noted])
       if (entry.found !== 'orphan' && !journal.jail(name)?.settled?.drift) await drift.forget(name)
   }
 
-  const telling = repeat('tell-drift', everyMs, async () => {
-    await sendUntold()
+  const reporting = repeat('report-drift', everyMs, async () => {
+    await sendUnsent()
     await writeNotes()
   })
   return {
-    /** Takes up how a jail was found in an epoch, to be told with the next pass. */
+    /** Takes how a jail was found in an epoch, for the next pass. */
     add(jail: string, epoch: number, how: Pick<JailReport, 'jailState' | 'jid' | 'reason'>): void {
-      untold.set(jail, { type: 'jail', host: hostId, jail, epoch, at: new Date().toISOString(), ...how })
+      unsent.set(jail, { type: 'jail', host: hostId, jail, epoch, at: new Date().toISOString(), ...how })
     },
-    now: telling.now,
-    stop: telling.stop,
+    now: reporting.now,
+    stop: reporting.stop,
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { layOver } from '../../../cli/dev/lay-over.ts'
+import { mergeConfig } from '../../../cli/dev/merge-config.ts'
 
 test('merges maps, replaces lists and values, and leaves the base as it was', () => {
   const base = {
@@ -8,7 +8,7 @@ test('merges maps, replaces lists and values, and leaves the base as it was', ()
     capacity: { jails: 1000, cpu: 10 },
   }
   const copy = structuredClone(base)
-  expect(layOver(base, { network: { pools: [{ name: 'c' }] }, capacity: { jails: 2 }, labels: { rack: 'r1' } })).toEqual({
+  expect(mergeConfig(base, { network: { pools: [{ name: 'c' }] }, capacity: { jails: 2 }, labels: { rack: 'r1' } })).toEqual({
     host: 'dev-1',
     network: { bridge: 'pv0', pools: [{ name: 'c' }] },
     capacity: { jails: 2, cpu: 10 },
@@ -25,7 +25,7 @@ test('adds worlds, and replaces one of the same name as a whole', () => {
     ],
   }
   expect(
-    layOver(base, {
+    mergeConfig(base, {
       worlds: [
         { name: 'debian-12', method: 'tree', path: '/t' },
         { name: 'mine', method: 'tree', path: '/m' },

@@ -1,44 +1,45 @@
-import type { JailState } from '#shared/jail.ts'
 import type { Origin } from '#shared/job.ts'
+import { lifeOfJail } from '#shared/operation.ts'
 import type { UploadedJail, UploadedOperation } from '#shared/recovery.ts'
 import type { JailReport, OperationReport } from '#shared/report.ts'
-import { driftReasons } from '../jails/tell-drift.ts'
-import type { JournaledJail, JournaledJob, JournaledOperation } from '../journal/entries.ts'
+import { driftReasons } from '../jails/report-drift.ts'
+import { type JournaledJail, type JournaledJob, type JournaledOperation, toJob } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import { planOf, stepsOf } from '../plans/plans.ts'
 import { operationReporter } from '../plans/report-progress.ts'
 
-/** What the fleet was told of a jail by what ended on it: enough for its record. */
-type Told = Pick<OperationReport, 'jailState' | 'jid' | 'at' | 'epoch' | 'isolation'> & {
+/** A jail by the reports of its ended operations: enough for its record. */
+type Reported = Pick<OperationReport, 'jailState' | 'jid' | 'at' | 'epoch' | 'isolation'> & {
   lastOperation: string
   provision: string | undefined
-  /** Of a jail that stays a jail of the fleet though nothing of it may be on the host, where nothing else has its spec. */
+  /** Only of a jail that the fleet still has though nothing of it may be on the host, where nothing else has its spec. */
   spec: JournaledJob['spec'] | undefined
 }
 
-/** What a journal's ended operations come to, in memory that does not grow with their reports. */
-export type EndedSummary = {
-  told: Map<string, Told>
+/** The ended operations of a journal in short, so that memory does not grow with their reports. */
+type EndedSummary = {
+  /** By jail. */
+  reported: Map<string, Reported>
   /** By operation, the epoch of its last attempt here. */
   epochs: Map<string, number>
 }
 
 export async function summarizeEnded(journal: Pick<Journal, 'endedOperations'>): Promise<EndedSummary> {
-  const summary: EndedSummary = { told: new Map(), epochs: new Map() }
+  const summary: EndedSummary = { reported: new Map(), epochs: new Map() }
   for await (const { report, job } of journal.endedOperations()) {
     if (wasMoved(report)) continue
     const { operation, jail, epoch } = report
     summary.epochs.set(operation, Math.max(epoch, summary.epochs.get(operation) ?? 0))
-    summary.told.set(jail, tellAgain(summary.told.get(jail), report, job))
+    summary.reported.set(jail, addReport(summary.reported.get(jail), report, job))
   }
   return summary
 }
 
-/** Its record says how it goes on elsewhere. */
+/** An operation that was moved goes on elsewhere; its record says how. */
 const wasMoved = ({ error }: OperationReport) => error?.code === 'moved_away'
 
-/** As the producer applied it: what a report leaves out stays as an earlier one said it. */
-function tellAgain(before: Told | undefined, report: OperationReport, job: JournaledJob | undefined): Told {
+/** Applies a report as the producer did: what it leaves out stays as an earlier one had it. */
+function addReport(before: Reported | undefined, report: OperationReport, job: JournaledJob | undefined): Reported {
   const provision = job?.spec.provision
   const known = before && (provision === undefined || before.provision === provision) ? before : undefined
   const jailState = report.jailState === 'unchanged' ? (known?.jailState ?? 'unchanged') : report.jailState
@@ -55,23 +56,14 @@ function tellAgain(before: Told | undefined, report: OperationReport, job: Journ
   }
 }
 
-/** Where a jail is while an operation is at it. */
-const atWork: Record<JournaledOperation['kind'], JailState> = {
-  provision: 'building',
-  start: 'starting',
-  stop: 'stopping',
-  restart: 'stopping',
-  destroy: 'destroying',
-}
-
-/** The jails of this host as the lost records had them; `found`: what was reported of them without an operation. */
+/** Yields the jails of this host as the lost records had them. `lastReports`: by jail, the last one between operations. */
 export function* uploadedJails(
   journal: Pick<Journal, 'jails' | 'jail'>,
-  { told }: EndedSummary,
-  found: ReadonlyMap<string, JailReport>,
+  { reported }: EndedSummary,
+  lastReports: ReadonlyMap<string, JailReport>,
 ): Generator<UploadedJail> {
-  for (const jail of journal.jails()) yield uploadedJail(jail, told.get(jail.spec.name), found.get(jail.spec.name))
-  for (const [name, last] of told) {
+  for (const jail of journal.jails()) yield uploadedJail(jail, reported.get(jail.spec.name), lastReports.get(jail.spec.name))
+  for (const [name, last] of reported) {
     const { spec, epoch, lastOperation, at, isolation } = last
     if (journal.jail(name) || !spec) continue
     const state = last.jailState === 'failed' ? 'failed' : 'destroying'
@@ -81,28 +73,28 @@ export function* uploadedJails(
 
 function uploadedJail(
   { spec, settled, current }: JournaledJail,
-  told: Told | undefined,
-  found: JailReport | undefined,
+  reported: Reported | undefined,
+  report: JailReport | undefined,
 ): UploadedJail {
-  const last = told?.provision === undefined || told.provision === spec.provision ? told : undefined
+  const last = reported?.provision === undefined || reported.provision === spec.provision ? reported : undefined
   const epoch = current?.epoch ?? settled?.epoch ?? 0
-  const foundLast = found?.epoch === settled?.epoch && found && (!last || found.at > last.at) ? found : undefined
-  const isolation = foundLast?.isolation ?? last?.isolation
+  const later = report?.epoch === settled?.epoch && report && (!last || report.at > last.at) ? report : undefined
+  const isolation = later?.isolation ?? last?.isolation
   const common = {
     type: 'jail' as const,
     spec,
     epoch,
     lastOperation: current?.operation ?? last?.lastOperation ?? spec.provision,
-    at: foundLast?.at ?? last?.at ?? new Date().toISOString(),
+    at: later?.at ?? last?.at ?? new Date().toISOString(),
     ...(isolation ? { isolation } : {}),
   }
-  if (current) return { ...common, state: atWork[current.kind], jid: null }
+  if (current) return { ...common, state: lifeOfJail[current.kind].meanwhile[0], jid: null }
   if (settled?.drift) {
     const state = settled.drift.found === 'gone' ? 'failed' : 'stopped'
     return { ...common, state, jid: null, reason: driftReasons[settled.drift.found] }
   }
-  if (foundLast) {
-    const { jailState: state, jid, reason } = foundLast
+  if (later) {
+    const { jailState: state, jid, reason } = later
     return { ...common, state, jid, ...(reason ? { reason } : {}) }
   }
   if (last && (last.jailState === 'failed' || last.jailState === 'destroying'))
@@ -113,7 +105,7 @@ function uploadedJail(
     : { ...common, state: 'stopped', jid: null }
 }
 
-/** The operations that have ended here, each in its last attempt, and those that this host is in the middle of. */
+/** Yields the operations that have ended here, each in its last attempt, and those that have not ended. */
 export async function* uploadedOperations(
   journal: Pick<Journal, 'jails' | 'endedOperations'>,
   { epochs }: EndedSummary,
@@ -128,21 +120,10 @@ export async function* uploadedOperations(
     yield { ...uploadedOperation(report, { kind, plan: job?.plan ?? 1, origin: job?.origin }), finishedAt: report.at }
   }
   for (const operation of open) {
-    const { kind, plan, origin, epoch, attempt, spec } = operation
-    const job = {
-      version: 1,
-      operation: operation.operation,
-      kind,
-      plan,
-      host,
-      epoch,
-      attempt,
-      issuedAt: '',
-      jail: spec,
-    } as const
+    const { kind, plan, origin } = operation
     const known = planOf(kind, plan, [plan])
     if (!known) continue
-    const report = operationReporter(job, operation, stepsOf(known), async () => undefined).next()
+    const report = operationReporter(toJob(operation, host), operation, stepsOf(known), async () => undefined).next()
     const step = report.steps.find(({ status }) => status === 'running')?.name ?? null
     yield { ...uploadedOperation({ ...report, step, sequence: 0 }, { kind, plan, origin }), finishedAt: null }
   }

@@ -5,8 +5,8 @@ import { hasIpv6, networksInUse } from './networks-in-use.ts'
 import { findFreePort, isPortFree } from './processes/free-port.ts'
 import type { StateDirectory } from './state-directory.ts'
 
-/** The Redis port and the hosts of a state directory: those of the start before where there was one. */
-export async function choose(state: StateDirectory, count: number): Promise<{ redisPort: number; hosts: DevHost[] }> {
+/** Returns the Redis port and the hosts of a state directory: those of an earlier start, and new ones where it had none. */
+export async function chooseHosts(state: StateDirectory, count: number): Promise<{ redisPort: number; hosts: DevHost[] }> {
   const before = state.chosen()
   const hosts = [...(before.hosts ?? [])]
   const bridges = Array.from({ length: count }, (_, i) => bridgeName(state.path, `dev-${i + 1}`))
@@ -21,6 +21,7 @@ export async function choose(state: StateDirectory, count: number): Promise<{ re
   return { redisPort, hosts: hosts.slice(0, count) }
 }
 
+/** Returns where to look first for a free port: the same for the same path. */
 export function seedOf(path: string): number {
   return createHash('sha256').update(path).digest().readUInt32BE(0)
 }

@@ -1,11 +1,11 @@
 --[[
-Gives Redis a fleet where it has none. A fleet from before its id had a field of its own keeps that id, and one that has jails
-but no id has lost nothing.
+Creates the record of a fleet if Redis has none. A fleet from before its id had a field of its own keeps that id. One that has
+jails but no id, and was not known before, has lost nothing.
 
 Input:  KEYS   fleet, fleetHosts, jails
-        ARGV   a JSON object: {id, foundedAt, had: whether there was a fleet at the last look,
-               hosts: those to wait for, awaited: how far each of them is}
-Output: 1, or 0 when there is one
+        ARGV   a JSON object: {id, foundedAt, had: whether there was a fleet when Redis was last checked,
+               hosts: those to wait for, awaited: the state to set for each of them}
+Output: 1, or 0 if there is one
 ]]
 local input = cjson.decode(ARGV[1])
 

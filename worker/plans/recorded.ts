@@ -1,13 +1,13 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { JailJob } from '#shared/job.ts'
 
-/** What an operation's record says, beside its job. */
+/** What the record of an operation has and its job lacks. */
 export type Recorded = {
   /** The durable flag of a cancel. */
   cancelled: boolean
   /** Its record is of a later epoch than the job and, where it is about a jail, of another host. */
   moved: boolean
-  /** It has its verdict already, or is at a later attempt: this host was away for so long that it was given up. */
+  /** It has its verdict already, or is at a later attempt: this host was away so long that the fleet gave the operation up. */
   ended: boolean
   /** It has no record: Redis has lost it. */
   lost?: boolean
@@ -29,7 +29,7 @@ export function cancelled(): ProvostError {
   return new ProvostError('cancelled', 'The operation was cancelled.')
 }
 
-/** Returns why an operation is not to go on; undefined when it is. */
+/** Returns why an operation must not go on; undefined when it may. */
 export function whyNotWanted(job: Where, recorded: Recorded): ProvostError | undefined {
   if (recorded.moved) return movedAway(job)
   if (recorded.ended) return endedElsewhere(job)

@@ -3,8 +3,8 @@ import { type CreateJail, defaultHostname } from '#shared/jail.ts'
 import { formatAddress, parseBlock } from '#shared/network/addresses.ts'
 import type { JailRecord } from '../../records/jails/jail-record.ts'
 
-/** Whether a jail is what was asked for, and is to stay. What was left open may be anything. */
-export function isAsAsked(jail: JailRecord, ask: CreateJail): boolean {
+/** Whether an existing jail is what a request asks for, and is not lost. What the request leaves out may be anything. */
+export function matchesRequest(jail: JailRecord, ask: CreateJail): boolean {
   const leased = new Set(jail.leases.map(([address]) => address))
   return (
     !isLost(jail) &&
@@ -12,7 +12,7 @@ export function isAsAsked(jail: JailRecord, ask: CreateJail): boolean {
     jail.world === ask.world &&
     jail.hostname === (ask.hostname ?? defaultHostname(ask.name)) &&
     (ask.host === undefined || jail.host === ask.host) &&
-    (ask.addresses ?? []).every((address) => leased.has(bare(address))) &&
+    (ask.addresses ?? []).every((address) => leased.has(canonicalAddress(address))) &&
     Object.entries(ask.limits ?? {}).every(
       ([name, limit]) => limit === undefined || jail.limits[name as keyof typeof jail.limits] === limit,
     ) &&
@@ -21,13 +21,13 @@ export function isAsAsked(jail: JailRecord, ask: CreateJail): boolean {
   )
 }
 
-/** A jail that was not made, or is being removed: who asks for it does not have it. */
+/** Whether a jail could not be made, or is being removed: then whoever asked for it does not have it. */
 export function isLost({ state }: Pick<JailRecord, 'state'>): boolean {
   return state === 'failed' || state === 'destroying'
 }
 
-/** As leases are written: without a prefix, in the one form of its family. */
-export function bare(address: string): string {
+/** Returns an address in the form of leases: without a prefix length, in the canonical notation of its family. */
+export function canonicalAddress(address: string): string {
   const { family, value } = parseBlock(address)
   return formatAddress(family, value)
 }

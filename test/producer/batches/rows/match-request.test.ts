@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { CreateJail } from '#shared/jail.ts'
-import { isAsAsked } from '../../../../producer/batches/rows/same-spec.ts'
+import { matchesRequest } from '../../../../producer/batches/rows/match-request.ts'
 import type { JailRecord } from '../../../../producer/records/jails/jail-record.ts'
 
 const jail = {
@@ -33,9 +33,9 @@ test.each<[same: boolean, change: Partial<CreateJail>]>([
   [false, { labels: {} }],
   [false, { command: ['/bin/sh'] }],
 ])('is %s for a jail when %j is asked', (same, change) => {
-  expect(isAsAsked(jail, { ...ask, ...change })).toBe(same)
+  expect(matchesRequest(jail, { ...ask, ...change })).toBe(same)
 })
 
 test.each(['failed', 'destroying'] as const)('a jail that is %s is not what is asked', (state) => {
-  expect(isAsAsked({ ...jail, state }, ask)).toBe(false)
+  expect(matchesRequest({ ...jail, state }, ask)).toBe(false)
 })

@@ -1,0 +1,23 @@
+import { pino } from 'pino'
+import { repeat } from '#shared/process/repeat.ts'
+import { standardTiming } from '#shared/process/timing.ts'
+import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
+import type { Store } from '../../../producer/records/store.ts'
+import { startProducer } from '../../../producer/start-producer.ts'
+import type { TestRedis } from '../redis/redis-test.ts'
+import { apiKey } from './client.ts'
+
+/** Of what a test runs in its own process. */
+export const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'silent' })
+
+/** A producer in this process, on a free port. `hosts`: those that its configuration names. */
+export function startTestProducer({ url, prefix }: TestRedis, timing = standardTiming, hosts: string[] = []) {
+  const listen = { host: '127.0.0.1', port: 0 }
+  const config = { hosts, placement: 'spread', listen, apiKey, logLevel: 'silent', timing } as const
+  return startProducer({ ...config, redisUrl: url, redisPrefix: prefix }, log)
+}
+
+/** The hosts as a producer sees them, without one. */
+export function openTestRegistry(store: Store, onChange: (host: string) => void = () => undefined) {
+  return openHostRegistry({ ...store, log, repeat, members: [], timing: standardTiming, onChange })
+}

@@ -1,0 +1,21 @@
+import type { Isolation } from '#shared/jail.ts'
+
+/** What a proof saw: the faults, and the detail when there is none. */
+export type Finding = { faults: string[]; fine: string }
+
+type Proofs<Subject> = Record<string, (subject: Subject) => Finding | Promise<Finding>>
+
+/** Runs every proof of isolation on a jail; all fail when there is no subject, since the jail does not run. */
+export async function runProofs<S>(proofs: Proofs<S>, subject: S | undefined, signal: AbortSignal): Promise<Isolation> {
+  const results = Object.entries(proofs).map(async ([name, prove]) => {
+    if (subject === undefined) return { name, ok: false, detail: 'the jail is not running' }
+    try {
+      const { faults, fine } = await prove(subject)
+      return { name, ok: faults.length === 0, detail: faults.length === 0 ? fine : faults.join('; ') }
+    } catch (error) {
+      signal.throwIfAborted()
+      return { name, ok: false, detail: `could not be looked at: ${error instanceof Error ? error.message : error}` }
+    }
+  })
+  return { checkedAt: new Date().toISOString(), checks: await Promise.all(results) }
+}
