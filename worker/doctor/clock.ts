@@ -1,5 +1,5 @@
 import { connectRedis } from '#shared/redis/connect-redis.ts'
-import { fault, fine, note, type Result } from '../host/check-result.ts'
+import { fault, fine, note, type Result } from '../host/checks/check-result.ts'
 
 const toleratedMs = 2_000
 const patienceMs = 3_000

@@ -1,7 +1,7 @@
 import { ProvostError } from '#shared/errors.ts'
-import { fault, fine, type Result } from '../host/check-result.ts'
+import { fault, fine, type Result } from '../host/checks/check-result.ts'
 import { existingAbove } from '../host/paths.ts'
-import type { RunCommand } from '../host/run-command.ts'
+import type { RunCommand } from '../host/programs/run-command.ts'
 import { freeBytes } from '../worlds/files/free-bytes.ts'
 
 /** Room for a base.txz and its tree, and as much again for what the first jails write. */

@@ -1,10 +1,10 @@
 import { readArguments } from '#shared/process/read-arguments.ts'
 import { ConfigError } from '#shared/process/read-config.ts'
 import { readWorkerConfig } from '../config/config.ts'
-import { runChecks } from '../host/check-result.ts'
+import { runChecks } from '../host/checks/check-result.ts'
 import type { Check } from '../host/host-runtime.ts'
 import { makeRuntime } from '../host/make-runtime.ts'
-import { commandRunner } from '../host/run-command.ts'
+import { commandRunner } from '../host/programs/run-command.ts'
 import { adviceChecks } from './advice.ts'
 
 /** Prints whether this host is fit to be a worker: each check and its remedy. Exits with 1 if one failed. */

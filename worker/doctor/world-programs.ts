@@ -1,7 +1,7 @@
 import type { WorkerConfig } from '../config/config.ts'
 import type { World } from '../config/world.ts'
-import { fault, fine, type Result } from '../host/check-result.ts'
-import { findProgram } from '../host/run-command.ts'
+import { fault, fine, type Result } from '../host/checks/check-result.ts'
+import { findProgram } from '../host/programs/run-command.ts'
 
 /** The programs that each method of making a world needs, beyond those that every host needs. */
 const programs: Record<World['method'], string[]> = {

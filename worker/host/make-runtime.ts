@@ -4,7 +4,7 @@ import type { HostRuntime } from './host-runtime.ts'
 import { endPredecessor, endProcessesOf } from './linux/processes/end-processes.ts'
 import { lockFile } from './linux/processes/lock-file.ts'
 import { linuxRuntime } from './linux/runtime.ts'
-import type { RunCommand } from './run-command.ts'
+import type { RunCommand } from './programs/run-command.ts'
 
 /** Returns the runtime that the configuration names. Locks and processes are the operating system's, whichever the runtime. */
 export function makeRuntime({ run, config }: { run: RunCommand; config: WorkerConfig }): HostRuntime {

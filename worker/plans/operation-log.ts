@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { CommandRecord } from '../host/run-command.ts'
+import type { CommandRecord } from '../host/programs/run-command.ts'
 
 /** What an operation did on this host, as text for a person: its steps, their commands, what they printed. */
 export type OperationLog = { heading(text: string): void; note(text: string): void; record(command: CommandRecord): void }

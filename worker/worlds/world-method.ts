@@ -1,5 +1,5 @@
 import type { World } from '../config/world.ts'
-import type { RunCommand } from '../host/run-command.ts'
+import type { RunCommand } from '../host/programs/run-command.ts'
 
 export type FillContext<W extends World> = {
   world: W

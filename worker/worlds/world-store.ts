@@ -1,6 +1,6 @@
 import type { WorldState } from '#shared/host.ts'
 import type { WorldId } from '#shared/job.ts'
-import type { CommandRecord } from '../host/run-command.ts'
+import type { CommandRecord } from '../host/programs/run-command.ts'
 
 /** A fill in progress, shared by all who wait for it. */
 export type Fill = {

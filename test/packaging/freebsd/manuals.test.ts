@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { CommandContext } from '../../../cli/arguments/command-context.ts'
 import { WorkerFile } from '../../../worker/config/config.ts'
-import { findProgram } from '../../../worker/host/run-command.ts'
+import { findProgram } from '../../../worker/host/programs/run-command.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const pages = { 'provost.8': '', 'provost.yaml.5': '' }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { readProducerConfig } from '../../../producer/config.ts'
 import { readWorkerConfig } from '../../../worker/config/config.ts'
-import { findProgram } from '../../../worker/host/run-command.ts'
+import { findProgram } from '../../../worker/host/programs/run-command.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const scratch = mkdtempSync(join(tmpdir(), 'provost-packaging-'))

@@ -1,4 +1,4 @@
-import { findProgram } from '../../../worker/host/run-command.ts'
+import { findProgram } from '../../../worker/host/programs/run-command.ts'
 
 const commandPath = '/sbin:/bin:/usr/sbin:/usr/bin'
 const programs = {

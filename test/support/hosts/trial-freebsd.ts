@@ -9,7 +9,7 @@ import { layoutOf } from '../../../worker/host/freebsd/layout.ts'
 import { freebsdRuntime } from '../../../worker/host/freebsd/runtime.ts'
 import { endPredecessor, endProcessesOf } from '../../../worker/host/linux/processes/end-processes.ts'
 import { lockFile } from '../../../worker/host/linux/processes/lock-file.ts'
-import { commandRunner } from '../../../worker/host/run-command.ts'
+import { commandRunner } from '../../../worker/host/programs/run-command.ts'
 import type { InJail } from '../freebsd/in-jail.ts'
 import { simulatedFreebsd } from '../freebsd/simulated-freebsd.ts'
 

@@ -8,7 +8,7 @@ import type { HostRuntime } from '../../../worker/host/host-runtime.ts'
 import type { OciSpec } from '../../../worker/host/linux/jail/oci-spec.ts'
 import { type Layout, layoutOf } from '../../../worker/host/linux/layout.ts'
 import { linuxRuntime } from '../../../worker/host/linux/runtime.ts'
-import { commandRunner, findProgram, type RunCommand } from '../../../worker/host/run-command.ts'
+import { commandRunner, findProgram, type RunCommand } from '../../../worker/host/programs/run-command.ts'
 
 /** A Linux host of a test's own, with its own root, bridge and pools, and one tiny world. */
 export type TrialHost = {

@@ -1,4 +1,4 @@
-import { findProgram } from '../../../worker/host/run-command.ts'
+import { findProgram } from '../../../worker/host/programs/run-command.ts'
 import type { Command } from '../processes.ts'
 
 /** What "accepted is never lost" asks of a Redis. */

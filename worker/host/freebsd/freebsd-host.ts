@@ -1,5 +1,5 @@
 import type { WorkerConfig } from '../../config/config.ts'
-import type { RunCommand } from '../run-command.ts'
+import type { RunCommand } from '../programs/run-command.ts'
 import type { Layout } from './layout.ts'
 
 /** How long to wait, in milliseconds. */

@@ -1,6 +1,6 @@
 import type { JailSpec } from '#shared/job.ts'
 import type { WorkerConfig } from '../../config/config.ts'
-import type { RunCommand } from '../run-command.ts'
+import type { RunCommand } from '../programs/run-command.ts'
 import type { OciSpec } from './jail/oci-spec.ts'
 import type { Layout } from './layout.ts'
 import type { Cgroups } from './limits/cgroups.ts'

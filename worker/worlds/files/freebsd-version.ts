@@ -2,7 +2,7 @@ import { lstat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import { compareReleases, parseFreebsdVersion, runningKernel } from '../../host/freebsd/checks/advisories.ts'
-import type { RunCommand } from '../../host/run-command.ts'
+import type { RunCommand } from '../../host/programs/run-command.ts'
 
 /** By Node's name of an architecture: MACHINE and MACHINE_ARCH, as FreeBSD's own downloads name them. */
 const architectures: Record<string, { machine: string; arch: string }> = {

@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import type { RunCommand } from '../../host/run-command.ts'
+import type { RunCommand } from '../../host/programs/run-command.ts'
 
 const timeoutMs = 3_600_000
 

@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { RunCommand } from '../../host/run-command.ts'
+import type { RunCommand } from '../../host/programs/run-command.ts'
 
 const aptDirectory = '/etc/apt'
 const scripts = '/usr/share/debootstrap/scripts'

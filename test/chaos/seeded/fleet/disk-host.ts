@@ -6,7 +6,7 @@ import type { JailSpec, WorldId } from '#shared/job.ts'
 import type { HostRuntime } from '../../../../worker/host/host-runtime.ts'
 import { endPredecessor, endProcessesOf } from '../../../../worker/host/linux/processes/end-processes.ts'
 import { lockFile } from '../../../../worker/host/linux/processes/lock-file.ts'
-import type { RunCommand } from '../../../../worker/host/run-command.ts'
+import type { RunCommand } from '../../../../worker/host/programs/run-command.ts'
 import { simulatedIsolation } from '../../../support/samples/isolation.ts'
 import { type Deed, hostFiles, readControl, readJson } from './host-files.ts'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import { World } from '../../../../worker/config/world.ts'
-import type { RunCommand } from '../../../../worker/host/run-command.ts'
+import type { RunCommand } from '../../../../worker/host/programs/run-command.ts'
 import { debootstrap } from '../../../../worker/worlds/methods/debootstrap.ts'
 import { test } from '../world-fixture.ts'
 

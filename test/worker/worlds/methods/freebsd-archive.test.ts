@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { World } from '../../../../worker/config/world.ts'
-import { commandRunner, findProgram, type RunCommand } from '../../../../worker/host/run-command.ts'
+import { commandRunner, findProgram, type RunCommand } from '../../../../worker/host/programs/run-command.ts'
 import { archive } from '../../../../worker/worlds/methods/archive.ts'
 import { tree } from '../../../../worker/worlds/methods/tree.ts'
-import { kernel, type Script, scriptedPrograms } from '../../../support/hosts/freebsd-programs.ts'
+import { kernel, type Script, scriptedPrograms } from '../../../support/freebsd/scripted-programs.ts'
 import { test } from '../world-fixture.ts'
 
 const sumOf = (content: Buffer | string) => createHash('sha256').update(content).digest('hex')

@@ -2,7 +2,7 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { World } from '../../../../worker/config/world.ts'
-import { commandRunner, findProgram } from '../../../../worker/host/run-command.ts'
+import { commandRunner, findProgram } from '../../../../worker/host/programs/run-command.ts'
 import { source } from '../../../../worker/worlds/methods/source.ts'
 import { test } from '../world-fixture.ts'
 

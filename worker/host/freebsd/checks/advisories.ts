@@ -1,6 +1,6 @@
 import { ProvostError } from '#shared/errors.ts'
-import { fault, fine, note, type Result } from '../../check-result.ts'
-import type { RunCommand } from '../../run-command.ts'
+import { fault, fine, note, type Result } from '../../checks/check-result.ts'
+import type { RunCommand } from '../../programs/run-command.ts'
 
 /** A FreeBSD version as freebsd-version(1) prints it: `14.4-RELEASE-p10`. */
 type FreebsdVersion = { major: number; minor: number; branch: string; patch: number }

@@ -2,9 +2,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { WorkerConfig } from '../../../config/config.ts'
-import { fault, fine, note, type Result } from '../../check-result.ts'
+import { fault, fine, note, type Result } from '../../checks/check-result.ts'
 import { undefinedIfAbsent } from '../../paths.ts'
-import type { RunCommand } from '../../run-command.ts'
+import type { RunCommand } from '../../programs/run-command.ts'
 import { parseFreebsdVersion } from './advisories.ts'
 
 /** What the checks of a FreeBSD host need. */

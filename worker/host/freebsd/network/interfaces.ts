@@ -1,5 +1,5 @@
 import { familyOf } from '#shared/network/addresses.ts'
-import type { RunCommand } from '../../run-command.ts'
+import type { RunCommand } from '../../programs/run-command.ts'
 
 /** An interface as ifconfig(8) shows it; addresses in CIDR form. */
 export type Interface = {

@@ -1,4 +1,4 @@
-import type { RunCommand } from '../../run-command.ts'
+import type { RunCommand } from '../../programs/run-command.ts'
 
 /**
  * Returns an id that changes with every boot and only then; kern.boottime moves with the clock. The kernel has it since 13.0 as

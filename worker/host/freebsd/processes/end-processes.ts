@@ -1,5 +1,5 @@
-import { endProcesses } from '../../end-processes.ts'
-import type { RunCommand } from '../../run-command.ts'
+import { endProcesses } from '../../programs/end-processes.ts'
+import type { RunCommand } from '../../programs/run-command.ts'
 
 const pollMs = 50
 

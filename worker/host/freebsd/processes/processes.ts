@@ -1,4 +1,4 @@
-import type { RunCommand } from '../../run-command.ts'
+import type { RunCommand } from '../../programs/run-command.ts'
 
 export type Process = { pid: number; jid: number; command: string }
 

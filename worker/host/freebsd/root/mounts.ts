@@ -1,6 +1,6 @@
 import { ProvostError } from '#shared/errors.ts'
 import { unescapeOctal } from '../../paths.ts'
-import type { RunCommand } from '../../run-command.ts'
+import type { RunCommand } from '../../programs/run-command.ts'
 
 export type Mount = { device: string; point: string; fsType: string }
 

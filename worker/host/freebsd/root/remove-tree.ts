@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import type { RunCommand } from '../../run-command.ts'
+import type { RunCommand } from '../../programs/run-command.ts'
 import { isBelow, readMounts } from './mounts.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { checkPools } from '../../check-pools.ts'
-import { fault, fine, type Result } from '../../check-result.ts'
+import { checkPools } from '../../checks/check-pools.ts'
+import { fault, fine, type Result } from '../../checks/check-result.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { bridgeName } from '../network/bridge.ts'
 

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import { endProcesses } from '../../end-processes.ts'
+import { endProcesses } from '../../programs/end-processes.ts'
 import { environmentOf, isAlive, readStatus } from './processes.ts'
 
 /**

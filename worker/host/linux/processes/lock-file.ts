@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import type { RunCommand } from '../../run-command.ts'
+import type { RunCommand } from '../../programs/run-command.ts'
 
 const takenByAnother = 75
 

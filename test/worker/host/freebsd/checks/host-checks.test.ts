@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { addressesOf, checkPools } from '../../../../../worker/host/check-pools.ts'
+import { addressesOf, checkPools } from '../../../../../worker/host/checks/check-pools.ts'
 import {
   checkBoot,
   checkDevfsRuleset,
@@ -12,7 +12,7 @@ import {
   checkZfs,
   type FreebsdCheckHost,
 } from '../../../../../worker/host/freebsd/checks/host-checks.ts'
-import { kernel, type Script, scriptedPrograms } from '../../../../support/hosts/freebsd-programs.ts'
+import { kernel, type Script, scriptedPrograms } from '../../../../support/freebsd/scripted-programs.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'provost-doctor-'))
 afterAll(() => rmSync(directory, { recursive: true }))

@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import type { CommandOptions, RunCommand } from '../../../worker/host/run-command.ts'
+import type { CommandOptions, RunCommand } from '../../../worker/host/programs/run-command.ts'
 
 export type Say = { stdout(text: string): void; stderr(text: string): void }
 /** What a program does when it is started. Returns its exit code, or nothing for 0. */

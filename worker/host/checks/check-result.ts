@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import type { Check } from './host-runtime.ts'
+import type { Check } from '../host-runtime.ts'
 
 /** The result of one check of the host, with what to do when it is not ok. */
 export type Result = Omit<Check, 'name'>

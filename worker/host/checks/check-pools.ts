@@ -1,6 +1,6 @@
 import { contains, networkOf, parseBlock } from '#shared/network/addresses.ts'
 import { excludedOffsets, type Pool } from '#shared/network/pool.ts'
-import { bare } from './addresses.ts'
+import { bare } from '../addresses.ts'
 import { fault, fine, type Result } from './check-result.ts'
 
 /** An address on an interface of the host, without its prefix length. */

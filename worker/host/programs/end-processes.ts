@@ -1,5 +1,5 @@
 import { errnoOf, ProvostError } from '#shared/errors.ts'
-import { waitUntil } from './wait-until.ts'
+import { waitUntil } from '../wait-until.ts'
 
 const graceMs = 3_000
 const killMs = 10_000
