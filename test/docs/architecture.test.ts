@@ -103,7 +103,8 @@ test('all background work is on the page', () => {
   const named = (house: string) =>
     sources
       .filter(
-        (file) => file.startsWith(`${house}/`) && !file.startsWith('producer/http/') && file !== 'worker/host/programs/follow-file.ts',
+        (file) =>
+          file.startsWith(`${house}/`) && !file.startsWith('producer/http/') && file !== 'worker/host/programs/follow-file.ts',
       )
       .flatMap((file) => [...textOf(file).matchAll(/\b(?:repeat|follow)\('([^']+)'/g)].map(([, name = '']) => name))
       .sort()
