@@ -100,7 +100,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     }
   } catch (error) {
     stopping.abort()
-    await endServices()
+    await endServices().catch(() => undefined)
     throw error
   }
 }
@@ -186,7 +186,7 @@ async function joinFleet(base: Base, { journalDirectory, journal, worlds, revive
       onLost: reporter.enrolAgain,
       async onKnown() {
         await Promise.all([drift.writeAgain(), leftoverNotes.writeAgain()])
-        await comparing.now()
+        await comparing.now().catch(() => undefined)
         reporter.changed()
       },
     }),

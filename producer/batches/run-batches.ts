@@ -34,6 +34,7 @@ export function runBatches(deps: Deps): Running {
   )
   return {
     name: running.name,
+    halt: running.halt,
     stop() {
       unsubscribe()
       return running.stop()

@@ -84,6 +84,7 @@ export async function openHostRegistry(deps: Deps) {
       })
     },
     name: reading.name,
+    halt: reading.halt,
     stop: reading.stop,
   }
 }

@@ -7,7 +7,8 @@ import type { PlacementHost } from '../placement/placement-host.ts'
 import { type Change, merge } from '../records/change.ts'
 import { writeJail } from '../records/jails/jail-changes.ts'
 import { leaseFor } from '../records/jails/leases.ts'
-import { newOperation, noteCleaning, queueOperation } from '../records/operations/operation-changes.ts'
+import { noteCleaning, readCleaning, unlessCleaned } from '../records/operations/cleaning.ts'
+import { newOperation, queueOperation } from '../records/operations/operation-changes.ts'
 import type { Store } from '../records/store.ts'
 import { readHostNotes } from './read-host-notes.ts'
 
@@ -52,7 +53,8 @@ async function orphansOf(store: Store, host: string, names?: string[]): Promise<
   return names ? orphans.filter(({ jail }) => names.includes(jail)) : orphans
 }
 
-async function adoptOne({ redis, keys, scripts }: Store, host: PlacementHost, orphan: Orphan): Promise<Refused | undefined> {
+async function adoptOne(store: Store, host: PlacementHost, orphan: Orphan): Promise<Refused | undefined> {
+  const { keys, scripts } = store
   await scripts.raiseEpoch(orphan.epoch)
   const committed = await scripts.commit(adoption(host, orphan, keys))
   if (committed.type === 'done') return undefined
@@ -60,8 +62,8 @@ async function adoptOne({ redis, keys, scripts }: Store, host: PlacementHost, or
     const detail = `Its address ${committed.address} is leased to ${committed.holder}.`
     return { jail: orphan.jail, code: 'address_taken', detail }
   }
-  const cleaning = await redis.hget(keys.cleaning(orphan.spec.provision), 'operation')
-  if (cleaning) return { jail: orphan.jail, code: 'jail_busy', detail: `Operation ${cleaning} destroys it.` }
+  const { operation: cleaning } = await readCleaning(store, orphan.spec.provision)
+  if (cleaning !== null) return { jail: orphan.jail, code: 'jail_busy', detail: `Operation ${cleaning} destroys it.` }
   return { jail: orphan.jail, code: 'name_taken', detail: `The fleet has another jail called ${orphan.jail}.` }
 }
 
@@ -69,27 +71,24 @@ async function adoptOne({ redis, keys, scripts }: Store, host: PlacementHost, or
  * Decides the operation that destroys an orphan: the one that is open, or a new one.
  * @throws ProvostError `not_found` if it was adopted, `jail_busy` while another jail of its name has an open operation there.
  */
-async function decideClean({ redis, keys, records }: Store, host: PlacementHost, { jail, spec }: Orphan): Promise<Decision> {
+async function decideClean(store: Store, host: PlacementHost, { jail, spec }: Orphan): Promise<Decision> {
+  const { redis, keys, records } = store
   const known = await records.jail(jail)
   if (known?.provision === spec.provision) throw noOrphan(host.id, jail)
   const last = known?.host === host.id ? await records.operation(known.lastOperation) : undefined
   if (last && !hasEnded(last.status))
     throw new ProvostError('jail_busy', `Operation ${last.id} (${last.kind}) is at work on another jail called ${jail} there.`)
-  const cleaning = keys.cleaning(spec.provision)
-  const before = await redis.hget(cleaning, 'operation')
-  const open = before === null ? undefined : await records.operation(before)
+  const cleaning = await readCleaning(store, spec.provision)
+  const open = cleaning.operation === null ? undefined : await records.operation(cleaning.operation)
   if (open && !hasEnded(open.status)) return { type: 'answer', answer: { operation: open, jail: null, replayed: true } }
 
   const now = new Date()
   const epoch = await redis.incr(keys.epoch)
   const operation = newOperation({ kind: 'destroy', jail, host: host.id, epoch, orphan: spec }, now)
   const change = merge(queueOperation(operation, now, keys), {
-    unchanged: [
-      [keys.jail(jail), 'revision', known?.revision ?? null],
-      [cleaning, 'operation', before],
-    ],
+    ...noteCleaning(operation.id, spec.provision, keys),
+    unchanged: [[keys.jail(jail), 'revision', known?.revision ?? null], ...cleaning.unchanged],
     member: [keys.hosts, host.id],
-    commands: noteCleaning(operation.id, spec.provision, keys),
   })
   return { type: 'commit', change, accepted: { jail: null, operation }, wakes: true }
 }
@@ -116,7 +115,7 @@ function adoption(host: PlacementHost, { jail: name, spec, epoch, wanted }: Orph
     updatedAt: at,
   }
   return merge(writeJail(jail, keys), {
-    unchanged: [[keys.cleaning(spec.provision), 'operation', null]],
+    unchanged: unlessCleaned(spec.provision, keys),
     commands: [
       ...leases.map(([address]) => ['HDEL', keys.heldLeases(host.id), address]),
       // Its worker does the same, but later.

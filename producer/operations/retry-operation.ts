@@ -6,7 +6,8 @@ import { merge } from '../records/change.ts'
 import { changeJail } from '../records/jails/jail-changes.ts'
 import type { JailRecord } from '../records/jails/jail-record.ts'
 import { newestOf } from '../records/lists.ts'
-import { noteCleaning, queueAgain } from '../records/operations/operation-changes.ts'
+import { noteCleaning } from '../records/operations/cleaning.ts'
+import { queueAgain } from '../records/operations/operation-changes.ts'
 import { operationList } from '../records/operations/operation-lists.ts'
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
@@ -69,8 +70,8 @@ async function retryClean(
   return {
     ...decision,
     change: merge(decision.change, {
+      ...noteCleaning(operation.id, provision, keys),
       unchanged: [[keys.jail(name), 'revision', known?.revision ?? null]],
-      commands: noteCleaning(operation.id, provision, keys),
     }),
   }
 }

@@ -4,6 +4,7 @@ import { ProvostError } from '#shared/errors.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import type { FleetHost, Recovery as Shown } from '#shared/recovery.ts'
+import { readFleetId } from '#shared/redis/record-facts.ts'
 import type { HostRegistry } from '../hosts/host-registry.ts'
 import type { Store } from '../records/store.ts'
 import { type Fleet, nothingTaken, openFleetRecord, readFleetHosts, readUploads } from './fleet-records.ts'
@@ -95,6 +96,7 @@ export async function openRecovery(deps: Deps) {
 
   return {
     name: looking.name,
+    halt: looking.halt,
     stop: looking.stop,
     lookNow: looking.now,
     /** Returns why nothing is admitted now; empty if it is. */
@@ -114,7 +116,7 @@ export async function openRecovery(deps: Deps) {
 
     /** Asks Redis, to notice a loss since the last look. @throws ProvostError `queue_unavailable`. */
     async assertNotLost(): Promise<void> {
-      if ((await redis.hget(keys.fleet, 'id')) !== state.fleet()?.id) throw unavailable('Redis has just lost them')
+      if ((await readFleetId(redis, keys)) !== state.fleet()?.id) throw unavailable('Redis has just lost them')
     },
 
     /** No longer waits for a host. If it comes back later, its jails are orphans. */

@@ -13,6 +13,8 @@ export type Repeated = {
    * neither await it nor handle its rejection: a failed pass is reported to `onPass`.
    */
   now(): Promise<void>
+  /** Begins no further pass. */
+  halt(): void
   /** Begins no further pass and waits for the one under way. */
   stop(): Promise<void>
 }
@@ -64,12 +66,16 @@ export function repeat(
   }
 
   const timer = setInterval(() => running ?? begin(), everyMs)
+  function halt(): void {
+    isStopped = true
+    clearInterval(timer)
+  }
   return {
     name,
     now,
+    halt,
     async stop() {
-      isStopped = true
-      clearInterval(timer)
+      halt()
       await running?.catch(() => undefined)
     },
   }

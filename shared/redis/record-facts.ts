@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
+import type { RedisKeys } from './keys.ts'
 
 /** The fields of a jail's record that a worker reads, to see whether the jail on its host is the recorded one. */
 export const JailFacts = z.object({
@@ -21,6 +22,12 @@ export const OperationFacts = z.object({
   cancelRequested: z.literal('1').nullish(),
 })
 export type OperationFacts = z.infer<typeof OperationFacts>
+
+/** Returns the id of the fleet in Redis, or null if there is none. Producers of the version before call the field `revision`. */
+export async function readFleetId(redis: Redis, keys: Pick<RedisKeys, 'fleet'>): Promise<string | null> {
+  const [id = null, older = null] = await redis.hmget(keys.fleet, 'id', 'revision')
+  return id ?? older
+}
 
 /** Reads the facts of several records in the order of `keys`; undefined for a record that does not exist. */
 export async function readFacts<S extends z.ZodObject>(

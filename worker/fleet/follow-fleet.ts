@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
+import { readFleetId } from '#shared/redis/record-facts.ts'
 import { recoverEntries, replaceEntries } from '../journal/file.ts'
 import { type HandOverDeps, handOverJournal } from './hand-over-journal.ts'
 
@@ -38,7 +39,7 @@ export async function followFleet(deps: Deps) {
   }
 
   async function look(): Promise<void> {
-    const fleet = await redis.hget(keys.fleet, 'id')
+    const fleet = await readFleetId(redis, keys)
     if (fleet !== null && fleet === known) {
       isStrange = false
       return
@@ -74,12 +75,13 @@ export async function followFleet(deps: Deps) {
   const looking = deps.repeat('follow-fleet', timing.heartbeat, look)
   return {
     name: looking.name,
+    halt: looking.halt,
     stop: looking.stop,
     lookNow: looking.now,
     isStrange: () => isStrange,
     /** To be called before a host's first job: a host with jails and without a fleet would seem to belong to another one. */
     async learn(): Promise<void> {
-      if (known === undefined) await looking.now()
+      if (known === undefined) await looking.now().catch(() => undefined)
     },
     /** The fleet's id for each beat; `none` for a journal from before fleets had ids. */
     known: () => known ?? (journal.isEmpty() ? undefined : 'none'),

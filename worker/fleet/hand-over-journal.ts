@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { v7 as uuid } from 'uuid'
 import { FleetHost, type Upload, type UploadEntry } from '#shared/recovery.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
+import { readFleetId } from '#shared/redis/record-facts.ts'
 import type { JailReport } from '#shared/report.ts'
 import type { Journal } from '../journal/journal.ts'
 import { summarizeEnded, uploadedJails, uploadedOperations } from './upload-entries.ts'
@@ -34,7 +35,7 @@ export async function handOverJournal(fleet: string, keep: () => Promise<void>, 
   const uploaded = await upload(fleet, deps)
   for (;;) {
     if (stopping.aborted) return false
-    const [now, answer] = await Promise.all([redis.hget(keys.fleet, 'id'), redis.hget(keys.fleetHosts, hostId)])
+    const [now, answer] = await Promise.all([readFleetId(redis, keys), redis.hget(keys.fleetHosts, hostId)])
     if (now !== fleet) return false
     if (answer !== null && FleetHost.parse(JSON.parse(answer)).upload === uploaded.id) break
     await sleep(lookMs)

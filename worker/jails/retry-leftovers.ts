@@ -87,6 +87,7 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, re
   const looking = repeat('retry-leftovers', everyMs, look)
   return {
     name: looking.name,
+    halt: looking.halt,
     stop: looking.stop,
     /** For when an operation has ended, perhaps with leftovers. */
     lookNow: looking.now,

@@ -87,10 +87,15 @@ export function watchDrift(deps: Deps) {
       areRevived = true
     })
   const looking = deps.repeat('watch-drift', deps.everyMs, look)
+  function halt(): void {
+    isStopped = true
+    looking.halt()
+  }
   return {
     name: looking.name,
+    halt,
     async stop(): Promise<void> {
-      isStopped = true
+      halt()
       await looking.stop()
       await reporting.stop()
     },

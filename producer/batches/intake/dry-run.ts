@@ -28,6 +28,8 @@ export function openDryRun(deps: Store & Hosts) {
   const { redis, keys, placement: policy } = deps
   const fleet = deps.hosts.all().map((host) => ({ ...host, promised: { ...host.promised } }))
   const tryNext = openTrials(deps)
+  /** Why no host took what a row asks for: none takes the same later, since the room in a dry run only becomes less. */
+  const refusedAsks = new Map<string, Refusal[]>()
   const shares = new Map<string, HostShare>()
   const shown: Placed['rows'] = []
   let rows = 0
@@ -42,7 +44,7 @@ export function openDryRun(deps: Store & Hosts) {
         await yieldToOthers()
         beganMs = performance.now()
       }
-      if (row.jail) continue
+      if (row.jail || refusedAsks.has(keyOf(row))) continue
       const placement = chooseHosts(row.ask, fleet, policy)
       const group = placement.candidates.slice(0, hostsAtFirst)
       const guess = group[0] && hasRoom(group[0].host, row.ask) ? group[0] : undefined
@@ -50,25 +52,29 @@ export function openDryRun(deps: Store & Hosts) {
       moving.push({ row, placement, group, guess })
     }
     const answers = await tryNext(moving.map(({ group }) => group))
-    const places = new Map<NamedRow, { host?: string; reason?: string }>()
+    const places = new Map<NamedRow, { host: string } | undefined>()
     for (const [i, each] of moving.entries()) {
       const { taker, refused } = answers[i] ?? { taker: undefined, refused: [] }
-      places.set(each.row, await settle(each, taker, refused, rows + chunk.indexOf(each.row) < shownAtMost))
+      places.set(each.row, await settle(each, taker, refused))
     }
-    for (const row of chunk) show(row, row.jail ? { host: row.jail.host, reason: 'the jail exists as asked' } : places.get(row))
+    for (const row of chunk)
+      show(row, row.jail ? { host: row.jail.host, reason: 'the jail exists as asked' } : (places.get(row) ?? refusedPlace(row)))
   }
 
-  /** Returns the host that takes a row: one of those tried first, or one of the others. A reason is only made if it is shown. */
+  /** A reason is only made if it is shown. */
+  const refusedPlace = (row: NamedRow) =>
+    rows < shownAtMost ? { reason: refusalError(refusedAsks.get(keyOf(row)) ?? []).message } : {}
+
+  /** Returns the host that takes a row, if any does: one of those tried first, or one of the others. */
   async function settle(
     { row, placement, guess }: Moving,
     first: Candidate | undefined,
     refused: Refusal[],
-    isShown: boolean,
-  ): Promise<{ host?: string; reason?: string }> {
+  ): Promise<{ host: string } | undefined> {
     if (guess && guess !== first) countPromise(guess.host, guess.limits, -1)
     let taker = first
     const full = [...refused]
-    for (let from = hostsAtFirst; !taker; from += rowsAtOnce) {
+    for (let from = hostsAtFirst; !taker && !refusedAsks.has(keyOf(row)); from += rowsAtOnce) {
       const group = placement.candidates.slice(from, from + rowsAtOnce)
       if (group.length === 0) break
       const [answer] = await tryNext([group])
@@ -81,7 +87,8 @@ export function openDryRun(deps: Store & Hosts) {
       return { host: taker.host.id }
     }
     fits = false
-    return isShown ? { reason: refusalError([...placement.refusals(), ...full]).message } : {}
+    if (!refusedAsks.has(keyOf(row))) refusedAsks.set(keyOf(row), [...placement.refusals(), ...full])
+    return undefined
   }
 
   function noteShare(host: PlacementHost, world: string): void {
@@ -116,4 +123,9 @@ export function openDryRun(deps: Store & Hosts) {
       return { rows: shown, more, hosts: Object.fromEntries(counts), fits, ...(eta ? { eta } : {}) }
     },
   }
+}
+
+/** Returns a text that is the same for rows that ask hosts for the same. */
+function keyOf({ ask: { world, host, limits, labels, addresses } }: NamedRow): string {
+  return JSON.stringify([world, host, limits, labels, addresses])
 }

@@ -21,7 +21,7 @@ type RequiredFacts = Pick<NewOperation, 'kind' | 'jail' | 'host' | 'epoch'>
 export type UnplacedOperation = Omit<NewOperation, 'host' | 'epoch'>
 
 /** When Redis expires an ended operation: a day later than `drop-expired`, which removes it from its lists as well. */
-const endedExpireSeconds = 31 * 24 * 3_600
+export const endedExpireSeconds = 31 * 24 * 3_600
 
 /** Returns an operation as it is just after acceptance; that of a provision is made by its admission. */
 export function newOperation(facts: RequiredFacts & Partial<NewOperation>, now: Date): NewOperation {
@@ -176,15 +176,6 @@ export function restoreOperation(operation: NewOperation, before: OperationRecor
     ],
     events: [eventOf(operation, keys)],
   }
-}
-
-/** Returns the commands that keep an orphan from being adopted while an operation destroys it. */
-export function noteCleaning(operation: string, provision: string, keys: RedisKeys): string[][] {
-  const key = keys.cleaning(provision)
-  return [
-    ['HSET', key, 'operation', operation],
-    ['EXPIRE', key, String(endedExpireSeconds)],
-  ]
 }
 
 /** Returns the time so many seconds after another one, in seconds since 1970 as EXPIREAT takes it. */

@@ -379,6 +379,18 @@ describe('a dry run', () => {
     expect((await tracesOf(redis)).slice(0, 2)).toEqual([[], {}])
   })
 
+  withRedis('asks hosts only once for what none of them has room for', async ({ redis }) => {
+    const fleet = await startFleet(redis, { hosts: ['host1', 'host2'], capacity: { jails: 1 } })
+    onTestFinished(() => fleet.stop())
+    const { redis: connection } = storeOf(redis)
+    const scripts = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await connection.info('commandstats'))?.[1])
+    const before = await scripts()
+    const { hosts, fits, rows } = (await fleet.postBatch(csv, csvOf(900), '?dryRun=true')).body
+    expect([hosts, fits, rows.length]).toEqual([{ host1: 1, host2: 1 }, false, 900])
+    expect(rows[899].reason).toBe(rows[2].reason)
+    expect((await scripts()) - before).toBeLessThan(100)
+  })
+
   withRedis('counts the addresses that are free, and those that are asked for', async ({ redis }) => {
     const pools = [{ name: 'main', cidr: '10.98.0.0/28', gateway: '10.98.0.1', exclude: ['10.98.0.10-10.98.0.14'] }]
     const fleet = await startFleet(redis, { pools })

@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest'
 import type { Unchanged } from '../../../producer/records/change.ts'
+import { readCleaning, unlessCleaned } from '../../../producer/records/operations/cleaning.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'
 
@@ -65,10 +66,30 @@ describe('a change', () => {
   })
 })
 
-test('a fleet from before its id had a field of its own keeps that id', async ({ redis: at }) => {
+test('a lock is also one for a producer of the version before, and its lock for this one', async ({ redis: at }) => {
+  const { redis, keys, scripts } = writersOf(at)
+  const [ours, theirs] = [keys.batchLock('ours'), keys.batchLock('theirs')]
+  expect(await scripts.lock([ours], 'token', 5_000)).toBe(1)
+  expect(await redis.hsetnx(ours, 'revision', 'theirs')).toBe(0)
+  await redis.hset(theirs, 'revision', 'theirs')
+  expect(await scripts.lock([theirs], 'token', 5_000)).toBe(0)
+})
+
+test('an orphan that a producer of the version before destroys counts as cleaned', async ({ redis: at }) => {
+  const store = writersOf(at)
+  await store.redis.hset(store.keys.cleaning('p1'), 'revision', 'o1')
+  const { operation, unchanged } = await readCleaning(store, 'p1')
+  expect([operation, await store.commit(unchanged), await store.commit(unlessCleaned('p1', store.keys))]).toEqual([
+    'o1',
+    'done',
+    'changed',
+  ])
+})
+
+test('a fleet of the version before keeps its id, which that version still finds', async ({ redis: at }) => {
   const { redis, keys, scripts } = writersOf(at)
   await redis.hset(keys.fleet, 'revision', 'the-old-one', 'foundedAt', '1', 'expected', '0')
   const input = JSON.stringify({ id: 'a-new-one', foundedAt: '2', had: false, hosts: [], awaited: '{}' })
   expect(await scripts.createFleet([keys.fleet, keys.fleetHosts, keys.jails()], input)).toBe(0)
-  expect(await redis.hgetall(keys.fleet)).toEqual({ id: 'the-old-one', foundedAt: '1', expected: '0' })
+  expect(await redis.hgetall(keys.fleet)).toEqual({ id: 'the-old-one', revision: 'the-old-one', foundedAt: '1', expected: '0' })
 })

@@ -117,7 +117,22 @@ test('services are stopped one after another in reverse order, also when one fai
     },
   })
   expect(first.name).toBe('first')
-  await services.stop()
+  await expect(services.stop()).rejects.toThrow('no')
   expect(stopped).toEqual(['third', 'second', 'first'])
   expect(warnings).toEqual([[{ err: new Error('no'), service: 'second' }, 'could not be stopped in order']])
+})
+
+test('no background work begins while services that were started after it are stopped', async () => {
+  vi.useFakeTimers()
+  const { passes, work } = makeWork()
+  const slow = Promise.withResolvers<void>()
+  const services = makeServices({ warn: () => undefined } as never)
+  services.add(repeat('work', 100, work))
+  services.add({ name: 'slow', stop: () => slow.promise })
+  const stopping = services.stop()
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(passes.length).toBe(0)
+  slow.resolve()
+  await stopping
+  vi.useRealTimers()
 })

@@ -18,8 +18,6 @@ type Settings = {
   over?: Record<string, unknown>
 }
 
-export type RealHost = Awaited<ReturnType<typeof realHost>>
-
 /** The configuration of a worker whose host has real jails, and what the worker leaves there. */
 export async function realHost({
   host,
