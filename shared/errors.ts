@@ -20,7 +20,7 @@ const table = {
   },
   jail_busy: { status: 409, hint: 'Wait for the named operation to end, or cancel it.' },
   jail_failed: { status: 409, hint: 'Retry its last operation, or destroy the jail.' },
-  not_cancellable: { status: 409, hint: 'A stop or a destroy that runs only goes forward; wait for it to end.' },
+  not_cancellable: { status: 409, hint: 'Such an operation only goes forward once it runs; wait for it to end.' },
   not_retryable: {
     status: 409,
     hint: "Only a jail's last operation can be retried, and only once it has failed or was cancelled.",
