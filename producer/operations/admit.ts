@@ -64,7 +64,7 @@ export async function commitAdmission(deps: AcceptDeps, { ask, change, accepted,
     case 'reused':
       return { type: 'reused' }
     default:
-      // Only a provision that is admitted again depends on records on which it can be decided anew.
+      // Only a provision that is admitted again depends on records on which it can be decided again.
       if (isAgain) return { type: 'changed' }
       throw new ProvostError('queue_unavailable', 'Redis has just lost its records.', { retryAfter: 2 })
   }

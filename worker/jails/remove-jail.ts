@@ -14,7 +14,7 @@ export async function removeJail(jail: JailSpec, host: HostRuntime, how: 'with-r
     await step.run({ host, jail, signal: AbortSignal.timeout(step.timeoutMs), learn: () => undefined })
 }
 
-/** Takes down what is left of a jail that does not run, but for its root. Never throws. */
+/** Takes down what is left of a jail that does not run, except its root. Never throws. */
 export async function takeDown(spec: JailSpec, { host, log }: Omit<Deps, 'journal'>): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -39,7 +39,7 @@ const bringUp = [attachNetwork, startJail, runCommand, proveIsolation]
 /** The steps that bring a stopped jail up: also outside any operation, after a reboot. */
 export const start: readonly Step[] = [mountRoot, ...bringUp]
 
-/** The steps that take a jail off its host, but for its root, and with it: also outside any operation, for what is left of one. */
+/** The steps that take a jail off its host, except its root, and with it: also outside any operation, for what is left of one. */
 export const takeDown: readonly TakeDownStep[] = [stopJail, detachNetwork]
 export const remove: readonly TakeDownStep[] = [...takeDown, removeRoot]
 
