@@ -87,6 +87,7 @@ export const knownPlans: readonly number[] = Object.keys(versions).map(Number)
 /** Returns the plan of a kind; undefined for a version that is not `known`. */
 export function planOf(kind: JailOperationKind, version: number, known: readonly number[]): Plan | undefined {
   if (!known.includes(version)) return undefined
+  // A journal may have one of a later worker, which is only shown then.
   const { jobs, bindsAt, undoes = 'begun' } = (versions[version] ?? plans)[kind]
   const partsOf: Partial<Record<JobName, readonly Omit<Part, 'job'>[]>> = jobs
   const parts = jobsOf[kind].flatMap((job) => (partsOf[job] ?? []).map((part) => ({ job, ...part })))

@@ -6,15 +6,16 @@ import type { NewOperation } from './operation-record.ts'
 
 /** There is a list of operations for each value of these fields, ordered by time. A new kind of list is added here, and nowhere else. */
 const listedBy = ['status', 'jail', 'batch', 'host'] as const
+type ListedBy = (typeof listedBy)[number]
 
 /** The fields of an operation that decide which lists it is in. An operation without a host yet is in no list of a host. */
-type Listed = Pick<NewOperation, 'id' | 'status' | 'jail' | 'batch'> & { host?: string }
+type Listed = Pick<NewOperation, 'id' | Exclude<ListedBy, 'host'>> & { host?: string }
 
 /** A list of operations: all, those of one status, jail or batch, or those of one host that have not ended. */
 export type OperationList = 'all' | { status: OperationStatus } | { jail: string } | { batch: string } | { host: string }
 
 /** Returns the lists of the given values. */
-function listsFor(of: { [By in (typeof listedBy)[number]]?: string | null | undefined }, keys: RedisKeys): string[] {
+function listsFor(of: { [By in ListedBy]?: string | null | undefined }, keys: RedisKeys): string[] {
   return listedBy.flatMap((by) => (of[by] === undefined || of[by] === null ? [] : [keys.operations(by, of[by])]))
 }
 
