@@ -137,7 +137,7 @@ async function destroy(name: string): Promise<void> {
   if (operation.status !== 'succeeded') throw new Error(`${name} could not be destroyed.`)
 }
 
-/** Returns worlds that are copies of one tree; their names differ, so each is filled anew. */
+/** Returns worlds that are copies of one tree; their names differ, so each is filled. */
 function freshWorlds(): object[] {
   const path = join(directory, 'tree')
   for (const name of ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp', 'usr']) mkdirSync(join(path, name), { recursive: true })

@@ -1,8 +1,14 @@
 import { z } from 'zod'
-import { CreateJail, PlainName } from './jail.ts'
+import { AskedLimits, CreateJail, PlainName } from './jail.ts'
 
 export const BatchStatus = z.enum(['running', 'paused', 'succeeded', 'failed', 'cancelled'])
 export type BatchStatus = z.infer<typeof BatchStatus>
+
+/** The columns of a CSV file of a batch: those that it must have, and those that it may. */
+export const csvColumns = {
+  required: ['name', 'client', 'world'],
+  optional: ['hostname', 'host', 'address', ...Object.keys(AskedLimits.shape)],
+}
 
 /** The largest batch: rows, bytes of its file, and bytes of one line. A JSON body has the same limit as any other body. */
 export const largestBatch = { rows: 100_000, bytes: 64 * 1024 ** 2, lineBytes: 64 * 1024 }

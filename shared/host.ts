@@ -34,10 +34,14 @@ export const WorldState = z.object({
 })
 export type WorldState = z.infer<typeof WorldState>
 
+/** How a host makes jails. */
+export const RuntimeName = z.enum(['freebsd', 'linux'])
+export type RuntimeName = z.infer<typeof RuntimeName>
+
 /** What a host is and has; written when it changes. */
 export const HostReport = z.object({
   id: PlainName,
-  runtime: z.enum(['freebsd', 'linux']),
+  runtime: RuntimeName,
   platform: z.string(),
   worlds: z.array(WorldState),
   pools: z.array(Pool),

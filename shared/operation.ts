@@ -19,13 +19,13 @@ type Life = {
   succeeded: State | 'gone'
   /** `as-it-is`: whatever its host has then. */
   failed: State | 'as-it-is'
-  /** Without it a cancel only counts until a worker has begun, and leaves the jail as it was. */
+  /** Without it a cancel only counts until a worker has begun, and leaves the jail as it was: see `onlyGoesForward`. */
   cancelled?: State | 'gone'
 }
 
 const unusable = ['failed', 'destroying'] as const
 
-/** How each kind of operation takes a jail from state to state. `docs/architecture.md` shows it, with what changes a jail beside operations. */
+/** How each kind of operation takes a jail from state to state. `docs/architecture.md` shows it, with what changes a jail outside any operation. */
 export const lifeOfJail: Record<JailOperationKind, Life> = {
   provision: {
     refusedOf: [],
@@ -56,6 +56,9 @@ export const lifeOfJail: Record<JailOperationKind, Life> = {
 /** `fill` makes a world on a host and has no jail. */
 export const OperationKind = z.enum([...JailOperationKind.options, 'fill'])
 export type OperationKind = z.infer<typeof OperationKind>
+
+/** Whether an operation that has begun is neither cancelled nor undone: what it has not done is left, and tried again. */
+export const onlyGoesForward = (kind: OperationKind): boolean => kind !== 'fill' && lifeOfJail[kind].cancelled === undefined
 
 export const OperationStatus = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled'])
 export type OperationStatus = z.infer<typeof OperationStatus>
@@ -120,4 +123,10 @@ export type Operation = z.infer<typeof Operation>
 
 export function hasEnded(status: OperationStatus): boolean {
   return status === 'succeeded' || status === 'failed' || status === 'cancelled'
+}
+
+/** Returns the status of an operation or a batch as the end of a sentence: `is queued` or `has succeeded`. */
+export function describeStatus(status: OperationStatus | 'paused'): string {
+  if (status === 'cancelled') return 'was cancelled'
+  return `${status === 'succeeded' || status === 'failed' ? 'has' : 'is'} ${status}`
 }

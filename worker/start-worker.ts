@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { Drift, Leftover } from '#shared/host.ts'
-import { planVersion } from '#shared/job.ts'
 import { backgroundWork } from '#shared/process/repeat.ts'
 import { type RetryPolicy, stepRetry } from '#shared/process/retry-policy.ts'
 import type { Service } from '#shared/process/run-service.ts'
@@ -32,6 +31,7 @@ import { type JobDeps, runJob } from './jobs/run-job.ts'
 import { type JournalFiles, journalFiles } from './journal/file.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
 import { openOperationLog } from './plans/operation-log.ts'
+import { knownPlans } from './plans/plans.ts'
 import { bindOperation, readRecorded } from './plans/read-record.ts'
 import type { RunDeps } from './plans/run.ts'
 import { countPasses } from './reports/count-passes.ts'
@@ -51,7 +51,7 @@ type Parts = {
   run: RunCommand
   log: Logger
   retry?: RetryPolicy
-  plans?: number[]
+  plans?: readonly number[]
   files?: JournalFiles
   amend?(deps: RunDeps): RunDeps
 }
@@ -88,8 +88,9 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     const base = await openBase(config, parts, { ...connections, directory, services, stopping: stopping.signal })
     const local = await openHost(base)
     const fleet = await joinFleet(base, local)
-    await takeJobs(base, local, fleet)
-    log.info({ host: config.host, pid: process.pid }, 'worker is up')
+    const watching = await watchHost(base, local, fleet)
+    await takeJobs(base, local, fleet, watching)
+    log.info({ host: config.host }, 'worker is up')
     return {
       async stop() {
         stopping.abort()
@@ -122,7 +123,7 @@ type Base = Awaited<ReturnType<typeof openBase>>
 
 /** Opens what all parts share. */
 async function openBase(config: WorkerConfig, parts: Parts, opened: Opened) {
-  const { host, run, log, plans = [planVersion], retry = stepRetry, files = journalFiles, amend = (deps) => deps } = parts
+  const { host, run, log, plans = knownPlans, retry = stepRetry, files = journalFiles, amend = (deps) => deps } = parts
   const keys = redisKeys(config.redisPrefix)
   const passes = countPasses()
   const base = {
@@ -212,10 +213,11 @@ function runDepsOf(base: Base, journal: Journal, worlds: WorldStore, waitForOthe
   }
 }
 
-/** Starts the background work on this host, and takes its jobs. */
-async function takeJobs(base: Base, { journal, worlds, revived }: Local, joined: Fleet): Promise<void> {
-  const { config, host, log, redis, keys, timing, services, repeat, reporter, sendOfJail } = base
-  const { drift, leftoverNotes, fleet } = joined
+type Watching = Awaited<ReturnType<typeof watchHost>>
+
+/** Starts the background work on what this host has. */
+async function watchHost(base: Base, { journal, worlds, revived }: Local, { drift, leftoverNotes }: Fleet) {
+  const { config, host, log, redis, keys, timing, services, repeat, sendOfJail } = base
   const timings = services.add(
     makeTimings({ write: (now) => redis.set(keys.hostTimings(config.host), JSON.stringify(now)), log }),
   )
@@ -228,11 +230,18 @@ async function takeJobs(base: Base, { journal, worlds, revived }: Local, joined:
   services.add(repeat('remove-unused-worlds', unusedWorldsEveryMs, removeUnusedWorlds))
   const consoles = () => journal.jails().map(({ spec }) => host.consoleOf(spec))
   services.add(repeat('trim-consoles', consolesEveryMs, () => trimConsoles(consoles(), log)))
+  return { timings, leftovers }
+}
 
-  const consumer = await consume(base, { journal, worlds, joined, timings, leftovers })
+/** Takes this host's jobs and notices, and enrols it. */
+async function takeJobs(base: Base, local: Local, joined: Fleet, watching: Watching): Promise<void> {
+  const { config, keys, services, reporter } = base
+  const { journal, worlds } = local
+  const { drift, leftoverNotes, fleet } = joined
+  const consumer = await consume(base, local, joined, watching)
   // Together: jobs that were taken while fills end would only be put back.
   services.add({ name: 'jobs', stop: () => Promise.all([worlds.close(), consumer.stop()]) })
-  await followNotices({ ...base, channel: keys.notices(config.host), consumer, retryLeftovers: leftovers.tryAll })
+  await followNotices({ ...base, channel: keys.notices(config.host), consumer, retryLeftovers: watching.leftovers.tryAll })
   await reporter.begin({
     worlds,
     drift: () => drift.entries().size,
@@ -243,13 +252,7 @@ async function takeJobs(base: Base, { journal, worlds, revived }: Local, joined:
   worlds.prefill()
 }
 
-type Watching = Pick<Local, 'journal' | 'worlds'> & {
-  joined: Fleet
-  timings: ReturnType<typeof makeTimings>
-  leftovers: ReturnType<typeof retryLeftovers>
-}
-
-function consume(base: Base, { journal, worlds, joined, timings, leftovers }: Watching) {
+function consume(base: Base, { journal, worlds }: Local, joined: Fleet, { timings, leftovers }: Watching) {
   const { config, hostId, keys, log, send, sendOfJail, stopping, operationLog } = base
   const { drift, runDeps, compareDeps, fleet, precedence } = joined
   const { builds, starts } = config.capacity

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Command, Option } from 'commander'
 import { z } from 'zod'
-import { Batch, SkippedRows } from '#shared/batch.ts'
+import { Batch, csvColumns, SkippedRows } from '#shared/batch.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { parseNumber } from '../arguments/parse-number.ts'
 import type { Answer, Upload } from '../http/client.ts'
@@ -27,7 +27,7 @@ type CreateOptions = {
 
 const Accepted = z.object({ batch: Batch, skipped: SkippedRows })
 
-const columns = 'CSV with the columns name,client,world and, if you like, hostname,host,address,memory,cpu,processes,disk'
+const columns = `CSV with the columns ${csvColumns.required} and, if you like, ${csvColumns.optional}`
 
 export function createBatchCommand(context: CommandContext): Command {
   return new Command('create')

@@ -1,4 +1,5 @@
 import type { Batch } from '#shared/batch.ts'
+import { describeStatus } from '#shared/operation.ts'
 import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import { followBatch } from '../http/follow-batch.ts'
 import { batchChanges, countsText, detailLines, liveBatchLines } from '../print/batch-lines.ts'
@@ -19,7 +20,7 @@ export async function watchBatch(
     asJson ? lastOf(states) : showStates(states, { lines: liveBatchLines, changes: batchChanges }),
   )
   print(...(asJson ? [JSON.stringify(asJson(ended))] : ['', ...detailLines(ended)]))
-  if (ended.status !== 'succeeded') throw new Unsuccessful([`The batch ended ${ended.status}: ${countsText(ended)}.`])
+  if (ended.status !== 'succeeded') throw new Unsuccessful([`The batch ${describeStatus(ended.status)}: ${countsText(ended)}.`])
 }
 
 async function lastOf(states: AsyncIterable<Batch>): Promise<Batch> {

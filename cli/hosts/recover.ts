@@ -9,7 +9,7 @@ const pollMs = 500
 const description = [
   'A Redis that lost everything is noticed by itself: its records are rebuilt from the journals of the hosts, and until then',
   'nothing is accepted. This looks at once, shows how far each host is, and ends when all of it is done. A host that does',
-  'not come back is let go of with `provost hosts forget HOST`.',
+  'not come back is given up with `provost hosts forget HOST`.',
 ].join(' ')
 
 export function recoverCommand({ client, print }: CommandContext): Command {

@@ -1,4 +1,5 @@
 import { type Batch, hasBatchEnded } from '#shared/batch.ts'
+import { describeStatus } from '#shared/operation.ts'
 import { formatCount, formatDuration } from './amounts.ts'
 import { causeLines, causeTable } from './cause-lines.ts'
 import { type Fact, factLines } from './fact-lines.ts'
@@ -18,10 +19,12 @@ export function detailLines(batch: Batch): string[] {
     ['at once', `at most ${formatCount(maxInFlight)}`],
     [
       'canary',
-      canary ? `${formatCount(canary)} first, the others if at most ${formatCount(maxFailures)} of them failed` : undefined,
+      canary
+        ? `${formatCount(canary)} first, the others if ${maxFailures ? `at most ${formatCount(maxFailures)}` : 'none'} of them failed`
+        : undefined,
     ],
     ['pauses', maxFailureRate === undefined ? undefined : `when more than ${+(maxFailureRate * 100).toFixed(2)}% have failed`],
-    ['left out', skipped > 0 ? `${formatCount(skipped)} rows that were wrong` : undefined],
+    ['left out', skipped > 0 ? `${formatCount(skipped)} ${skipped === 1 ? 'row that was' : 'rows that were'} wrong` : undefined],
     ['created', createdAt],
     ['finished', finishedAt ?? undefined],
   ]
@@ -59,7 +62,9 @@ function progressLines(batch: Batch, now: number): string[] {
 
 /** The line of a command that does not watch. */
 export function batchStatusLine(batch: Batch): string {
-  return `Batch ${batch.id} (${batch.name}) is ${statusText(batch)}: ${countsText(batch)}`
+  const name = batch.name === batch.id ? '' : ` (${batch.name})`
+  const state = hasBatchEnded(batch.status) ? describeStatus(batch.status) : `is ${statusText(batch)}`
+  return `Batch ${batch.id}${name} ${state}: ${countsText(batch)}`
 }
 
 /** The commands for a batch in its present status. */

@@ -1,4 +1,4 @@
-import { hasEnded, type Move, type Operation, type OperationError, type StepState } from '#shared/operation.ts'
+import { describeStatus, hasEnded, type Move, type Operation, type OperationError, type StepState } from '#shared/operation.ts'
 import { formatDuration, formatSeconds } from './amounts.ts'
 
 const marks = { pending: '·', running: '▸', succeeded: '✓', failed: '✗', undone: '↺' } as const
@@ -11,7 +11,7 @@ export function subjectOf({ jail, world, host }: Pick<Operation, 'jail' | 'world
 
 /** The line of a command that does not wait. */
 export function acceptedLine(operation: Operation): string {
-  return `The ${operation.kind} of ${subjectOf(operation)} is ${operation.status}: operation ${operation.id}`
+  return `The ${operation.kind} of ${subjectOf(operation)} ${describeStatus(operation.status)}: operation ${operation.id}`
 }
 
 /** An operation while it runs: its subject, its progress, and every step with its mark. */
@@ -53,7 +53,7 @@ export function moveLines(moves: Move[] = []): string[] {
 /** What went wrong and what to do next. */
 export function failureLines(operation: Operation): string[] {
   const { error } = operation
-  if (!error) return [`The ${operation.kind} of ${subjectOf(operation)} ended ${operation.status}.`]
+  if (!error) return [`The ${operation.kind} of ${subjectOf(operation)} ${describeStatus(operation.status)}.`]
   const step = operation.steps.find(({ name }) => name === error.step)
   const where = error.step ? ` at step ${error.step}${step ? ` (${step.title})` : ''}` : ''
   return [

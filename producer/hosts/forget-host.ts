@@ -6,7 +6,7 @@ import { forgetJail } from '../records/jails/jail-changes.ts'
 import { jailList } from '../records/jails/jail-lists.ts'
 import type { JailRecord } from '../records/jails/jail-record.ts'
 import { endOperation } from '../records/operations/operation-changes.ts'
-import { operationList } from '../records/operations/operation-lists.ts'
+import { leaveListOfHost, operationList } from '../records/operations/operation-lists.ts'
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 import { announceHost } from './announce-host.ts'
@@ -76,9 +76,10 @@ async function assertDown({ redis, keys }: Store, host: string): Promise<void> {
   if (await redis.exists(keys.hostAlive(host))) throw new ProvostError('host_up', `Host ${host} is there: its worker reports.`)
 }
 
-async function failOperation({ redis, keys, scripts }: Store, operation: OperationRecord): Promise<void> {
+async function failOperation({ keys, scripts }: Store, operation: OperationRecord): Promise<void> {
   const { id, host, status, step } = operation
-  if (hasEnded(status)) return void (await redis.zrem(operationList({ host }, keys), id))
+  if (hasEnded(status))
+    return void (await scripts.commit({ unchanged: [], commands: leaveListOfHost(id, host, keys), events: [] }))
   const { code, message, hint } = new ProvostError('host_forgotten', `Host ${host} was forgotten.`)
   const finishedAt = new Date().toISOString()
   await scripts.commit(endOperation(operation, { status: 'failed', error: { code, message, hint, step }, finishedAt }, keys))

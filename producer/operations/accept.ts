@@ -6,8 +6,8 @@ import { toFields } from '../records/fields.ts'
 import { answeredBefore, type Idempotency, keptRequest, keyReused } from '../records/operations/idempotency.ts'
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
-import { admit } from './admit.ts'
-import type { AcceptDeps, Admit, Answer, Commit, Committed, Decision } from './decision.ts'
+import { commitAdmission } from './admit.ts'
+import type { AcceptDeps, Admission, Answer, Commit, Committed, Decision } from './decision.ts'
 
 // Each failed try means that somebody else's change succeeded.
 const decideTries = 20
@@ -37,15 +37,15 @@ export async function accept(
   throw new ProvostError('queue_unavailable', 'The records changed faster than they could be read.', { retryAfter: 1 })
 }
 
-async function commit(deps: AcceptDeps, decision: Commit | Admit): Promise<Committed> {
-  if (decision.type === 'admit') return admit(deps, decision)
+async function commit(deps: AcceptDeps, decision: Commit | Admission): Promise<Committed> {
+  if (decision.type === 'admit') return commitAdmission(deps, decision)
   const answer = await deps.scripts.commit(decision.change)
   if (answer.type === 'leased') return { type: 'changed' }
   return answer.type === 'done' ? { type: 'done', accepted: decision.accepted } : answer
 }
 
 /** Adds the request to its operation, whose host's journal also keeps it, in case Redis loses everything. */
-function withRequest<D extends Commit | Admit>(decision: D, idempotency: Idempotency | undefined, { keys }: Store): D {
+function withRequest<D extends Commit | Admission>(decision: D, idempotency: Idempotency | undefined, { keys }: Store): D {
   if (!idempotency) return decision
   const { operation } = decision.accepted
   operation.requests = [...(operation.requests ?? []), keptRequest(idempotency, keys)]
@@ -59,7 +59,7 @@ function withRequest<D extends Commit | Admit>(decision: D, idempotency: Idempot
 }
 
 /** The request is accepted once the records are written: what fails here is only logged, and the jobs are added later. */
-async function startWork(deps: AcceptDeps, decision: Commit | Admit, accepted: Enqueued): Promise<void> {
+async function startWork(deps: AcceptDeps, decision: Commit | Admission, accepted: Enqueued): Promise<void> {
   const { hosts, enqueue, log } = deps
   if (decision.type === 'admit' && accepted.jail) hosts.notePromise(accepted.jail.host, accepted.jail.limits)
   if (decision.type === 'commit' && decision.cancels) await notifyOfCancel(deps, decision.cancels)

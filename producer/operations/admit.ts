@@ -11,7 +11,7 @@ import { admitJail, type UnplacedJail } from '../records/jails/jail-changes.ts'
 import { admitOperation, type UnplacedOperation } from '../records/operations/operation-changes.ts'
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
-import type { AcceptDeps, Admit, Committed } from './decision.ts'
+import type { AcceptDeps, Admission, Committed } from './decision.ts'
 
 /** What an admission depends on, beside the request. */
 export type Terms = {
@@ -22,7 +22,7 @@ export type Terms = {
 }
 
 /** Decides an admission. @throws ProvostError `queue_unavailable` while records are missing. */
-export function decideAdmission({ keys, openFleet }: AcceptDeps, ask: CreateJail, { again, batch }: Terms): Admit {
+export function decideAdmission({ keys, openFleet }: AcceptDeps, ask: CreateJail, { again, batch }: Terms): Admission {
   const now = new Date()
   const { jail, operation } = newRecords(ask, again, batch?.id, now)
   const unchanged: Unchanged[] = [
@@ -47,7 +47,7 @@ export function decideAdmission({ keys, openFleet }: AcceptDeps, ask: CreateJail
 }
 
 /** Commits an admission. @throws ProvostError why no jail is admitted: `name_taken`, `no_capacity`, `no_free_address`, … */
-export async function admit(deps: AcceptDeps, { ask, change, accepted, isAgain }: Admit): Promise<Committed> {
+export async function commitAdmission(deps: AcceptDeps, { ask, change, accepted, isAgain }: Admission): Promise<Committed> {
   const answer = await placeJail(deps, ask, change)
   switch (answer.type) {
     case 'done': {
@@ -64,7 +64,7 @@ export async function admit(deps: AcceptDeps, { ask, change, accepted, isAgain }
     case 'reused':
       return { type: 'reused' }
     default:
-      // Only a provision that is admitted again depends on records on which it can be decided anew.
+      // Only a provision that is admitted again depends on records on which it can be decided again.
       if (isAgain) return { type: 'changed' }
       throw new ProvostError('queue_unavailable', 'Redis has just lost its records.', { retryAfter: 2 })
   }

@@ -1,6 +1,6 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { JailState } from '#shared/jail.ts'
-import { hasEnded, type JailOperationKind, lifeOfJail } from '#shared/operation.ts'
+import { hasEnded, type JailOperationKind, lifeOfJail, onlyGoesForward } from '#shared/operation.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import { merge } from '../records/change.ts'
 import { changeJail } from '../records/jails/jail-changes.ts'
@@ -67,10 +67,10 @@ const unprovisioned: JailState[] = ['queued', 'building', 'built', 'starting']
 
 /**
  * Decides a cancel of an operation that has not ended: sets the flag that the worker reads between two steps.
- * @throws ProvostError `not_cancellable` for a running stop or destroy, and for a destroy that has cancelled a provision.
+ * @throws ProvostError `not_cancellable` for a running operation that only goes forward, and for a destroy that has cancelled a provision.
  */
 export function decideCancel(operation: OperationRecord, jail: JailRecord | null, keys: RedisKeys) {
-  if ((operation.kind === 'stop' || operation.kind === 'destroy') && operation.status === 'running')
+  if (onlyGoesForward(operation.kind) && operation.status === 'running')
     throw new ProvostError('not_cancellable', `Operation ${operation.id} is a ${operation.kind} that runs.`)
   // Only its destroy releases what such a jail has.
   if (operation.kind === 'destroy' && jail && unprovisioned.includes(jail.state))

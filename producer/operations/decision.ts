@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { CreateJail } from '#shared/jail.ts'
-import type { Admission, Hosts } from '../placement/place-jail.ts'
+import type { Hosts, PlacingChange } from '../placement/place-jail.ts'
 import type { FleetHosts } from '../placement/placement-host.ts'
 import type { Enqueued } from '../queues/enqueue.ts'
 import type { Change } from '../records/change.ts'
@@ -30,13 +30,13 @@ export type Answer = { operation: NewOperation | OperationRecord; jail: NewJail 
 export type Commit = { type: 'commit'; change: Change; accepted: Enqueued; wakes: boolean; cancels?: Enqueued }
 
 /** How a request is decided: an answer without a change, a change, or an admission, which is a change that chooses a host. */
-export type Decision = { type: 'answer'; answer: Answer } | Commit | Admit
+export type Decision = { type: 'answer'; answer: Answer } | Commit | Admission
 
 /** The admission of a jail, which gets its name, addresses and capacity, all or nothing. */
-export type Admit = {
+export type Admission = {
   type: 'admit'
   ask: CreateJail
-  change: Admission
+  change: PlacingChange
   accepted: { jail: UnplacedJail; operation: UnplacedOperation }
   isAgain: boolean
 }

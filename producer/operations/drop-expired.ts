@@ -1,7 +1,7 @@
-import { hasEnded, OperationStatus } from '#shared/operation.ts'
+import { hasEnded } from '#shared/operation.ts'
 import { pageOf } from '../records/lists.ts'
 import { dropOperation } from '../records/operations/operation-changes.ts'
-import { operationList } from '../records/operations/operation-lists.ts'
+import { leaveAnyLists, operationList } from '../records/operations/operation-lists.ts'
 import { endedKeptMs, type OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 
@@ -26,8 +26,7 @@ export function makeDropExpired({ redis, keys, records, scripts }: Store): () =>
     const known = new Set(operations.map(({ id }) => id))
     const gone = await missing(ids.filter((id) => !known.has(id)))
     if (gone.length === 0) return
-    const lists = ['all' as const, ...OperationStatus.options.map((status) => ({ status }))]
-    for (const list of lists) await redis.zrem(operationList(list, keys), ...gone)
+    await scripts.commit({ unchanged: [], commands: gone.flatMap((id) => leaveAnyLists(id, keys)), events: [] })
   }
 }
 

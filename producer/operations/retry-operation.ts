@@ -1,6 +1,7 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { CreateJail } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { describeStatus } from '#shared/operation.ts'
 import { hasSubject } from '../queues/enqueue.ts'
 import { merge } from '../records/change.ts'
 import { changeJail } from '../records/jails/jail-changes.ts'
@@ -24,7 +25,7 @@ export async function decideRetry(deps: AcceptDeps, id: string, context: () => P
   const operation = await findOperation(deps, id)
   const { kind, orphan, request, status } = operation
   if (status !== 'failed' && status !== 'cancelled')
-    throw notRetryable(`Operation ${id} is ${status}; only a failed or a cancelled one can be retried.`)
+    throw notRetryable(`Operation ${id} ${describeStatus(status)}; only a failed or a cancelled one can be retried.`)
   if (kind === 'fill' || orphan) await assertHasHost(deps, operation)
   if (orphan) return retryClean(deps, operation, orphan, await context())
   const jail = await deps.records.jailOf(operation)

@@ -14,8 +14,8 @@ import { type Refusal, refusalError, refusalFrom } from './refusals.ts'
 /** The hosts on which a jail may be placed, and which of them are preferred. */
 export type Hosts = { hosts: Pick<FleetHosts, 'all'>; placement: Policy }
 
-/** A change that also places a jail on a host. `records/scripts/admit.lua` describes its fields. */
-export type Admission = Change & {
+/** A change that also places a jail on a host. `records/scripts/admit.lua` describes its fields, and the keys that are added to it. */
+export type PlacingChange = Change & {
   /** The name of the jail, and the id of its provision. */
   name: string
   operation: string
@@ -45,16 +45,17 @@ const groupSizes = [3, 50]
 export async function placeJail(
   { scripts, keys, ...hosts }: Store & Hosts,
   ask: CreateJail,
-  admission: Admission,
+  change: PlacingChange,
 ): Promise<PlaceAnswer> {
-  const { name, operation } = admission
+  const { name, operation, ...fields } = change
   const { candidates, refusals, failure } = choose(ask, hosts)
   const refused: Refusal[] = []
   for (const group of groupsOf(candidates)) {
     const input = {
-      ...admission,
-      jail: keys.jail(name),
-      operation: keys.operation(operation),
+      ...fields,
+      name,
+      jailKey: keys.jail(name),
+      operationKey: keys.operation(operation),
       candidates: group.map((candidate) => ({
         ...candidateInput(candidate, keys),
         commands: [...placeOnHost(name, candidate.host.id, candidate, keys), ...assignToHost(operation, candidate.host.id, keys)],

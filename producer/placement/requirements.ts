@@ -5,7 +5,6 @@ import { parseBlock } from '#shared/network/addresses.ts'
 import { memoize } from './memoize.ts'
 import type { PlacementHost } from './placement-host.ts'
 import { blockOf, givesOut, poolOf } from './pool-facts.ts'
-import { admissionDetails } from './refusals.ts'
 import { type WorldConflicts, worldConflicts } from './world-conflicts.ts'
 
 /** What a host must have to take a jail. `detail` describes what a host that does not meet it lacks. */
@@ -20,12 +19,12 @@ const conflictsOf = memoize((hosts: PlacementHost[]) => worldConflicts(hosts))
 /** Returns all that a jail requires of a host of this fleet. The first requirement that is not met is the one reported. */
 export function requirementsOf(ask: CreateJail, fleet: PlacementHost[]): Requirement[] {
   // A label whose key no host declares does not concern placement.
-  const wishes = Object.entries(ask.labels ?? {}).filter(([key]) => labelKeysOf(fleet).has(key))
+  const required = Object.entries(ask.labels ?? {}).filter(([key]) => labelKeysOf(fleet).has(key))
   return [
     isUp,
     offersWorld(ask.world),
     ...definesWorldAsOthers(ask.world, conflictsOf(fleet)),
-    ...wishes.map(hasLabel),
+    ...required.map(hasLabel),
     ...(ask.limits?.disk === undefined ? [] : [enforcesDiskLimit]),
     ...resources.map((resource) => isLargeEnough(resource, ask)),
     ...(ask.addresses ?? []).flatMap((address) => [hasPoolOf(address), isGivenOut(address)]),
@@ -82,7 +81,7 @@ const enforcesDiskLimit: Requirement = {
 const isLargeEnough = (resource: Resource, ask: CreateJail): Requirement => ({
   code: 'no_capacity',
   met: (host) => neededOf(resource, ask, host) <= (host.capacity[resource] ?? Number.POSITIVE_INFINITY),
-  detail: () => admissionDetails.no_capacity(resource),
+  detail: () => `is too small for so much ${resource}`,
 })
 
 function hasPoolOf(address: string): Requirement {

@@ -55,7 +55,7 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
     if (!job) return undefined
     const queue = queueOf(job, operation.batch !== undefined)
     const position = await positionIn(queue, host.id, jobId(operation.id, operation.wakeup, job))
-    return { reason: `${job} slot on host ${host.id}`, ...(position === undefined ? {} : { position }) }
+    return { reason: `queue ${queue} of host ${host.id}`, ...(position === undefined ? {} : { position }) }
   }
 
   async function explainOne(operation: NewOperation): Promise<Operation> {

@@ -81,7 +81,7 @@ export async function openRecovery(deps: Deps) {
   const unavailable = (why: string) =>
     new ProvostError('queue_unavailable', `Nothing is accepted until the records are rebuilt: ${why}.`, {
       retryAfter: retryAfterSeconds,
-      hint: '`provost recover` shows how far it is; `provost hosts forget HOST` lets go of a host that does not come back.',
+      hint: '`provost recover` shows how far it is; `provost hosts forget HOST` gives a host up that does not come back.',
     })
 
   function assertRebuilt(): void {

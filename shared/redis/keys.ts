@@ -1,6 +1,6 @@
 /**
  * The names of all keys in Redis; they share one hash tag. Workers write only below `host(id)` and to `reports`, producers
- * write everything else.
+ * everything else, and below `host(id)` the jobs, the bindings of what they move, and the end of what they have forgotten.
  */
 export function redisKeys(prefix: string) {
   return {

@@ -8,10 +8,18 @@ export const queueKinds = ['build', 'batch-build', 'start', 'batch-start', 'stop
 export type QueueKind = (typeof queueKinds)[number]
 
 export function queueOf(job: JobName, isBatch: boolean): QueueKind {
-  if (job === 'build') return isBatch ? 'batch-build' : 'build'
-  if (job === 'fill') return 'build'
-  if (job === 'start') return isBatch ? 'batch-start' : 'start'
-  return 'stop'
+  switch (job) {
+    case 'build':
+      return isBatch ? 'batch-build' : 'build'
+    case 'fill':
+      return 'build'
+    case 'start':
+      return isBatch ? 'batch-start' : 'start'
+    case 'stop':
+    case 'restart':
+    case 'destroy':
+      return 'stop'
+  }
 }
 
 /** The BullMQ name of a host's queue. It contains the host, since queue boards identify a queue by its name alone. */

@@ -48,7 +48,7 @@ describe.skipIf(whyNoBrowser())('the queue board in a browser', () => {
 
     await retry.click()
     await page.getByRole('button', { name: 'Confirm' }).click()
-    await page.getByText(`Operation ${id} is succeeded; only a failed or a cancelled one can be retried.`).waitFor()
+    await page.getByText(`Operation ${id} has succeeded; only a failed or a cancelled one can be retried.`).waitFor()
     expect(requests.filter((url) => !url.startsWith(`${fleet.url}/`) && !url.startsWith('data:'))).toEqual([])
     expect(faults).toEqual([])
   })

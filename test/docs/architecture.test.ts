@@ -97,6 +97,11 @@ describe('the life of a jail', () => {
     )
     expect(states).toEqual(lifeOfJail[kind].meanwhile)
   })
+
+  test.each(JailOperationKind.options)('knows a step of the plan of a %s by its name', (kind) => {
+    const names = planOf(kind, 1, [1])?.parts.flatMap(({ steps }) => steps.map(({ name }) => name)) ?? []
+    expect(new Set(names).size).toBe(names.length)
+  })
 })
 
 test('all background work is on the page', () => {

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
+import { RuntimeName } from '#shared/host.ts'
 import { AskedLimits, PlainName } from '#shared/jail.ts'
 import { contains, overlaps, parseBlock } from '#shared/network/addresses.ts'
 import { Pool } from '#shared/network/pool.ts'
@@ -48,7 +49,7 @@ const Network = z
 export const WorkerFile = z
   .strictObject({
     host: PlainName.default(() => hostname().split('.')[0]?.toLowerCase() ?? 'localhost'),
-    runtime: z.enum(['freebsd', 'linux']).default(process.platform === 'freebsd' ? 'freebsd' : 'linux'),
+    runtime: RuntimeName.default(process.platform === 'freebsd' ? 'freebsd' : 'linux'),
     root: Root,
     commandPath: z.string().default('/sbin:/bin:/usr/sbin:/usr/bin'),
     /** The host's own /etc. */

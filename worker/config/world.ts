@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import type { RuntimeName } from '#shared/host.ts'
 import { PlainName } from '#shared/jail.ts'
 
 const common = { name: PlainName, prefill: z.boolean().default(false) }
@@ -108,10 +109,10 @@ export type World = z.infer<typeof World>
 const methodsByRuntime = {
   freebsd: ['source', 'archive', 'pkgbase', 'tree'],
   linux: ['debootstrap', 'archive', 'tree', 'busybox'],
-} as const satisfies Record<string, World['method'][]>
+} as const satisfies Record<RuntimeName, World['method'][]>
 
 /** Returns why a world cannot be made on hosts of a runtime: the field at fault and the message; undefined when it can. */
-export function misfit(world: World, runtime: keyof typeof methodsByRuntime): { field: string; message: string } | undefined {
+export function misfit(world: World, runtime: RuntimeName): { field: string; message: string } | undefined {
   const methods: readonly string[] = methodsByRuntime[runtime]
   if (!methods.includes(world.method))
     return { field: 'method', message: `${world.method} makes no world for runtime ${runtime}; use one of ${methods.join(', ')}` }

@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
+import type { RuntimeName } from '#shared/host.ts'
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec, WorldId } from '#shared/job.ts'
 
@@ -8,9 +9,9 @@ export type Check = { name: string; ok: boolean; detail: string; remedy?: string
 /** A world in its place, and how long its fill took; undefined for one that an older worker has filled. */
 export type FilledWorld = WorldId & { fillMs?: number }
 
-/** What a host must be able to do, and what it supports. Two implementations: `freebsd` and `linux`. */
+/** What a host must be able to do, and what it supports. Each runtime implements it. */
 export interface HostRuntime {
-  readonly runtime: 'freebsd' | 'linux'
+  readonly runtime: RuntimeName
   /** Kernel and architecture, like `linux/x64`: worlds of one name are the same only on one platform. */
   readonly platform: string
   readonly supports: { diskLimit: boolean }

@@ -8,12 +8,17 @@ import type { RunCommand } from './programs/run-command.ts'
 
 /** Returns the runtime that the configuration names. Locks and processes are the operating system's, whichever the runtime. */
 export function makeRuntime({ run, config }: { run: RunCommand; config: WorkerConfig }): HostRuntime {
-  if (config.runtime === 'linux') return linuxRuntime({ run, config })
-  if (process.platform !== 'linux') return freebsdRuntime({ run, config })
-  const system = {
-    lockFile: (path: string) => lockFile(run, path),
-    endPredecessor: () => endPredecessor(config.root),
-    endProcessesOf: (operation: string) => endProcessesOf(config.root, operation),
+  switch (config.runtime) {
+    case 'linux':
+      return linuxRuntime({ run, config })
+    case 'freebsd':
+      if (process.platform !== 'linux') return freebsdRuntime({ run, config })
+      return freebsdRuntime({ run, config, system: linuxSystem(run, config) })
   }
-  return freebsdRuntime({ run, config, system })
 }
+
+const linuxSystem = (run: RunCommand, { root }: WorkerConfig) => ({
+  lockFile: (path: string) => lockFile(run, path),
+  endPredecessor: () => endPredecessor(root),
+  endProcessesOf: (operation: string) => endProcessesOf(root, operation),
+})

@@ -4,17 +4,17 @@ import type { JailSpec } from '#shared/job.ts'
 import { retryDelayMs, stepRetry } from '#shared/process/retry-policy.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { Journal } from '../journal/journal.ts'
+import * as plans from '../plans/plans.ts'
 
 type Deps = { host: HostRuntime; journal: Journal; log: Logger }
 
 /** Takes a jail down from any half-made state, and removes its root too if asked. @throws ProvostError what cannot be removed */
-export async function removeJail(spec: JailSpec, host: HostRuntime, how: 'with-root' | 'but-root'): Promise<void> {
-  await host.removeJail(spec, AbortSignal.timeout(60_000))
-  await host.removeNetwork(spec, AbortSignal.timeout(60_000))
-  if (how === 'with-root') await host.removeRoot(spec, AbortSignal.timeout(600_000))
+export async function removeJail(jail: JailSpec, host: HostRuntime, how: 'with-root' | 'but-root'): Promise<void> {
+  for (const step of how === 'with-root' ? plans.remove : plans.takeDown)
+    await step.run({ host, jail, signal: AbortSignal.timeout(step.timeoutMs), learn: () => undefined })
 }
 
-/** Takes down what is left of a jail that does not run, but for its root. Never throws. */
+/** Takes down what is left of a jail that does not run, except its root. Never throws. */
 export async function takeDown(spec: JailSpec, { host, log }: Omit<Deps, 'journal'>): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -17,7 +17,7 @@ type Deps = Omit<OpenJobsDeps, 'slots' | 'wake'> & {
   hostId: string
   /** BullMQ's prefix: all that this host writes is below it. */
   prefix: string
-  /** Batches share those of builds and starts with others, and never get the last one. */
+  /** Batches share those of builds and starts with others, and never get the last one, unless there is only one. */
   slots: Slots
   timing: Pick<Timing, 'lock' | 'stalled' | 'asleep' | 'recorded'>
   repeat: Repeat

@@ -39,12 +39,12 @@ export async function appendEntries(path: string, entries: unknown[], files = jo
   }
 }
 
-/** Writes a file anew: aside, flushed, then renamed over the old one. */
+/** Rewrites a file: aside, flushed, then renamed over the old one. */
 export async function replaceEntries(path: string, entries: unknown[], files = journalFiles): Promise<void> {
   await replaceFile(path, (file) => files.write(file, linesOf(entries)), files)
 }
 
-/** Writes a file anew with those of its lines that are kept. */
+/** Rewrites a file with those of its lines that are kept. */
 export async function copyEntries(path: string, isKept: (line: string) => boolean, files = journalFiles): Promise<void> {
   const copy = async (file: FileHandle) => {
     let text = ''

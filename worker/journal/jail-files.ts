@@ -24,7 +24,7 @@ export async function openJailFiles(directory: string, files: JournalFiles) {
     async append({ spec }: JournaledOperation, entries: unknown[]): Promise<void> {
       await appendEntries(fileOf(spec.name), entries, files)
     },
-    /** Writes a jail's file anew, then changes memory: on a full disk, memory must not have what the file has not. */
+    /** Rewrites a jail's file, then changes memory: on a full disk, memory must not have what the file has not. */
     async replace(jail: JournaledJail, entries: unknown[]): Promise<void> {
       await replaceEntries(fileOf(jail.spec.name), entries, files)
       jails.set(jail.spec.name, jail)

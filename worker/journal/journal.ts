@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { onlyGoesForward } from '#shared/operation.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { type Attempt, openEndedOperations } from './ended-operations.ts'
 import { type JournaledDrift, type JournaledJail, JournaledJob, type JournaledOperation } from './entries.ts'
@@ -112,8 +113,8 @@ function settledBy(report: OperationReport, { settled, current }: JournaledJail)
 
 /** Returns the steps of an operation whose work stays on the host though it should not. */
 function leftoversOf({ jailState, steps }: OperationReport, operation: JournaledOperation | undefined): string[] {
-  // A stop or a destroy undoes nothing: what it has not done is left.
-  if (jailState === 'destroying' || (jailState === 'stopped' && operation?.kind === 'stop'))
+  // What is not undone and not done is left, unless the jail runs on.
+  if (operation && onlyGoesForward(operation.kind) && jailState !== 'running')
     return steps.filter(({ status }) => status !== 'succeeded').map(({ name }) => name)
   return [...(operation?.steps ?? [])].filter(([, { mark }]) => mark === 'undo-failed').map(([step]) => step)
 }

@@ -78,7 +78,7 @@ async function runStep(run: Run, step: Step): Promise<void> {
   }
 }
 
-/** Undoes what was begun of a step that must not be repeated, before it is done anew. */
+/** Undoes what was begun of a step that must not be repeated, before it is done again. */
 async function undoBegun(run: Run, step: Step): Promise<void> {
   run.log.heading(`undo ${step.name}, which was begun and not ended`)
   const failure = await undoStep(run, step)

@@ -64,12 +64,12 @@ export async function beginRun(job: JailJob, log: OperationLog, cancel: AbortSig
   const reporter = operationReporter(job, operation, steps, deps.send)
   const asker = { operation: askerOf(job), record: log.record }
   // A plan that only goes forward cannot be cancelled within a step: the notice may have been on its way when it began.
-  const heeded = plan.undoes === 'nothing' ? new AbortController().signal : cancel
+  const signal = plan.undoes === 'nothing' ? new AbortController().signal : cancel
   /** Marks that are not in the journal yet. */
   let marks: Mark[] = []
 
   return {
-    ...{ job, plan, steps, operation, reporter, log, asker, cancel: heeded, deps },
+    ...{ job, plan, steps, operation, reporter, log, asker, cancel: signal, deps },
     /** Whether any step was begun on the host. */
     hasBegun: () => operation.steps.size + marks.length > 0,
     /** Goes into the journal with the next mark, in one flush. */

@@ -25,7 +25,7 @@ type Deps = {
   repeat: Repeat
   log: Logger
   /** The plan versions that this worker knows. */
-  plans: number[]
+  plans: readonly number[]
   /** The passes of this worker's background work. */
   background: BackgroundWork
   send(report: Report): Promise<void>
@@ -110,7 +110,7 @@ function reportOf({ config, host, plans }: Deps, { worlds }: Sources, startedAt:
     defaults: config.defaults,
     supports: host.supports,
     labels: config.labels,
-    versions: { provost: version, node: process.versions.node, os: `${type()} ${release()}`, plans },
+    versions: { provost: version, node: process.versions.node, os: `${type()} ${release()}`, plans: [...plans] },
     pid: process.pid,
     startedAt,
   }

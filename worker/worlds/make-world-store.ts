@@ -178,7 +178,7 @@ function start(entry: Entry, deps: StartDeps): NonNullable<Entry['fill']> {
   return fill
 }
 
-/** @throws ProvostError `poisoned`, once: an asker that asks again starts anew. */
+/** @throws ProvostError `poisoned`, once: who asks again starts from the beginning. */
 function refusePoisoned({ world }: Entry, asker: string, kills: FillKills): void {
   if (kills.of(asker) < poisonousKills) return
   kills.end(asker)

@@ -1,12 +1,13 @@
 import { CsvError, type Info, parse } from 'csv-parse'
-import { largestBatch } from '#shared/batch.ts'
+import { csvColumns, largestBatch } from '#shared/batch.ts'
+import { AskedLimits } from '#shared/jail.ts'
 import { faultyFile, tooLarge } from '../faults.ts'
 import type { Block } from './read-blocks.ts'
 import type { RawRow } from './read-rows.ts'
 
-const required = ['name', 'client', 'world']
-const limits = ['memory', 'cpu', 'processes', 'disk']
-const columns = [...required, 'hostname', 'host', 'address', ...limits]
+const { required, optional } = csvColumns
+const columns = [...required, ...optional]
+const limits = Object.keys(AskedLimits.shape)
 
 /** For a wrong header: how many characters of a column are shown, and how many faults the detail lists. */
 const longestColumn = 60
@@ -80,8 +81,9 @@ function toRow({ record, info }: Read, header: string[]): RawRow {
   if (record.length !== header.length)
     return { line, fault: { field: 'line', message: `has ${record.length} cells, the header has ${header.length}` } }
   const cells = Object.fromEntries(header.flatMap((column, i) => (record[i] === '' ? [] : [[column, record[i]]])))
-  const { address, memory, cpu, processes, disk, ...plain } = cells as Record<string, string>
-  const asked = { memory, cpu: toNumber(cpu), processes: toNumber(processes), disk }
+  const { address, ...others } = cells as Record<string, string>
+  const plain = Object.fromEntries(Object.entries(others).filter(([column]) => !limits.includes(column)))
+  const asked = Object.fromEntries(limits.map((limit) => [limit, toNumber(others[limit])]))
   return {
     line,
     value: {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { type FastifyPluginAsyncZod, validatorCompiler } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { Batch, BatchOptions, CreateBatch, DryRunOfBatch, type RowFault, SkippedRows } from '#shared/batch.ts'
+import { Batch, BatchOptions, CreateBatch, csvColumns, DryRunOfBatch, type RowFault, SkippedRows } from '#shared/batch.ts'
 import { readBlocks } from '../../batches/files/read-blocks.ts'
 import { readCsv } from '../../batches/files/read-csv.ts'
 import { type RawRow, readJsonBody, readJsonLines } from '../../batches/files/read-rows.ts'
@@ -40,7 +40,7 @@ export const createBatchRoute =
           summary: 'Ask for many jails at once: all rows are accepted, or none',
           description:
             'JSON, or a file: `application/x-ndjson` with one jail a line, or `text/csv` with a header of the columns ' +
-            'name,client,world[,hostname,host,address,memory,cpu,processes,disk]. For a file the options are query parameters.',
+            `${csvColumns.required}[,${csvColumns.optional}]. For a file the options are query parameters.`,
           headers: requestHeaders.pick({ 'idempotency-key': true }),
           querystring: Query,
           body: CreateBatch,

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
 import { CreateJail, DryRun, Jail, JailState, PlainName } from '#shared/jail.ts'
+import { JailOperationKind } from '#shared/operation.ts'
 import { tryAdmission } from '../../operations/admit.ts'
 import type { Verb } from '../../operations/decide-operation.ts'
 import { createJail, operateJail } from '../../operations/operate.ts'
@@ -84,7 +85,7 @@ export const jailOperationRoutes =
           : answerOperation(deps, request, reply, (idempotency) => createJail(deps, request.body, idempotency)),
     )
 
-    for (const verb of ['start', 'stop', 'restart'] as const)
+    for (const verb of JailOperationKind.exclude(['provision', 'destroy']).options)
       app.post(
         `/v1/jails/:name/${verb}`,
         {

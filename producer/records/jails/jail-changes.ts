@@ -1,7 +1,7 @@
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import { type Change, merge } from '../change.ts'
 import { type Facts, setFields, toFields, withFacts } from '../fields.ts'
-import { enterJailLists, jailList, leaveJailLists, moveInJailLists } from './jail-lists.ts'
+import { enterJailLists, enterListOfHost, leaveJailLists, leaveListOfHost, moveInJailLists } from './jail-lists.ts'
 import type { JailRecord, NewJail } from './jail-record.ts'
 import { promise, unpromise } from './promises.ts'
 
@@ -29,7 +29,7 @@ export function placeOnHost(
 ): string[][] {
   return [
     ['HSET', keys.jail(name), ...toFields({ host, limits, worldDigest })],
-    ['ZADD', jailList({ host }, keys), '0', name],
+    ...enterListOfHost(name, host, keys),
     ...promise(host, limits, keys),
   ]
 }
@@ -59,7 +59,7 @@ export function changeJail(before: JailRecord, facts: Facts<NewJail>, keys: Redi
 /** Takes a jail off its host, so that an admission can place it on another one. */
 export function unplaceJail(jail: JailRecord, facts: Facts<NewJail>, keys: RedisKeys): Change {
   const { name, host, limits } = jail
-  const commands = [['ZREM', jailList({ host }, keys), name], ...unpromise(host, limits, keys)]
+  const commands = [...leaveListOfHost(name, host, keys), ...unpromise(host, limits, keys)]
   return merge(changeJail(jail, facts, keys), { commands, release: releaseAll(jail, keys) })
 }
 

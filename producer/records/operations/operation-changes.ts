@@ -6,11 +6,11 @@ import { type Change, merge } from '../change.ts'
 import { type Facts, setFields, toFields, withFacts } from '../fields.ts'
 import {
   dropWakeup,
+  enterListOfHost,
   enterOperationLists,
   leaveOperationLists,
   moveInOperationLists,
   noteWakeup,
-  operationList,
 } from './operation-lists.ts'
 import type { NewOperation, OperationRecord } from './operation-record.ts'
 
@@ -73,10 +73,7 @@ export function admitOperation(
 
 /** Returns the commands that write the host of an operation. */
 export function assignToHost(id: string, host: string, keys: RedisKeys): string[][] {
-  return [
-    ['HSET', keys.operation(id), 'host', host],
-    ['ZADD', operationList({ host }, keys), '0', id],
-  ]
+  return [['HSET', keys.operation(id), 'host', host], ...enterListOfHost(id, host, keys)]
 }
 
 /** Queues the next attempt of an operation that has ended, for a person's retry. */

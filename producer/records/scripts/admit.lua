@@ -3,7 +3,7 @@ Places a jail on the first of several hosts that has what it needs. All or nothi
 
 Input:  KEYS   eventSequence, events, leases, epoch
         ARGV   a change (includes/change.lua) as JSON, with
-          name, jail, operation   the jail, and the keys of both records
+          name, jailKey, operationKey   the jail, and the keys of its record and its provision's
           newName      {claims, batches, batch}, if the jail must not exist yet: where names are claimed, the prefix of the
                        keys of batches, and the batch that the jail belongs to, if any
           binding      the key that binds the operation to its old host; it is set so that this can no longer happen, unless
@@ -25,7 +25,7 @@ local leases, epochKey = KEYS[3], KEYS[4]
 local answer = answeredBefore(input.idempotency)
 if answer then return answer end
 if input.newName then
-  local holder = redis.call('HGET', input.jail, 'lastOperation')
+  local holder = redis.call('HGET', input.jailKey, 'lastOperation')
   if holder then return { 'taken', holder } end
   local claimer = redis.call('HGET', input.newName.claims, input.name)
   if claimer and claimer ~= input.newName.batch and redis.call('EXISTS', input.newName.batches .. claimer) == 1 then
@@ -58,12 +58,12 @@ local function place(candidate, taken, pools)
   local leasesText = #taken == 0 and '[]' or cjson.encode(taken)
   local revisions = apply(input)
   for _, command in ipairs(candidate.commands) do redis.call(unpack(command)) end
-  redis.call('HSET', input.jail, 'epoch', epoch, 'leases', leasesText)
-  redis.call('HSET', input.operation, 'epoch', epoch)
+  redis.call('HSET', input.jailKey, 'epoch', epoch, 'leases', leasesText)
+  redis.call('HSET', input.operationKey, 'epoch', epoch)
   if input.move then
     input.move.to, input.move.epoch = candidate.host, epoch
     table.insert(input.moves, input.move)
-    redis.call('HSET', input.operation, 'moves', cjson.encode(input.moves))
+    redis.call('HSET', input.operationKey, 'moves', cjson.encode(input.moves))
   end
   return { 'done', candidate.host, leasesText, epoch, unpack(revisions) }
 end

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import type { Batch } from '#shared/batch.ts'
-import { batchChanges, batchLines, liveBatchLines, percentOf } from '../../../cli/print/batch-lines.ts'
+import { batchChanges, batchLines, batchStatusLine, liveBatchLines, percentOf } from '../../../cli/print/batch-lines.ts'
 import { showStates } from '../../../cli/print/show-states.ts'
 import { makeBatch, makeCause } from '../../support/samples/batch.ts'
 
@@ -33,7 +33,7 @@ describe('one batch', () => {
 batch     ${id}
 name      spring
 at once   at most 50
-canary    10 first, the others if at most 0 of them failed
+canary    10 first, the others if none of them failed
 pauses    when more than 7% have failed
 left out  2 rows that were wrong
 created   2026-01-01T00:00:00.000Z
@@ -65,6 +65,17 @@ what became of each jail: provost batch report ${id} --output FILE`)
   JAILS  CODE        STEP  WORLD      HOSTS
       3  name_taken  -     debian-12  -
 to go on: provost batch resume ${id}`)
+  })
+
+  test('is said in one line, with its name if it has one', () => {
+    const counts = '1,836 succeeded, 24 failed, 50 running, 1,090 queued of 3,000 jails'
+    expect(batchStatusLine(makeBatch({ status: 'paused', reason: 'by hand' }))).toBe(
+      `Batch ${id} (spring) is paused: by hand: ${counts}`,
+    )
+    expect(batchStatusLine(makeBatch({ name: id, status: 'failed' }))).toBe(`Batch ${id} has failed: ${counts}`)
+    const lines = batchLines(makeBatch({ canary: 5, maxFailures: 2, skipped: 1 }), now)
+    expect(lines).toContain('canary    5 first, the others if at most 2 of them failed')
+    expect(lines).toContain('left out  1 row that was wrong')
   })
 
   test('is at 100 per cent only when its last jail has ended', () => {

@@ -26,10 +26,10 @@ describe('a running operation', () => {
   })
 
   test('that waits shows for what, at which place and how long it may take, once', () => {
-    const waiting = { reason: 'build slot on host host1', position: 3 }
+    const waiting = { reason: 'queue build of host host1', position: 3 }
     for (const status of ['queued', 'running'] as const)
       expect(operationLines(makeOperation({ status, steps: [], waiting, eta: { p50: 12, p90: 30 } }), now)).toEqual([
-        expect.stringContaining('  waiting: build slot on host host1 (place 3), about 12 s, rarely over 30 s'),
+        expect.stringContaining('  waiting: queue build of host host1 (place 3), about 12 s, rarely over 30 s'),
       ])
   })
 
@@ -52,7 +52,10 @@ describe('a fill', () => {
   test('is named after its world and its host', () => {
     expect(operationLines(fill, now)).toEqual(['debian-12 on host1  fill  ━━━━━━━━━━━━━───────────────  45%  3.0 s  running'])
     expect(acceptedLine(fill)).toBe(`The fill of debian-12 on host1 is running: operation ${fill.id}`)
-    expect(failureLines({ ...fill, status: 'cancelled' })).toEqual(['The fill of debian-12 on host1 ended cancelled.'])
+    expect(acceptedLine({ ...fill, status: 'succeeded' })).toBe(
+      `The fill of debian-12 on host1 has succeeded: operation ${fill.id}`,
+    )
+    expect(failureLines({ ...fill, status: 'cancelled' })).toEqual(['The fill of debian-12 on host1 was cancelled.'])
   })
 })
 
@@ -86,6 +89,6 @@ describe('a failed operation', () => {
   })
 
   test('that was cancelled without an error shows only that', () => {
-    expect(failureLines(makeOperation({ status: 'cancelled' }))).toEqual(['The provision of web1 ended cancelled.'])
+    expect(failureLines(makeOperation({ status: 'cancelled' }))).toEqual(['The provision of web1 was cancelled.'])
   })
 })

@@ -36,7 +36,7 @@ web1 provision 100%: succeeded after 5.0 s
 test('prints each move and what it waits for once, though the estimated time changes', async () => {
   const output = new PassThrough()
   const queued = makeOperation({ status: 'queued', percent: 0, step: null })
-  const waiting = { reason: 'build slot on host host1', position: 3 }
+  const waiting = { reason: 'queue build of host host1', position: 3 }
   const at = '2026-01-01T00:00:02.000Z'
   const first = { at, from: 'host1', to: 'host2', epoch: 8, reason: 'host host1 is down' }
   const second = { at, from: 'host2', to: 'host3', epoch: 9, reason: 'host host2 is down' }
@@ -51,7 +51,7 @@ test('prints each move and what it waits for once, though the estimated time cha
     output as unknown as NodeJS.WriteStream,
   )
   output.end()
-  expect(await text(output)).toBe(`web1 provision 0%: waiting: build slot on host host1 (place 3), about 12 s, rarely over 30 s
+  expect(await text(output)).toBe(`web1 provision 0%: waiting: queue build of host host1 (place 3), about 12 s, rarely over 30 s
 web1 provision moved from host1 to host2: host host1 is down
 web1 provision 0%: queued
 web1 provision moved from host2 to host3: host host2 is down

@@ -144,7 +144,7 @@ describe('batch create', () => {
   test('with --watch ends with the batch, 1 unless all of it succeeded', async () => {
     const answers = [accepted({ batch: begun }), ok(begun), ok(failed)]
     const { exitCode, stdout, stderr } = await provost(['batch', 'create', clients, '--watch'], answers)
-    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: 'The batch ended failed: 1 succeeded, 1 failed of 2 jails.' })
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: 'The batch has failed: 1 succeeded, 1 failed of 2 jails.' })
     expect(stdout).toContain(`spring 0%: running: 0 succeeded, 2 queued of 2 jails
 spring 100%: failed: 1 succeeded, 1 failed of 2 jails
 spring fails: mirror_unavailable at fill-world (debian-12): The mirror # does not answer.

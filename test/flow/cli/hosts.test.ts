@@ -122,7 +122,7 @@ old_shop destroy 100%: succeeded after 5.0 s
     const failed = { ...destroy, status: 'failed' as const, finishedAt }
     const answers = [accepted({ operations: [destroy] }), ok(events(failed)), ok(failed)]
     const told = await provost(['hosts', 'clean', 'host1', '--wait'], answers)
-    expect(told).toMatchObject({ exitCode: 1, stderr: 'The destroy of old_shop ended failed.' })
+    expect(told).toMatchObject({ exitCode: 1, stderr: 'The destroy of old_shop has failed.' })
     const { exitCode, stdout } = await provost(['hosts', 'clean', 'host1', '--wait', '--json'], answers)
     expect({ exitCode, body: JSON.parse(stdout) }).toEqual({ exitCode: 1, body: { operations: [failed] } })
   })

@@ -100,7 +100,7 @@ describe('a host that is drained', () => {
     const begun = await fleet.ask('web1')
     await fleet.host('host1').begins('ensureRoot web1')
     const waits = await fleet.ask('web2')
-    expect(await waitingOf(fleet, waits.body.operation)).toEqual({ reason: 'build slot on host host1', position: 1 })
+    expect(await waitingOf(fleet, waits.body.operation)).toEqual({ reason: 'queue build of host host1', position: 1 })
     await fleet.call('POST', '/v1/hosts/host2/undrain')
     const drained = await fleet.call('POST', '/v1/hosts/host1/drain')
     expect(drained.body.host).toMatchObject({ state: 'draining', operations: 2 })

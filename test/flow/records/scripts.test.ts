@@ -10,8 +10,8 @@ function writersOf(redis: { url: string; prefix: string }) {
   const { keys, scripts } = store
   const admission = {
     name: 'web1',
-    jail: keys.jail('web1'),
-    operation: keys.operation('o1'),
+    jailKey: keys.jail('web1'),
+    operationKey: keys.operation('o1'),
     commands: [],
     events: [],
     release: [],

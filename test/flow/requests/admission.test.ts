@@ -189,7 +189,7 @@ describe('a refused request', () => {
     await fleet.call('POST', '/v1/hosts/host2/drain')
     const refused = await fleet.ask('web1', { limits: { memory: '9000G' } })
     expect([refused.status, refused.body.code]).toEqual([409, 'no_suitable_host'])
-    expect(refused.body.detail).toContain('host host1 has not enough memory left to promise; host host2 is draining')
+    expect(refused.body.detail).toContain('host host1 is too small for so much memory; host host2 is draining')
     expect((await fleet.ask('web1', { host: 'host2' })).body.code).toBe('no_suitable_host')
     await fleet.call('POST', '/v1/hosts/host2/undrain')
     expect((await fleet.ask('web1', { host: 'host2' })).body.jail.host).toBe('host2')

@@ -251,7 +251,7 @@ describe('the queue board', () => {
 
     const again = await fleet.call('PUT', retry)
     expect([again.status, again.body.code]).toEqual([409, 'not_retryable'])
-    expect(again.body.error).toBe(`Operation ${id} is succeeded; only a failed or a cancelled one can be retried.`)
+    expect(again.body.error).toBe(`Operation ${id} has succeeded; only a failed or a cancelled one can be retried.`)
     expect((await fleet.call('PUT', '/queues/api/queues/host1.start/none/retry')).status).toBe(404)
     expect((await fleet.call('PUT', '/queues/api/queues/none.start/none/retry')).status).toBe(404)
   })

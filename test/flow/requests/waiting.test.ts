@@ -23,9 +23,9 @@ describe('an operation that does not run', () => {
       return operations.every(({ eta }) => eta) && operations
     })
     expect(shown.map((operation) => operation.waiting)).toEqual([
-      { reason: 'build slot on host host1', position: 1 },
-      { reason: 'build slot on host host1', position: 2 },
-      { reason: 'build slot on host host1', position: 3 },
+      { reason: 'queue build of host host1', position: 1 },
+      { reason: 'queue build of host host1', position: 2 },
+      { reason: 'queue build of host host1', position: 3 },
     ])
     const etas = shown.map(({ eta }) => eta ?? { p50: 0, p90: 0 })
     for (const { p50, p90 } of etas) expect(p90).toBeGreaterThanOrEqual(p50)

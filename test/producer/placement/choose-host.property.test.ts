@@ -106,7 +106,6 @@ function mend(fleet: PlacementHost[], { host: id, detail }: Refusal, ask: Create
   const address = ask.addresses?.find((asked) => words.includes(asked)) ?? ''
   const others = own.pools.filter((pool) => pool !== poolOf(own.pools, parseBlock(address || '::')))
 
-  if (detail.startsWith('is ')) return change(id, () => ({ state: 'up' }))
   if (detail.startsWith('does not offer')) return change(id, (host) => ({ worlds: offering(host, 'd') }))
   if (detail.startsWith('offers world')) {
     const digest = own.worlds.find(({ name }) => name === ask.world)?.digest ?? ''
@@ -117,10 +116,9 @@ function mend(fleet: PlacementHost[], { host: id, detail }: Refusal, ask: Create
     return change(id, ({ labels }) => ({ labels: { ...labels, [key]: value } }))
   }
   if (detail.startsWith('cannot hold')) return change(id, () => ({ supports: { diskLimit: true } }))
-  if (detail.startsWith('has not enough')) {
-    const resource = words[3] as 'memory'
-    return change(id, ({ capacity }) => ({ capacity: { ...capacity, [resource]: 10_000 } }))
-  }
+  if (detail.startsWith('is too small'))
+    return change(id, ({ capacity }) => ({ capacity: { ...capacity, [words.at(-1) as 'memory']: 10_000 } }))
+  if (detail.startsWith('is ')) return change(id, () => ({ state: 'up' }))
   if (detail.startsWith('has no pool')) {
     const cidr = address.includes('/') ? address : `${address}/${address.includes(':') ? 64 : 24}`
     return change(id, ({ pools }) => ({ pools: [...pools, { name: 'new', cidr, exclude: [] }] }))

@@ -136,18 +136,21 @@ describe('the journal', () => {
     expect(await files()).toEqual([])
   })
 
-  test('has as leftovers of a destroy which failed what it has not done', async () => {
+  test.each([
+    ['destroy', 'destroying', 'gone'],
+    ['stop', 'stopped', 'stopped'],
+  ] as const)('has as leftovers of a %s which failed what it has not done', async (kind, jailState, wantedThen) => {
     const journal = await openJournal(directory)
-    await journal.beginRun({ ...job, kind: 'destroy' }, 'boot-1')
+    await journal.beginRun({ ...job, kind }, 'boot-1')
     const step = { title: '', startedAt: null, finishedAt: null, attempt: 1 }
     const steps = [
       { ...step, name: 'stop-jail', status: 'succeeded' as const },
       { ...step, name: 'detach-network', status: 'failed' as const },
       { ...step, name: 'remove-root', status: 'pending' as const },
     ]
-    await journal.end(report('destroying', { status: 'failed', steps }))
+    await journal.end(report(jailState, { status: 'failed', steps }))
     const { wanted, leftovers } = (await openJournal(directory)).jail('web1')?.settled ?? {}
-    expect({ wanted, leftovers }).toEqual({ wanted: 'gone', leftovers: ['detach-network', 'remove-root'] })
+    expect({ wanted, leftovers }).toEqual({ wanted: wantedThen, leftovers: ['detach-network', 'remove-root'] })
   })
 
   test('counts the runs that ended with their worker, and none that ended in order', async () => {

@@ -21,7 +21,7 @@ export async function enrol(host: FreebsdHost): Promise<void> {
 
 /**
  * Makes the bridge with the gateways' addresses, now and at boot (rc.conf(5), cloned_interfaces). A bridge that is there is used
- * as it is, but for the gateways. The host's own network is never put on it here: that could cut the operators off.
+ * as it is, except the gateways. The host's own network is never put on it here: that could cut the operators off.
  */
 async function ensureBridge(host: FreebsdHost): Promise<void> {
   const bridge = bridgeName(host)

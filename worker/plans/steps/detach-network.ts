@@ -1,4 +1,4 @@
-import type { Step } from './step.ts'
+import type { TakeDownStep } from './step.ts'
 
 export const detachNetwork = {
   name: 'detach-network',
@@ -6,4 +6,4 @@ export const detachNetwork = {
   timeoutMs: 30_000,
   weight: 5,
   run: ({ host, jail, signal }) => host.removeNetwork(jail, signal),
-} as const satisfies Step
+} as const satisfies TakeDownStep

@@ -1,4 +1,4 @@
-import type { Step } from './step.ts'
+import type { TakeDownStep } from './step.ts'
 
 export const removeRoot = {
   name: 'remove-root',
@@ -6,4 +6,4 @@ export const removeRoot = {
   timeoutMs: 10 * 60_000,
   weight: 10,
   run: ({ host, jail, signal }) => host.removeRoot(jail, signal),
-} as const satisfies Step
+} as const satisfies TakeDownStep

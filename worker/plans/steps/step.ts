@@ -16,8 +16,12 @@ export type StepContext = {
   learn(facts: JailFacts): void
 }
 
+/** What a step that takes a jail down works with: it is run outside any operation, too. */
+export type TakeDownContext = Pick<StepContext, 'host' | 'jail' | 'signal' | 'learn'>
+
 /** One step of a plan, with its undo beside it. Both may be repeated, unless `repeatable` is false. */
 export type Step = {
+  /** The journal knows a step by it, so a plan has it once: a second one of the same name would be skipped as done. */
   name: string
   title: string
   timeoutMs: number
@@ -28,3 +32,5 @@ export type Step = {
   run(context: StepContext): Promise<void>
   undo?(context: StepContext): Promise<void>
 }
+
+export type TakeDownStep = Omit<Step, 'run'> & { run: (context: TakeDownContext) => Promise<void> }

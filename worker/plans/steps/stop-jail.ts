@@ -1,4 +1,4 @@
-import type { Step } from './step.ts'
+import type { TakeDownStep } from './step.ts'
 
 export const stopJail = {
   name: 'stop-jail',
@@ -9,4 +9,4 @@ export const stopJail = {
     await host.removeJail(jail, signal)
     learn({ jid: null })
   },
-} as const satisfies Step
+} as const satisfies TakeDownStep

@@ -2,7 +2,7 @@ import type { Finding } from '../../proofs.ts'
 import { hardening } from '../jail/jail-parameters.ts'
 import { differing, type Subject } from './subject.ts'
 
-/** What jail(8) allows by default, but for set_hostname, which we deny. */
+/** What jail(8) allows by default, except set_hostname, which we deny. */
 const usual = ['allow.reserved_ports', 'allow.unprivileged_proc_debug', 'allow.suser']
 
 /** It is allowed nothing beyond the defaults of jail(8), also nothing that a later release may add. */

@@ -21,7 +21,7 @@ export async function startCommand(host: FreebsdHost, jail: JailSpec, signal: Ab
   const { command } = jail
   if (!command) return
   const { console: outputFile, commandStarted, root } = host.layout.jail(jail.name)
-  // The jid alone is not enough: jids begin anew with every boot of the host.
+  // The jid alone is not enough: jids begin again with every boot of the host.
   const mark = `${await host.bootId()} ${running.jid}`
   if ((await readFile(commandStarted, 'utf8').catch(undefinedIfAbsent)) === mark) return
   // Only its own command can run in the jail: with any process there, a worker has started it and was killed before the note.

@@ -6,7 +6,7 @@ set -e
 host_end=$1 jail_end=$2 host_mac=$3 jail_mac=$4 bridge=$5 mark=$6
 
 # Whole when its last step is done. One that is not whole, or whose other end a dying jail of this name still has, is made
-# anew: either end takes the other with it, epair(4).
+# again: either end takes the other with it, epair(4).
 if /sbin/ifconfig "$jail_end" >/dev/null 2>&1 && /sbin/ifconfig "$bridge" | /usr/bin/grep -q "member: $host_end "; then exit 0; fi
 if /sbin/ifconfig "$host_end" >/dev/null 2>&1; then /sbin/ifconfig "$host_end" destroy; fi
 made=$(/sbin/ifconfig epair create description "$mark")

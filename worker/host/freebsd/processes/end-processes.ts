@@ -23,7 +23,7 @@ function end(run: RunCommand, marks: string[], what: string): Promise<void> {
 }
 
 /**
- * Returns the marked processes in the output of ps(1), but for the process `own` and what it has started itself. A client may
+ * Returns the marked processes in the output of ps(1), except the process `own` and what it has started itself. A client may
  * write our marks into what runs in its jail: only the host's own processes count.
  */
 export function marked(text: string, marks: string[], own: number): number[] {

@@ -3,7 +3,7 @@ const enosys = 38
 
 /**
  * The system calls that no jail needs and that would let it reach out. The list is of what is denied, and short, because a filter
- * is compiled and run anew for each process that enters (an allow-list of 400 names costs 50 ms on each start). Most of these
+ * is compiled and run for each process that enters (an allow-list of 400 names costs 50 ms on each start). Most of these
  * also need a capability that jails lack; a new user namespace would give those back, so it is denied below.
  */
 const denied = [

@@ -18,7 +18,7 @@ export function endProcessesOf(worker: string, operation: string): Promise<void>
   return endProcesses(left, `Processes of operation ${operation}`)
 }
 
-/** Returns all processes with these marks in their environment, but for this one. */
+/** Returns all processes with these marks in their environment, except this one. */
 function processesWith(marks: string[]): number[] {
   const pids = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
