@@ -9,7 +9,7 @@ import { describe, expect } from 'vitest'
 import { mirrorOf } from '../../worker/worlds/methods/apt-settings.ts'
 import { directoryHost } from '../support/hosts/directory-host.ts'
 import { whyNoLinuxJails } from '../support/hosts/host-fitness.ts'
-import { pids, readProc } from '../support/hosts/proc.ts'
+import { pids, readProc } from '../support/proc.ts'
 import { asker, test as base, openStore } from '../worker/worlds/world-fixture.ts'
 
 const unfit = whyNoLinuxJails()

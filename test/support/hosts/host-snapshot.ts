@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { pids, readProc } from './proc.ts'
+import { pids, readProc } from '../proc.ts'
 
 /** All that a jail could leave on a Linux host, as lines to compare. */
 export type HostSnapshot = {

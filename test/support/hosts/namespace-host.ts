@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { layoutOf } from '../../../worker/host/linux/layout.ts'
 import { detectCgroups, removeCgroup } from '../../../worker/host/linux/limits/cgroups.ts'
 import { killProcess } from '../../../worker/host/programs/end-processes.ts'
+import { pids, readProc } from '../proc.ts'
 import { endWithTests } from '../processes.ts'
 import { startTcpProxy } from '../redis/tcp-proxy.ts'
 import { until } from '../until.ts'
-import { pids, readProc } from './proc.ts'
 import { realHost } from './real-host.ts'
 
 type Settings = {

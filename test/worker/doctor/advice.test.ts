@@ -5,7 +5,7 @@ import { checkClock, judgeClock } from '../../../worker/doctor/clock.ts'
 import { checkFreeSpace } from '../../../worker/doctor/free-space.ts'
 import { checkWorldPrograms } from '../../../worker/doctor/world-programs.ts'
 import { freePort } from '../../support/free-port.ts'
-import { scriptedPrograms } from '../../support/freebsd/scripted-programs.ts'
+import { scriptedPrograms } from '../../support/hosts/scripted-programs.ts'
 
 describe('the clock of a host', () => {
   it('is well within two seconds of the one of Redis', () => {

@@ -12,7 +12,7 @@ import {
   checkZfs,
   type FreebsdCheckHost,
 } from '../../../../../worker/host/freebsd/checks/host-checks.ts'
-import { kernel, type Script, scriptedPrograms } from '../../../../support/freebsd/scripted-programs.ts'
+import { kernel, type Script, scriptedPrograms } from '../../../../support/hosts/scripted-programs.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'provost-doctor-'))
 afterAll(() => rmSync(directory, { recursive: true }))
