@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { PlainName } from '#shared/jail.ts'
 import { ConfigError, readConfig, readConfigFile } from '#shared/process/read-config.ts'
 import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
+import { type PublicUrl, readPublicUrl } from './http/public-url.ts'
 
 const ProducerFile = z.strictObject({
   /** The hosts that belong to the fleet; if none is named, every host that enrols does. */
@@ -17,6 +18,9 @@ const Environment = z.object({
     .string()
     .regex(/^(\[[0-9a-fA-F:]+\]|[^:]+):\d{1,5}$/, 'must be ADDRESS:PORT, like 127.0.0.1:7070')
     .default('127.0.0.1:7070'),
+  PROVOST_PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'must be the http:// or https:// address that people use' })
+    .optional(),
   PROVOST_API_KEY: z
     .string({ error: 'must be set: it is the key that requests carry' })
     .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII characters, without spaces'),
@@ -29,6 +33,8 @@ export type ProducerConfig = z.output<typeof ProducerFile> & {
   redisUrl: string
   redisPrefix: string
   listen: { host: string; port: number }
+  /** The listener's own address unless it is given. */
+  publicUrl?: PublicUrl
   apiKey: string
   logLevel: string
   timing: Timing
@@ -47,6 +53,7 @@ export function readProducerConfig(environment: NodeJS.ProcessEnv, file?: string
     redisUrl: env.PROVOST_REDIS_URL,
     redisPrefix: env.PROVOST_REDIS_PREFIX,
     listen: { host: env.PROVOST_LISTEN.slice(0, at).replace(/^\[|\]$/g, ''), port },
+    publicUrl: readPublicUrl(env.PROVOST_PUBLIC_URL),
     apiKey: env.PROVOST_API_KEY,
     logLevel: env.PROVOST_LOG_LEVEL,
     timing: scaledTiming(env.PROVOST_TIME_SCALE),

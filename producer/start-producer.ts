@@ -59,7 +59,14 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   services.add(runBatches(deps))
 
   const awaitReplica = hasSentinel(config.redisUrl) ? makeAwaitReplica(redis, store.keys) : undefined
-  const app = { ...deps, recovery, explain: makeExplain(deps), apiKey: config.apiKey, awaitReplica }
+  const app = {
+    ...deps,
+    recovery,
+    explain: makeExplain(deps),
+    apiKey: config.apiKey,
+    publicUrl: config.publicUrl ?? { path: '' },
+    awaitReplica,
+  }
   const http = services.add(await listen(app, config.listen))
 
   return {

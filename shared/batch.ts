@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { AskedLimits, CreateJail, PlainName } from './jail.ts'
+import { ErrorCodeText } from './error-code.ts'
+import { CreateJail, PlainName } from './jail.ts'
 
 export const BatchStatus = z.enum(['running', 'paused', 'succeeded', 'failed', 'cancelled'])
 export type BatchStatus = z.infer<typeof BatchStatus>
@@ -7,8 +8,8 @@ export type BatchStatus = z.infer<typeof BatchStatus>
 /** The columns of a CSV file of a batch: those that it must have, and those that it may. */
 export const csvColumns = {
   required: ['name', 'client', 'world'],
-  optional: ['hostname', 'host', 'address', ...Object.keys(AskedLimits.shape)],
-}
+  optional: ['clientName', 'hostname', 'host', 'address', 'memory', 'cpu', 'processes', 'disk', 'command', 'labels'],
+} as const
 
 /** The largest batch: rows, bytes of its file, and bytes of one line. A JSON body has the same limit as any other body. */
 export const largestBatch = { rows: 100_000, bytes: 64 * 1024 ** 2, lineBytes: 64 * 1024 }
@@ -33,13 +34,14 @@ export type BatchOptions = z.infer<typeof BatchOptions>
 
 export const CreateBatch = BatchOptions.extend({ jails: z.array(CreateJail).min(1).max(largestBatch.rows) }).meta({
   id: 'CreateBatch',
+  examples: [{ name: 'spring', maxInFlight: 50, canary: 10, jails: [{ name: 'web1', client: 'acme', world: 'debian-12' }] }],
 })
 export type CreateBatch = z.infer<typeof CreateBatch>
 
 /** Failures with one cause: the same error at the same step with the same world, names and numbers aside. */
 export const Cause = z.object({
   id: z.string(),
-  code: z.string(),
+  code: ErrorCodeText,
   step: z.string().nullable(),
   world: z.string(),
   /** The message without the parts that differ between rows. */
@@ -88,6 +90,18 @@ export type Batch = z.infer<typeof Batch>
 export const RowFault = z.object({ line: z.int(), row: z.int().optional(), field: z.string(), message: z.string() })
 export type RowFault = z.infer<typeof RowFault>
 
+/** Faults of rows with the same cause and value. */
+export const FaultCause = z.object({
+  field: z.string(),
+  message: z.string(),
+  value: z.string().optional().describe('Without it: with further values, or with none.'),
+  suggestion: z.string().optional().describe('What may be meant by the value.'),
+  count: z.int(),
+  lines: z.array(z.int()).describe('The first 5.'),
+})
+export type FaultCause = z.infer<typeof FaultCause>
+export const FaultCauses = z.array(FaultCause).describe('All faults by cause, the most frequent first.')
+
 export const SkippedRows = z
   .array(RowFault)
   .optional()
@@ -104,6 +118,7 @@ export const DryRunOfBatch = z
     fits: z.boolean(),
     eta: z.object({ p50: z.number(), p90: z.number() }).optional(),
     skipped: SkippedRows,
+    causes: FaultCauses.optional(),
   })
   .meta({ id: 'DryRunOfBatch' })
 export type DryRunOfBatch = z.infer<typeof DryRunOfBatch>

@@ -67,6 +67,8 @@ const table = {
 } as const satisfies Record<string, Entry>
 
 export type ErrorCode = keyof typeof table
+export const errorCodes = Object.keys(table) as [ErrorCode, ...ErrorCode[]]
+export const hintOf = (code: ErrorCode): string => table[code].hint
 
 export type ErrorFacts = {
   hint?: string
@@ -77,6 +79,15 @@ export type ErrorFacts = {
   step?: string
   /** `line` and `row` count from 1 in the file of a batch. */
   errors?: { line?: number | undefined; row?: number | undefined; field: string; message: string }[]
+  /** The faults of a batch's rows by their cause, with the first lines of each. */
+  causes?: {
+    field: string
+    message: string
+    value?: string | undefined
+    suggestion?: string | undefined
+    count: number
+    lines: number[]
+  }[]
   /** The number of errors beyond those in `errors`. */
   more?: number
   /** Seconds, for `Retry-After`. */

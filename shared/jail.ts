@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ErrorCodeText } from './error-code.ts'
 import { Size } from './size.ts'
 
 /** The subset of jail(8) names that is safe everywhere: no dot (hierarchy), no `=` (parameters), never only digits. */
@@ -6,6 +7,14 @@ export const JailName = z.string().regex(/^[a-z][a-z0-9_]{0,29}$/, 'must match ^
 
 /** The names of worlds, clients, hosts and label keys. */
 export const PlainName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must match ^[a-z0-9][a-z0-9._-]{0,62}$')
+
+/** What people call a client, in any script. A control character would reach their terminals; one of direction would mislead them. */
+export const ClientName = z
+  .string()
+  .trim()
+  .min(1, 'must have at least 1 character')
+  .max(200, 'must have at most 200 characters')
+  .refine((name) => !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(name), 'must have no control characters')
 
 /** RFC 1123; at most 64 characters, the limit of sethostname(2) on Linux. */
 export const Hostname = z
@@ -59,6 +68,7 @@ export const CreateJail = z
   .strictObject({
     name: JailName,
     client: PlainName,
+    clientName: ClientName.optional(),
     world: PlainName,
     hostname: Hostname.optional(),
     host: PlainName.optional(),
@@ -67,7 +77,19 @@ export const CreateJail = z
     command: Command.optional(),
     labels: Labels.optional(),
   })
-  .meta({ id: 'CreateJail' })
+  .meta({
+    id: 'CreateJail',
+    examples: [
+      {
+        name: 'web1',
+        client: 'acme',
+        clientName: 'Acme GmbH',
+        world: 'debian-12',
+        limits: { memory: '512M', cpu: 0.5, processes: 200 },
+        labels: { tier: 'gold' },
+      },
+    ],
+  })
 export type CreateJail = z.infer<typeof CreateJail>
 
 /** The default host name of a jail: its name with `_` replaced by `-`, without trailing `-`. */
@@ -99,6 +121,7 @@ export const Jail = z
   .object({
     name: JailName,
     client: PlainName,
+    clientName: ClientName.optional(),
     hostname: Hostname,
     world: PlainName,
     host: PlainName,
@@ -126,8 +149,10 @@ export const DryRun = z
     host: z.string().nullable(),
     addresses: z.array(z.string()),
     limits: Limits.nullable(),
-    reason: z.object({ code: z.string(), detail: z.string() }).optional(),
-    hosts: z.array(z.object({ host: z.string(), fits: z.boolean(), code: z.string().optional(), detail: z.string().optional() })),
+    reason: z.object({ code: ErrorCodeText, detail: z.string() }).optional(),
+    hosts: z.array(
+      z.object({ host: z.string(), fits: z.boolean(), code: ErrorCodeText.optional(), detail: z.string().optional() }),
+    ),
   })
   .meta({ id: 'DryRun' })
 export type DryRun = z.infer<typeof DryRun>

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Command, Hostname, JailName, Labels, Limits, PlainName } from './jail.ts'
+import { ClientName, Command, Hostname, JailName, Labels, Limits, PlainName } from './jail.ts'
 import { JailOperationKind, type OperationKind } from './operation.ts'
 
 /** The version of the plans. Raised when steps change; a worker leaves jobs with an unknown plan in the queue. */
@@ -20,6 +20,7 @@ export const JailSpec = z.object({
   limits: Limits,
   command: Command.optional(),
   /** Not needed by hosts: kept so that a Redis that lost everything can be rebuilt from them. */
+  clientName: ClientName.optional(),
   labels: Labels.optional(),
   createdAt: z.iso.datetime().optional(),
 })

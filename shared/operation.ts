@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ErrorCodeText } from './error-code.ts'
 import { type JailState, PlainName } from './jail.ts'
 
 /** What is done to a jail. */
@@ -79,7 +80,7 @@ export const Waiting = z.object({ reason: z.string(), position: z.int().optional
 export type Waiting = z.infer<typeof Waiting>
 
 export const OperationError = z.object({
-  code: z.string(),
+  code: ErrorCodeText,
   message: z.string(),
   hint: z.string(),
   step: z.string().nullable(),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Command, Option } from 'commander'
 import { z } from 'zod'
-import { Batch, csvColumns, SkippedRows } from '#shared/batch.ts'
+import { Batch, csvColumns, FaultCauses, SkippedRows } from '#shared/batch.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { parseNumber } from '../arguments/parse-number.ts'
 import type { Answer, Upload } from '../http/client.ts'
@@ -9,12 +9,15 @@ import { type Format, formatOf, formats, openRows, parseFile } from '../http/ope
 import { batchStatusLine, nextLines } from '../print/batch-lines.ts'
 import { leftOutLines } from '../print/row-error-lines.ts'
 import { dryRunBatch } from './dry-run.ts'
+import { sendFile } from './send-file.ts'
 import { watchBatch } from './watch-batch.ts'
 
 type CreateOptions = {
   format?: Format
   dryRun?: true
   skipInvalid?: true
+  rejects?: string
+  encoding?: string
   name?: string
   maxInFlight?: number
   canary?: number
@@ -25,7 +28,7 @@ type CreateOptions = {
   json?: true
 }
 
-const Accepted = z.object({ batch: Batch, skipped: SkippedRows })
+const Accepted = z.object({ batch: Batch, skipped: SkippedRows, causes: FaultCauses.optional() })
 
 const columns = `CSV with the columns ${csvColumns.required} and, if you like, ${csvColumns.optional}`
 
@@ -35,7 +38,9 @@ export function createBatchCommand(context: CommandContext): Command {
     .argument('<file>', `${columns}; or NDJSON or JSON; - reads standard input`, parseFile)
     .addOption(new Option('--format <format>', 'what the file is (default: by its ending)').choices(Object.keys(formats)))
     .addOption(new Option('--dry-run', 'make nothing; say how many go to each host, and which fit on none').conflicts('watch'))
+    .option('--encoding <encoding>', 'what the file is written in, like windows-1252 (default: UTF-8, or UTF-16 if it looks so)')
     .option('--skip-invalid', 'leave rows out that are wrong, instead of refusing all')
+    .option('--rejects <file>', 'the same, and write those rows into a file, to correct and send')
     .option('--name <name>', 'what to call it')
     .option('--max-in-flight <count>', 'at most so many jails at once (default: 50)', parseNumber)
     .option('--canary <count>', 'make so many first; pause if more than --max-failures of them fail', parseNumber)
@@ -50,19 +55,18 @@ export function createBatchCommand(context: CommandContext): Command {
         const what = file === '-' ? 'Standard input' : `${file} ends neither with .csv, .ndjson, .jsonl nor .json and`
         command.error(`error: ${what} needs --format csv, ndjson or json`)
       }
-      const upload = {
-        path: pathOf(options),
-        type: formats[format],
-        ...openRows(file),
-        idempotencyKey: options.idempotencyKey ?? randomUUID(),
-      }
+      const rows = openRows(file)
+      if (options.rejects !== undefined && !rows.isRepeatable)
+        command.error('error: --rejects needs a file that can be read twice, not a pipe')
+      const type = options.encoding === undefined ? formats[format] : `${formats[format]}; charset=${options.encoding}`
+      const upload = { path: pathOf(options), type, ...rows, idempotencyKey: options.idempotencyKey ?? randomUUID() }
       if (options.dryRun) return await dryRunBatch(context, upload, options)
       await createBatch(context, upload, options)
     })
 }
 
-async function createBatch(context: CommandContext, upload: Upload, { watch, json }: CreateOptions): Promise<void> {
-  const answer = await context.client().upload(upload)
+async function createBatch(context: CommandContext, upload: Upload, { rejects, watch, json }: CreateOptions): Promise<void> {
+  const answer = await sendFile(context, upload, rejects)
   const accepted = Accepted.parse(answer.body)
   if (json && !watch) return context.print(answer.text)
   if (!json) context.print(...acceptedLines(accepted, answer))
@@ -71,16 +75,17 @@ async function createBatch(context: CommandContext, upload: Upload, { watch, jso
 }
 
 /** What was accepted, and which rows were not. */
-function acceptedLines({ batch, skipped }: z.infer<typeof Accepted>, { replayed }: Pick<Answer, 'replayed'>): string[] {
+function acceptedLines({ batch, skipped, causes }: z.infer<typeof Accepted>, { replayed }: Pick<Answer, 'replayed'>): string[] {
   return [
     ...(replayed ? ['This was sent before with the same key, and nothing is made twice.'] : []),
     batchStatusLine(batch),
     // A replayed answer does not name them again.
-    ...(replayed ? [] : leftOutLines(skipped ?? [], batch.skipped)),
+    ...(replayed ? [] : leftOutLines(skipped ?? [], causes, batch.skipped)),
   ]
 }
 
-function pathOf({ dryRun, skipInvalid, name, maxInFlight, canary, maxFailures, maxFailureRate }: CreateOptions): string {
+function pathOf({ dryRun, rejects, skipInvalid = rejects === undefined ? undefined : true, ...options }: CreateOptions): string {
+  const { name, maxInFlight, canary, maxFailures, maxFailureRate } = options
   const asked = { dryRun, skipInvalid, name, maxInFlight, canary, maxFailures, maxFailureRate }
   const query = new URLSearchParams()
   for (const [key, value] of Object.entries(asked)) if (value !== undefined) query.set(key, String(value))

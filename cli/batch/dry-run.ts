@@ -5,18 +5,23 @@ import { formatCount } from '../print/amounts.ts'
 import { durationText } from '../print/operation-lines.ts'
 import { leftOutLines } from '../print/row-error-lines.ts'
 import { tableLines } from '../print/table.ts'
+import { sendFile } from './send-file.ts'
 
 /** Asks where the jails of a file would go, without making them. @throws Refusal, Unreachable, Unsuccessful unless all fit */
-export async function dryRunBatch({ client, print }: CommandContext, upload: Upload, { json }: { json?: true }): Promise<void> {
-  const answer = await client().upload(upload)
+export async function dryRunBatch(
+  context: CommandContext,
+  upload: Upload,
+  { rejects, json }: { rejects?: string; json?: true },
+): Promise<void> {
+  const answer = await sendFile(context, upload, rejects)
   const forecast = DryRunOfBatch.parse(answer.body)
-  print(...(json ? [answer.text] : forecastLines(forecast)))
+  context.print(...(json ? [answer.text] : forecastLines(forecast)))
   if (!forecast.fits)
     throw new Unsuccessful(['Not all of the jails fit now. Made all the same, those that do not would wait for room.'])
 }
 
 /** How many jails would go to each host, which fit on none, and how long all may take. */
-export function forecastLines({ rows, more, hosts, fits, eta, skipped = [] }: DryRunOfBatch): string[] {
+export function forecastLines({ rows, more, hosts, fits, eta, skipped = [], causes }: DryRunOfBatch): string[] {
   const placed = Object.entries(hosts).sort(([, a], [, b]) => b - a)
   const misfits = rows.filter(({ host }) => host === undefined)
   const made = placed.reduce((sum, [, jails]) => sum + jails, 0)
@@ -24,7 +29,7 @@ export function forecastLines({ rows, more, hosts, fits, eta, skipped = [] }: Dr
   const unnamed = rows.length + more - made - misfits.length - there
   const alreadyThere = fits ? there + unnamed : there
   return [
-    ...leftOutLines(skipped),
+    ...leftOutLines(skipped, causes),
     ...paragraph(placed.length > 0 ? hostTable(placed) : []),
     ...paragraph([
       ...(misfits.length > 0 ? misfitTable(misfits) : []),

@@ -1,9 +1,7 @@
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { Command, Option } from 'commander'
-import { errnoOf } from '#shared/errors.ts'
-import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
+import type { CommandContext } from '../arguments/command-context.ts'
+import { writeWhole } from './write-whole.ts'
 
 type ReportOptions = { format?: 'csv' | 'json'; output?: string }
 
@@ -23,17 +21,4 @@ export function reportBatchCommand({ client }: CommandContext): Command {
       if (output === undefined) await pipeline(report, process.stdout, { end: false })
       else await writeWhole(output, report)
     })
-}
-
-/** Writes a file; after any error it is as it was before. @throws Unsuccessful when it cannot be written */
-async function writeWhole(file: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-  const part = `${file}.part`
-  try {
-    await pipeline(content, createWriteStream(part))
-    await rename(part, file)
-  } catch (error) {
-    await rm(part, { force: true }).catch(() => {})
-    if (errnoOf(error) === undefined) throw error
-    throw new Unsuccessful([`${file} cannot be written: ${error instanceof Error ? error.message : error}`])
-  }
 }

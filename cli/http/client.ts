@@ -23,6 +23,8 @@ export type Client = {
   sendAndWait(request: Request): Promise<Answer>
   /** Streams a body; repeats like `send` if the body is repeatable. @throws Refusal, Unreachable */
   upload(upload: Upload): Promise<Answer>
+  /** Streams a body that is repeatable, and then the body of the answer; empty for a 204. @throws as `upload` and `download` */
+  exchange(upload: Omit<Upload, 'idempotencyKey'>): AsyncGenerator<Uint8Array, void, undefined>
   /** Streams the body of an answer. @throws Refusal, Unreachable, also when it breaks off */
   download(path: string): AsyncGenerator<Uint8Array, void, undefined>
   /** Opens the event stream of an operation; 204 when there is nothing after `lastEventId`. */
@@ -58,6 +60,28 @@ export function httpClient({ url, key }: ClientConfig): Client {
       })
   }
 
+  const sendFile = ({ path, type, open, isRepeatable }: Omit<Upload, 'idempotencyKey'>, more: Record<string, string>) => {
+    const init = (): RequestInit => ({
+      method: 'POST',
+      headers: { ...headers, ...more, 'content-type': type },
+      body: open(),
+      duplex: 'half',
+      // Otherwise fetch keeps the whole body in memory, to send it again after a redirect.
+      redirect: 'error',
+    })
+    return repeatFetch(`${url}${path}`, init, isRepeatable)
+  }
+
+  async function* bodyStream(response: Response) {
+    if (response.status === 204) return
+    if (!response.ok || !response.body) throw new Refusal(response.status, await response.text())
+    try {
+      yield* response.body
+    } catch (error) {
+      throw new Unreachable(`${url} broke off its answer: ${whyOf(error)}`, { cause: error })
+    }
+  }
+
   return {
     get: (path) => ask(path, { headers }),
     send: (request) => sender(request)(),
@@ -70,25 +94,13 @@ export function httpClient({ url, key }: ClientConfig): Client {
         await pause(pauseAtFirstMs)
       }
     },
-    upload: async ({ path, type, open, isRepeatable, idempotencyKey }) => {
-      const init = (): RequestInit => ({
-        method: 'POST',
-        headers: { ...headers, 'content-type': type, 'idempotency-key': idempotencyKey },
-        body: open(),
-        duplex: 'half',
-        // Otherwise fetch keeps the whole body in memory, to send it again after a redirect.
-        redirect: 'error',
-      })
-      return await answerOf(await repeatFetch(`${url}${path}`, init, isRepeatable))
+    upload: async ({ idempotencyKey, ...upload }) =>
+      await answerOf(await sendFile(upload, { 'idempotency-key': idempotencyKey })),
+    exchange: async function* (upload) {
+      yield* bodyStream(await sendFile(upload, {}))
     },
     download: async function* (path) {
-      const response = await repeatFetch(`${url}${path}`, () => ({ headers }))
-      if (!response.ok || !response.body) throw new Refusal(response.status, await response.text())
-      try {
-        yield* response.body
-      } catch (error) {
-        throw new Unreachable(`${url} broke off its answer: ${whyOf(error)}`, { cause: error })
-      }
+      yield* bodyStream(await repeatFetch(`${url}${path}`, () => ({ headers })))
     },
     openEvents: (operation, lastEventId) =>
       fetch(`${url}/v1/operations/${encodeURIComponent(operation)}/events`, {

@@ -9,7 +9,7 @@ export type Format = keyof typeof formats
 
 export type Rows = { open(): Readable; isRepeatable: boolean }
 
-const endings: Record<string, Format> = { csv: 'csv', ndjson: 'ndjson', jsonl: 'ndjson', json: 'json' }
+const endings: Record<string, Format> = { csv: 'csv', tsv: 'csv', ndjson: 'ndjson', jsonl: 'ndjson', json: 'json' }
 
 /** Returns the format of a file by its extension; undefined for an unknown one and for stdin. */
 export function formatOf(file: string): Format | undefined {
@@ -21,6 +21,8 @@ export function parseFile(file: string): string {
   if (file === '-') return file
   try {
     if (statSync(file).isDirectory()) throw new InvalidArgumentError('It is a directory.')
+    if (/\.(xlsx?|ods|numbers)$/i.test(file))
+      throw new InvalidArgumentError('It is a workbook. Save it as "CSV UTF-8", and name that file.')
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw new InvalidArgumentError('There is no such file.')
     throw error instanceof InvalidArgumentError ? error : new InvalidArgumentError(String(error))

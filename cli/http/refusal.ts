@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { FaultCauses, RowFault } from '#shared/batch.ts'
 
 /** A problem (RFC 9457) as the producer sends it. Only `detail` is required: a proxy may answer instead. */
 const Problem = z.object({
@@ -6,11 +7,10 @@ const Problem = z.object({
   detail: z.string(),
   hint: z.string().optional(),
   /** `line` and `row` are places in a batch's file. */
-  errors: z
-    .array(z.object({ line: z.int().optional(), row: z.int().optional(), field: z.string(), message: z.string() }))
-    .optional(),
+  errors: z.array(RowFault.partial({ line: true })).optional(),
   /** The number of errors beyond those in `errors`. */
   more: z.int().optional(),
+  causes: FaultCauses.optional(),
 })
 export type Problem = z.infer<typeof Problem>
 

@@ -8,6 +8,7 @@ import { dryRun } from './dry-run.ts'
 type CreateOptions = WaitOptions & {
   dryRun?: true
   client: string
+  clientName?: string
   world: string
   hostname?: string
   host?: string
@@ -26,6 +27,7 @@ export function createCommand(context: CommandContext): Command {
     .argument('<name>', 'a-z, 0-9 and _, the first a letter, at most 30')
     .argument('[command...]', 'after --: what to start in the jail, without a shell')
     .requiredOption('--client <client>', 'who the jail belongs to')
+    .option('--client-name <name>', 'what people call that client, in any characters')
     .requiredOption('--world <world>', 'what its root is made from; see `provost worlds`')
     .option('--hostname <hostname>', 'its host name (default: the name)')
     .option('--address <address>', 'an address from a pool; may be repeated (default: a free one of each family)', collect)
@@ -47,11 +49,26 @@ export function createCommand(context: CommandContext): Command {
 }
 
 async function createJail(context: CommandContext, name: string, words: string[], options: CreateOptions): Promise<void> {
-  const { client, world, hostname, host, address, memory, cpu, processes, disk, label, dryRun: isDryRun, ...waiting } = options
+  const {
+    client,
+    clientName,
+    world,
+    hostname,
+    host,
+    address,
+    memory,
+    cpu,
+    processes,
+    disk,
+    label,
+    dryRun: isDryRun,
+    ...waiting
+  } = options
   const limits = { memory, cpu, processes, disk }
   const body = {
     name,
     client,
+    clientName,
     world,
     hostname,
     host,

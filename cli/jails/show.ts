@@ -43,7 +43,7 @@ function jailLines(jail: Jail): string[] {
   const facts = factLines([
     ['jail', jail.name],
     ['state', jail.reason ? `${jail.state}: ${jail.reason}` : jail.state],
-    ['client', jail.client],
+    ['client', jail.clientName ? `${jail.client} (${jail.clientName})` : jail.client],
     ['host name', jail.hostname],
     ['host', jail.host],
     ['world', jail.world],

@@ -1,5 +1,6 @@
 import type { Cause } from '#shared/batch.ts'
 import { formatCount } from './amounts.ts'
+import { cliHint } from './cli-hint.ts'
 import { tableLines } from './table.ts'
 
 /** The most hosts that are named; further ones are only counted. */
@@ -25,7 +26,7 @@ export function causeLines(batch: string, causes: Cause[]): string[] {
   if (header === undefined) return []
   const details = inOrder(causes).map(({ id, message, hint, sampleOperation }) => [
     `  ${message}`,
-    `  what to do: ${hint}`,
+    `  what to do: ${cliHint(hint)}`,
     ...(sampleOperation ? [`  one of them: provost log ${sampleOperation}`] : []),
     `  to try them again: provost batch retry ${batch} --cause ${id} --watch`,
   ])

@@ -1,5 +1,6 @@
 import { describeStatus, hasEnded, type Move, type Operation, type OperationError, type StepState } from '#shared/operation.ts'
 import { formatDuration, formatSeconds } from './amounts.ts'
+import { cliHint } from './cli-hint.ts'
 
 const marks = { pending: '·', running: '▸', succeeded: '✓', failed: '✗', undone: '↺' } as const
 const barLength = 28
@@ -60,7 +61,7 @@ export function failureLines(operation: Operation): string[] {
     `The ${operation.kind} of ${subjectOf(operation)} ${operation.status === 'cancelled' ? 'was cancelled' : 'failed'}${where}.`,
     `  ${error.code}: ${error.message}`,
     ...commandLines(error),
-    `  what to do: ${error.hint}`,
+    `  what to do: ${cliHint(error.hint)}`,
     `  the whole log: provost log ${operation.id}`,
     ...(operation.status === 'failed' ? [`  to try again: provost retry ${operation.id} --wait`] : []),
   ]

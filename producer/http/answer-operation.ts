@@ -15,12 +15,12 @@ export const AcceptedOperation = z.object({ operation: Operation })
 
 export const requestHeaders = z.object({
   'idempotency-key': z.string().optional().describe('The same key with the same request is done once.'),
-  prefer: z.string().optional().describe('wait=SECONDS (1 to 60) holds the answer until the operation has ended.'),
+  prefer: z.string().optional().describe('wait=SECONDS (at most 60) holds the answer until the operation has ended.'),
 })
 
 /**
  * Makes an operation and prepares its answer: 202, or 200 if the caller preferred to wait and it has ended.
- * @throws ProvostError `invalid_request` for a wrong header, before anything is done; what `make` throws.
+ * @throws ProvostError `invalid_request` for a wrong Idempotency-Key, before anything is done; what `make` throws.
  */
 export async function answerOperation(
   deps: AppDeps,

@@ -5,6 +5,7 @@ import type { EventFeed } from '../records/event-feed.ts'
 import type { Recovery } from '../recovery/recovery.ts'
 import type { Metrics } from '../reports/metrics.ts'
 import type { AwaitReplica } from './await-replica.ts'
+import type { PublicUrl } from './public-url.ts'
 
 /** What the routes need: the store, what makes operations, and what is known beside the records. */
 export type AppDeps = AcceptDeps & {
@@ -14,6 +15,7 @@ export type AppDeps = AcceptDeps & {
   recovery: Recovery
   feed: EventFeed
   apiKey: string
+  publicUrl: PublicUrl
   /** Delays the answer to a write until a replica has it; only with Sentinel. */
   awaitReplica: AwaitReplica | undefined
 }

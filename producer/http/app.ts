@@ -9,15 +9,18 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
+import type { OpenAPIV3_1 } from 'openapi-types'
 import type { Logger } from 'pino'
 import { type Caller, callerOf, isRead } from './access/access.ts'
 import { loginRoutes } from './access/login.ts'
 import { sessionCookie } from './access/session.ts'
 import type { AppDeps } from './app-deps.ts'
 import { answerBrokenRequest, answerError, answerNotFound } from './http-errors.ts'
+import { completeDocument } from './openapi/complete-document.ts'
+import { ownUrl, type PublicUrl, pointBelow } from './public-url.ts'
 import { NoBody, NoQuery, readBodies } from './read-body.ts'
 import { batchChangeRoutes, batchRoutes } from './routes/batches.ts'
-import { createBatchRoute } from './routes/create-batch.ts'
+import { createBatchRoutes } from './routes/create-batch.ts'
 import { eventRoutes } from './routes/events.ts'
 import { fleetRoutes } from './routes/fleet.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -47,7 +50,7 @@ const guardedRoutes = [
   jailOperationRoutes,
   operationRoutes,
   operationChangeRoutes,
-  createBatchRoute,
+  createBatchRoutes,
   eventRoutes,
   hostRoutes,
   hostUpkeepRoutes,
@@ -59,18 +62,25 @@ const guardedRoutes = [
 
 /** Builds the HTTP service. Opens no connections. */
 export async function buildApp(deps: AppDeps): Promise<App> {
-  const app = newApp(deps.log)
+  const app = newApp(deps.log, deps.publicUrl)
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(answerNotFound)
   readBodies(app)
+  app.addHook('onSend', pointBelow(deps.publicUrl))
 
   await app.register(fastifySSE, { heartbeatInterval: heartbeatMs })
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Provost', version: '1', description: 'Provisions FreeBSD jails across a fleet of hosts, from a queue.' },
+      info: {
+        title: 'Provost',
+        version: '1',
+        description: 'Provisions FreeBSD jails across a fleet of hosts, from a queue.',
+        license: { name: 'BSD-2-Clause', identifier: 'BSD-2-Clause' },
+      },
+      servers: [{ url: deps.publicUrl.path || '/' }],
       components: {
         securitySchemes: {
           key: { type: 'http', scheme: 'bearer' },
@@ -80,13 +90,13 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       security: [{ key: [] }, { session: [] }],
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => completeDocument(jsonSchemaTransformObject(document) as OpenAPIV3_1.Document),
   })
   await app.register(scalar, {
     routePrefix: '/docs',
     // Only the reference: the page must not contact any other site.
     configuration: {
-      url: '/openapi.json',
+      url: `${deps.publicUrl.path}/openapi.json`,
       showDeveloperTools: 'never',
       hideClientButton: true,
       agent: { disabled: true },
@@ -100,7 +110,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(queueRoutes(deps))
   await app.register(async (guarded) => {
     guarded.addHook('onRequest', async (request) => {
-      request.caller = callerOf(request, deps.apiKey)
+      request.caller = callerOf(request, deps)
     })
     guarded.addHook('preValidation', async ({ method, routeOptions }) => {
       const { url = '' } = routeOptions
@@ -119,9 +129,10 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   return app
 }
 
-function newApp(log: Logger) {
+function newApp(log: Logger, publicUrl: PublicUrl) {
   const app = fastify({
     loggerInstance: log,
+    rewriteUrl: ({ url = '/' }) => ownUrl(url, publicUrl),
     bodyLimit: bodyLimitBytes,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',

@@ -3,8 +3,11 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { FaultCauses, RowFault } from '#shared/batch.ts'
+import { ErrorCodeText } from '#shared/error-code.ts'
 import { ProvostError } from '#shared/errors.ts'
 import { isRedisAway } from '#shared/redis/redis-away.ts'
+import { examples } from './openapi/examples.ts'
 
 /** A problem as in RFC 9457. `code` is for programs; `hint` is what a person can do. */
 const Problem = z
@@ -12,17 +15,16 @@ const Problem = z
     type: z.literal('about:blank'),
     title: z.string(),
     status: z.int(),
-    code: z.string(),
+    code: ErrorCodeText,
     detail: z.string(),
     hint: z.string().optional(),
     /** `line` and `row`: of the file of a batch, from 1. */
-    errors: z
-      .array(z.object({ line: z.int().optional(), row: z.int().optional(), field: z.string(), message: z.string() }))
-      .optional(),
+    errors: z.array(RowFault.partial({ line: true })).optional(),
     /** How many more there are than `errors` names. */
     more: z.int().optional(),
+    causes: FaultCauses.optional(),
   })
-  .meta({ id: 'Problem' })
+  .meta({ id: 'Problem', examples: [examples.problem] })
 type Problem = z.infer<typeof Problem>
 
 /** The error answers of a route, for its description. */
@@ -47,6 +49,7 @@ export function answerError(thrown: FastifyError, request: FastifyRequest, reply
     hint: error.hint,
     ...(error.facts.errors ? { errors: error.facts.errors } : {}),
     ...(error.facts.more === undefined ? {} : { more: error.facts.more }),
+    ...(error.facts.causes ? { causes: error.facts.causes } : {}),
   })
 }
 

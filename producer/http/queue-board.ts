@@ -1,5 +1,4 @@
 import { createBullBoard } from '@bull-board/api'
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
 import { Queue } from 'bullmq'
 import type { Logger } from 'pino'
@@ -8,8 +7,10 @@ import type { FleetHosts } from '../placement/placement-host.ts'
 import { newestOf } from '../records/lists.ts'
 import { operationList } from '../records/operations/operation-lists.ts'
 import type { Store } from '../records/store.ts'
+import type { PublicUrl } from './public-url.ts'
+import { QueueAdapter } from './queue-adapter.ts'
 
-type Deps = Store & { hosts: Pick<FleetHosts, 'all' | 'get'>; log: Logger }
+type Deps = Store & { hosts: Pick<FleetHosts, 'all' | 'get'>; log: Logger; publicUrl: PublicUrl }
 
 /** The board makes some 16 calls for every queue that it has, every 5 seconds. */
 const shownHosts = 50
@@ -21,16 +22,17 @@ const keptMs = 60_000
  * Makes a bull-board of the queues of all hosts. In a fleet of more than 50 hosts it shows those with the most recent failures,
  * then those with the most open operations; the queues of any other host are added when a request names one of them.
  */
-export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) {
-  const server = new FastifyAdapter().setBasePath(path)
+export function makeQueueBoard({ redis, keys, hosts, log, publicUrl }: Deps, path: string) {
+  const server = new FastifyAdapter().setBasePath(`${publicUrl.path}${path}`)
   const board = createBullBoard({
     queues: [],
     serverAdapter: server,
     options: {
       uiConfig: {
         boardTitle: 'Provost queues',
-        miscLinks: [{ text: 'Log out', url: '/logout' }],
+        miscLinks: [{ text: 'Log out', url: `${publicUrl.path}/logout` }],
         hideDocsLink: true,
+        hideRedisDetails: true,
         showWorkers: false,
         sortQueues: true,
       },
@@ -52,8 +54,13 @@ export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) 
       // Errors of the connection are logged where it was opened.
       queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue'))
       queues.set(name, queue)
-      board.addQueue(new BullMQAdapter(queue, { delimiter: '.', externalJobUrl: logOf }))
+      board.addQueue(new QueueAdapter(queue, { delimiter: '.', readOnlyMode: true, externalJobUrl: logOf }))
     }
+  }
+
+  /** The log of a host's steps belongs to the operation, not to the job. */
+  function logOf({ data }: { data?: { operation?: string } }): { displayText: string; href: string } {
+    return { displayText: 'Log of the operation', href: `${publicUrl.path}/v1/operations/${data?.operation}/log` }
   }
 
   /** Takes its queues off the board before they are closed, so that the host may be added again meanwhile. */
@@ -110,9 +117,4 @@ export function makeQueueBoard({ redis, keys, hosts, log }: Deps, path: string) 
       await Promise.all([...wantedAt.keys()].map(removeHost))
     },
   }
-}
-
-/** The log of a host's steps belongs to the operation, not to the job. */
-function logOf({ data }: { data?: { operation?: string } }): { displayText: string; href: string } {
-  return { displayText: 'Log of the operation', href: `/v1/operations/${data?.operation}/log` }
 }

@@ -2,22 +2,23 @@ import { hasEnded } from '#shared/operation.ts'
 import type { EventFeed } from '../records/event-feed.ts'
 import type { NewOperation } from '../records/operations/operation-record.ts'
 import type { Records } from '../records/records.ts'
-import { invalid } from './http-errors.ts'
 
-/** Returns the seconds of `Prefer: wait=SECONDS` (RFC 7240, 4.3), 1 to 60, if given. @throws ProvostError `invalid_request`. */
+const longestWaitSeconds = 60
+
+/**
+ * Returns the seconds of `Prefer: wait=SECONDS`, at most 60, if it is given. A preference that cannot be read is ignored, of
+ * several the first counts (RFC 7240, 2 and 4.3).
+ */
 export function waitSeconds(header: string | string[] | undefined): number | undefined {
-  const preference = [header ?? '']
-    .flat()
-    .join(',')
-    .split(',')
-    .map((part) => part.trim().split(';')[0] ?? '')
-    .find((part) => /^wait\b/i.test(part))
-  if (preference === undefined) return undefined
-  const match = /^wait\s*=\s*"?(\d{1,4})"?$/i.exec(preference)
-  const seconds = Number(match?.[1])
-  if (!match || seconds < 1 || seconds > 60)
-    throw invalid([{ field: 'Prefer', message: 'wait must be 1 to 60 seconds, like wait=30' }])
-  return seconds
+  // A comma within quotes separates nothing.
+  const preferences =
+    [header ?? '']
+      .flat()
+      .join(',')
+      .match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? []
+  const wait = preferences.find((preference) => /^\s*wait\s*(?:[=;]|$)/i.test(preference))
+  const seconds = /^\s*wait\s*=\s*("?)(\d+)\1\s*(?:;|$)/i.exec(wait ?? '')?.[2]
+  return seconds === undefined ? undefined : Math.min(Number(seconds), longestWaitSeconds)
 }
 
 /** Returns the operation once it has ended, or as it is when the time is up. */

@@ -114,6 +114,7 @@ function newRecords(
       name: ask.name,
       provision: id,
       client: ask.client,
+      ...(ask.clientName === undefined ? {} : { clientName: ask.clientName }),
       hostname: ask.hostname ?? defaultHostname(ask.name),
       world: ask.world,
       ...(ask.command ? { command: ask.command } : {}),

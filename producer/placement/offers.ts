@@ -29,19 +29,31 @@ function offerOf(hosts: PlacementHost[]): Offer {
 
 /** Returns what a request asks for that does not exist in the fleet. What exists but has no room at the moment is no fault. */
 export function unknownTo({ all, byHost }: Offers, { host, world, limits, addresses = [] }: CreateJail) {
-  if (!all.worlds.has(world)) return [{ field: 'world', message: `no host of the fleet offers world ${world}` }]
+  if (!all.worlds.has(world)) return [unknown('world', world, 'no host of the fleet offers', 'world')]
   const offer = host === undefined ? all : byHost.get(host)
-  if (!offer) return [{ field: 'host', message: `no host of the fleet is called ${host}` }]
+  if (!offer) return [unknown('host', host ?? '', 'no host of the fleet is called')]
   const who = host === undefined ? 'no host of the fleet can' : `host ${host} cannot`
   return [
-    ...(offer.worlds.has(world) ? [] : [{ field: 'world', message: `host ${host} does not offer world ${world}` }]),
+    ...(offer.worlds.has(world) ? [] : [unknown('world', world, `host ${host} does not offer`, 'world')]),
     ...(limits?.disk === undefined || offer.limitsDisk ? [] : [{ field: 'limits.disk', message: `${who} hold a limit of disk` }]),
     ...addresses.flatMap((address, i) =>
       isGivenOut(offer, address)
         ? []
-        : [{ field: `addresses.${i}`, message: `${who} give out ${address}, of no pool or excluded from it` }],
+        : [
+            {
+              field: `addresses.${i}`,
+              value: address,
+              message: `${who} give out ${address}, of no pool or excluded from it`,
+              cause: `${who} give this out, of no pool or excluded from it`,
+            },
+          ],
     ),
   ]
+}
+
+/** A fault whose message ends with its value; its cause is the same for all values. */
+function unknown(field: string, value: string, what: string, noun = '') {
+  return { field, value, message: `${[what, noun].join(' ').trim()} ${value}`, cause: `${what} this${noun && ` ${noun}`}` }
 }
 
 function isGivenOut({ pools }: Offer, address: string): boolean {

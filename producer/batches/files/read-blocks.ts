@@ -3,27 +3,24 @@ import type { Readable } from 'node:stream'
 import { largestBatch } from '#shared/batch.ts'
 import { ProvostError } from '#shared/errors.ts'
 import { faultyFile, tooLarge } from '../faults.ts'
+import { decodeFile } from './decode-file.ts'
 
 /** Some complete lines of a file: their text, each line ending with LF, and the number of the first line, from 1. */
 export type Block = { line: number; text: string }
 
 const lineFeed = 10
-const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 
 /**
  * Reads a file as it arrives, some lines at a time. Does not destroy the stream when the caller stops reading early.
  *
  * @param note receives all bytes as they arrive.
- * @throws ProvostError `too_large` for too many bytes or too long a line; `invalid_request` for what is not UTF-8.
+ * @param charset the encoding that the sender says it has.
+ * @throws ProvostError `too_large` for too many bytes or too long a line; `invalid_request` for what is no text in its encoding.
  */
-export async function* readBlocks(body: Readable, note: (bytes: Buffer) => void): AsyncGenerator<Block> {
-  let bytes = 0
+export async function* readBlocks(body: Readable, note: (bytes: Buffer) => void, charset?: string): AsyncGenerator<Block> {
   let line = 1
   let begun: Buffer = Buffer.alloc(0)
-  for await (const chunk of chunksOf(body)) {
-    bytes += chunk.length
-    if (bytes > largestBatch.bytes) throw tooLarge('The file is larger than 64 MiB.')
-    note(chunk)
+  for await (const chunk of decodeFile(chunksOf(body, note), charset)) {
     const end = chunk.lastIndexOf(lineFeed) + 1
     const block = Buffer.concat([begun, chunk.subarray(0, end)])
     begun = end === 0 ? Buffer.concat([begun, chunk]) : chunk.subarray(end)
@@ -37,10 +34,17 @@ export async function* readBlocks(body: Readable, note: (bytes: Buffer) => void)
   if (begun.length > 0) yield { line, text: textOf(begun, line) }
 }
 
-async function* chunksOf(body: Readable): AsyncGenerator<Buffer> {
+async function* chunksOf(body: Readable, note: (bytes: Buffer) => void): AsyncGenerator<Buffer> {
+  let bytes = 0
   try {
-    yield* body.iterator({ destroyOnReturn: false })
+    for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+      bytes += chunk.length
+      if (bytes > largestBatch.bytes) throw tooLarge('The file is larger than 64 MiB.')
+      note(chunk)
+      yield chunk
+    }
   } catch (cause) {
+    if (cause instanceof ProvostError) throw cause
     throw new ProvostError('invalid_request', 'The body of the request broke off.', { cause })
   }
 }
@@ -61,18 +65,20 @@ function assertLine(bytes: number, line: number): void {
 }
 
 function textOf(block: Buffer, line: number): string {
-  if (block.includes(0) || !isUtf8(block)) {
-    const at = line + lineNotText(block)
-    throw faultyFile(`The file is not text in UTF-8; line ${at} is the first that is not.`, [
-      { line: at, field: 'line', message: 'is not text in UTF-8' },
-    ])
-  }
-  const isMarked = line === 1 && block.subarray(0, 3).equals(byteOrderMark)
-  return block.toString('utf8', isMarked ? 3 : 0).replaceAll('\r\n', '\n')
+  if (!block.includes(0) && isUtf8(block)) return block.toString()
+  const lines = block.toString('latin1').split('\n')
+  const i = lines.findIndex((text) => text.includes('\0') || !isUtf8(Buffer.from(text, 'latin1')))
+  throw notUtf8(line + i, Buffer.from(lines[i] ?? '', 'latin1'))
 }
 
-/** Returns how many lines come before the first that is not UTF-8. */
-function lineNotText(block: Buffer): number {
-  const lines = block.toString('latin1').split('\n')
-  return lines.findIndex((line) => line.includes('\0') || !isUtf8(Buffer.from(line, 'latin1')))
+/** Which of the encodings of one byte it is cannot be known: the sender is shown how the most frequent one would read it. */
+function notUtf8(line: number, bytes: Buffer): ProvostError {
+  const [word] = /[^\s,;"]*[\u0080-\uffff][^\s,;"]*/.exec(new TextDecoder('windows-1252').decode(bytes)) ?? []
+  const reading = word && !bytes.includes(0) ? `; read as Latin-1 (windows-1252) it says "${word.slice(0, 60)}"` : ''
+  return faultyFile(
+    `The file is not text in UTF-8; line ${line} is the first that is not${reading}.`,
+    [{ line, field: 'line', message: 'is not text in UTF-8' }],
+    'Save it as "CSV UTF-8" in the spreadsheet program, or if that reading is right, send it with ' +
+      '"Content-Type: text/csv; charset=windows-1252".',
+  )
 }

@@ -1,123 +1,145 @@
-import { CsvError, type Info, parse } from 'csv-parse'
-import { csvColumns, largestBatch } from '#shared/batch.ts'
-import { AskedLimits } from '#shared/jail.ts'
+import { CsvError, type Info, type Parser, parse } from 'csv-parse'
+import { largestBatch } from '#shared/batch.ts'
 import { faultyFile, tooLarge } from '../faults.ts'
+import { delimiterOf, readHeader, type Table } from './csv-header.ts'
+import { toRow } from './csv-row.ts'
+import { openQuoteIn } from './open-quote.ts'
 import type { Block } from './read-blocks.ts'
 import type { RawRow } from './read-rows.ts'
 
-const { required, optional } = csvColumns
-const columns = [...required, ...optional]
-const limits = Object.keys(AskedLimits.shape)
-
-/** For a wrong header: how many characters of a column are shown, and how many faults the detail lists. */
-const longestColumn = 60
-const shownInDetail = 10
-
 type Read = { record: string[]; info: Info }
 
+/** A row without anything in it. A spreadsheet has such rows where somebody has deleted something. */
+const isBlank = (line: string) => /^[\s",;|]*$/.test(line)
+
+/** The first line of a file that Excel is told its delimiter by. */
+const delimiterLine = /^"?sep=(.)"?$/i
+
 /**
- * Yields the rows of a CSV file (RFC 4180) with a header, in the form of a request in JSON.
+ * Yields the rows of a CSV file (RFC 4180) with a header, in the form of a request in JSON. Cells may be separated by comma,
+ * semicolon, tab or bar: by what the header is separated by.
  * @throws ProvostError `invalid_request` for a wrong header, misplaced quotes, or a file without rows.
  */
 export async function* readCsv(blocks: AsyncIterable<Block>): AsyncGenerator<RawRow> {
+  let reader: ReturnType<typeof openReader> | undefined
+  let named: string | undefined
+  for await (let block of blocks) {
+    if (!reader) {
+      const began = beginOf(block)
+      named ??= began.delimiter
+      if (!began.block) continue
+      block = began.block
+      reader = openReader(named ?? delimiterOf(block.text.split('\n')[0] ?? ''), block.line)
+    }
+    yield* reader.read(block.text)
+  }
+  if (!reader) throw faultyFile('The file is empty.', [{ line: 1, field: 'file', message: 'is empty' }])
+  yield* await reader.end()
+}
+
+/** Returns what a file begins with from its header on, and the delimiter that a line before it names. */
+function beginOf({ line, text }: Block): { delimiter?: string | undefined; block?: Block } {
+  const lines = text.split('\n')
+  const at = lines.findIndex((each) => !isBlank(each) && !delimiterLine.test(each))
+  const before = at < 0 ? lines : lines.slice(0, at)
+  const delimiter = before.map((each) => delimiterLine.exec(each)?.[1]).find(Boolean)
+  return { delimiter, ...(at < 0 ? {} : { block: { line: line + at, text: lines.slice(at).join('\n') } }) }
+}
+
+/** Reads rows, block by block. `firstLine`: of the header in the file, from 1. */
+function openReader(delimiter: string, firstLine: number) {
+  const parser = openParser(delimiter)
+  let table: Table | undefined
+  let rows = 0
+  /** What the parser has got after its last complete row: not much longer than the longest row may be. `line`: its first. */
+  let rest = { line: firstLine, text: '' }
+
+  function* rowsSoFar(): Generator<RawRow> {
+    let lastLine = rest.line - 1
+    for (let read = parser.read() as Read | null; read; read = parser.read()) {
+      const { record, info } = read
+      // `lines` of the parser is the line on which a row ends, from 1.
+      lastLine = firstLine + info.lines - 1
+      const line = lastLine - record.reduce((breaks, cell) => breaks + cell.split('\n').length - 1, 0)
+      if (table) yield toRow(record, line, table)
+      else table = readHeader(record, line, delimiter)
+      rows += 1
+    }
+    rest = { line: lastLine + 1, text: withoutLines(rest.text, lastLine + 1 - rest.line) }
+    if (parser.errored) throw asFault(parser.errored, firstLine, rest, delimiter)
+  }
+
+  return {
+    // The parser works synchronously within `write`, so that no more than one block of the file is in memory.
+    *read(text: string): Generator<RawRow> {
+      rest.text += text
+      parser.write(text)
+      yield* rowsSoFar()
+    },
+    async end(): Promise<RawRow[]> {
+      parser.end()
+      await new Promise<void>((resolve) =>
+        parser
+          .once('readable', resolve)
+          .once('end', resolve)
+          .once('error', () => resolve()),
+      )
+      const last = [...rowsSoFar()]
+      if (rows === 1)
+        throw faultyFile('The file has a header only.', [{ line: firstLine, field: 'file', message: 'has a header only' }])
+      return last
+    },
+  }
+}
+
+function openParser(delimiter: string): Parser {
   const parser = parse({
+    delimiter,
     info: true,
     trim: true,
     // Every row with too many or too few cells is reported, not only the first.
     relax_column_count: true,
     skip_empty_lines: true,
+    skip_records_with_empty_values: true,
     record_delimiter: '\n',
     max_record_size: largestBatch.lineBytes,
   })
   parser.on('error', () => undefined)
-  let header: string[] | undefined
-  let rows = 0
+  return parser
+}
 
-  function* rowsSoFar(): Generator<RawRow> {
-    for (let read = parser.read() as Read | null; read; read = parser.read()) {
-      if (header) yield toRow(read, header)
-      else header = checkHeader(read)
-      rows += 1
-    }
-    if (parser.errored) throw asFault(parser.errored)
+function withoutLines(text: string, count: number): string {
+  let from = 0
+  for (let i = 0; i < count; i += 1) {
+    const end = text.indexOf('\n', from)
+    if (end < 0) return ''
+    from = end + 1
   }
-  // The parser works synchronously within `write`, so that no more than one block of the file is in memory.
-  for await (const { text } of blocks) {
-    parser.write(text)
-    yield* rowsSoFar()
-  }
-  parser.end()
-  await new Promise<void>((resolve) =>
-    parser
-      .once('readable', resolve)
-      .once('end', resolve)
-      .once('error', () => resolve()),
-  )
-  yield* rowsSoFar()
-  if (!header) throw faultyFile('The file is empty.', [{ line: 1, field: 'file', message: 'is empty' }])
-  if (rows === 1) throw faultyFile('The file has a header only.', [{ line: 1, field: 'file', message: 'has a header only' }])
+  return text.slice(from)
 }
 
-function checkHeader({ record, info }: Read): string[] {
-  const line = firstLineOf(record, info)
-  const errors = record.flatMap((column, i) => {
-    const field = column === '' ? `column ${i + 1}` : column.slice(0, longestColumn)
-    if (!columns.includes(column)) return [{ line, field, message: 'is no column of a batch' }]
-    return record.indexOf(column) < i ? [{ line, field: column, message: 'stands twice in the header' }] : []
-  })
-  for (const column of required)
-    if (!record.includes(column)) errors.push({ line, field: column, message: 'is missing in the header' })
-  if (errors.length === 0) return record
-  const shown = errors.slice(0, shownInDetail).map(({ field, message }) => `${field} ${message}`)
-  throw faultyFile(
-    `The header is not right: ${shown.join('; ')}${errors.length > shown.length ? '; …' : ''}. ` +
-      `Columns are ${columns.join(',')}, between commas; the first three are required.`,
-    errors,
-  )
+const misplacedQuotes: { [Code in CsvError['code']]?: string } = {
+  CSV_INVALID_CLOSING_QUOTE: 'has a quote within a quoted cell, which has to be written twice',
+  INVALID_OPENING_QUOTE: 'has a quote within a cell, which has to be quoted, and its own quotes written twice',
 }
 
-function toRow({ record, info }: Read, header: string[]): RawRow {
-  const line = firstLineOf(record, info)
-  if (record.length !== header.length)
-    return { line, fault: { field: 'line', message: `has ${record.length} cells, the header has ${header.length}` } }
-  const cells = Object.fromEntries(header.flatMap((column, i) => (record[i] === '' ? [] : [[column, record[i]]])))
-  const { address, ...others } = cells as Record<string, string>
-  const plain = Object.fromEntries(Object.entries(others).filter(([column]) => !limits.includes(column)))
-  const asked = Object.fromEntries(limits.map((limit) => [limit, toNumber(others[limit])]))
-  return {
-    line,
-    value: {
-      ...plain,
-      ...(address === undefined ? {} : { addresses: address.split(/[\s;]+/).filter((each) => each !== '') }),
-      ...(limits.some((column) => column in cells) ? { limits: asked } : {}),
-    },
-  }
-}
-
-/** Leaves a cell that is not a number as it is: it is refused later, like any other wrong value. */
-function toNumber(cell: string | undefined): number | string | undefined {
-  return cell !== undefined && /^\d+(\.\d+)?$/.test(cell) ? Number(cell) : cell
-}
-
-/** Returns the column that a field of a request came from. */
-export function columnOf(field: string): string {
-  if (field.startsWith('addresses')) return 'address'
-  return field.startsWith('limits.') ? field.slice('limits.'.length) : field
-}
-
-/** `lines` of the parser is the line on which a row ends. */
-function firstLineOf(record: string[], { lines }: Info): number {
-  return lines - record.reduce((breaks, cell) => breaks + cell.split('\n').length - 1, 0)
-}
-
-function asFault(error: Error): Error {
+/** The parser notices a quote that is not closed only where the next one, the longest row or the file ends. */
+function asFault(error: Error, firstLine: number, rest: { line: number; text: string }, delimiter: string): Error {
   if (!(error instanceof CsvError)) return error
-  const line = Number(error['lines'])
+  const opened = openQuoteIn(rest.text, delimiter)
+  if (opened !== undefined) {
+    const line = rest.line + opened
+    return faultyFile(
+      `Line ${line} opens a quote that is not closed in that line, so that no row after it can be told from it.`,
+      [{ line, field: 'line', message: 'opens a quote that is not closed' }],
+      `Close the quote in line ${line}, or take it away; a quote within a quoted cell is written twice.`,
+    )
+  }
+  const line = firstLine + Number(error['lines']) - 1
   if (error.code === 'CSV_MAX_RECORD_SIZE')
-    return tooLarge(`The row that ends in line ${line} is longer than 64 KiB; is a quote open?`, [
+    return tooLarge(`The row that ends in line ${line} is longer than 64 KiB.`, [
       { line, field: 'line', message: 'is longer than 64 KiB' },
     ])
-  return faultyFile(`Line ${line} is not CSV: ${error.message}.`, [
-    { line, field: 'line', message: `is not CSV: ${error.message}` },
-  ])
+  const message = misplacedQuotes[error.code] ?? `is not CSV: ${error.message}`
+  return faultyFile(`Line ${line} ${message}.`, [{ line, field: 'line', message }])
 }

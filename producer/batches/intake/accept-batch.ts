@@ -1,5 +1,5 @@
 import { v7 as uuid } from 'uuid'
-import type { BatchOptions, RowFault } from '#shared/batch.ts'
+import type { BatchOptions, FaultCause, RowFault } from '#shared/batch.ts'
 import type { AcceptDeps } from '../../operations/decision.ts'
 import { writeBatch } from '../../records/batches/batch-changes.ts'
 import { findBatch, type NewBatch, newBatch } from '../../records/batches/batch-record.ts'
@@ -23,8 +23,9 @@ type AskedBatch = {
   skipInvalid: boolean
 }
 
-/** `skipped`: the first faults of rows that were left out; empty in a replay. */
-type AcceptedBatch = { batch: NewBatch; skipped: RowFault[]; replayed: boolean }
+/** The faults of rows that were left out: the first ones, and all by cause. Both are empty in a replay. */
+type LeftOut = { skipped: RowFault[]; causes: FaultCause[] }
+type AcceptedBatch = LeftOut & { batch: NewBatch; replayed: boolean }
 
 /**
  * @param idempotencyOf called once everything is read, since it depends on all of the content.
@@ -49,14 +50,14 @@ export async function acceptBatch(
     const before = await commit(deps, batch, idempotency)
     if (before) return await replay(deps, before)
     isAccepted = true
-    return { batch, skipped: faults.shown, replayed: false }
+    return { batch, ...leftOut(faults), replayed: false }
   } finally {
     if (!isAccepted) await discard(deps, id, stage)
   }
 }
 
 /** Returns where the rows would go now. Writes nothing. @throws ProvostError as `acceptBatch`. */
-export async function tryBatch(deps: AcceptDeps, asked: AskedBatch): Promise<Placed & { skipped: RowFault[] }> {
+export async function tryBatch(deps: AcceptDeps, asked: AskedBatch): Promise<Placed & LeftOut> {
   const faults = makeFaults()
   const dryRun = openDryRun(deps)
   for await (const page of validateRows(asked.rows, asked.form, deps.hosts.all(), faults)) {
@@ -64,7 +65,7 @@ export async function tryBatch(deps: AcceptDeps, asked: AskedBatch): Promise<Pla
     if (faults.rows() === 0 || asked.skipInvalid) await dryRun.place(named)
   }
   if (isUnfit(asked, faults, dryRun.rows())) throw faultyRows(faults)
-  return { ...(await dryRun.result(asked.options)), skipped: faults.shown }
+  return { ...(await dryRun.result(asked.options)), ...leftOut(faults) }
 }
 
 async function stageRows(
@@ -100,8 +101,10 @@ async function commit(
 }
 
 async function replay(store: Store, id: string): Promise<AcceptedBatch> {
-  return { batch: await findBatch(store, id), skipped: [], replayed: true }
+  return { batch: await findBatch(store, id), skipped: [], causes: [], replayed: true }
 }
+
+const leftOut = (faults: Faults): LeftOut => ({ skipped: faults.shown, causes: faults.causes() })
 
 /** What remains because Redis is away expires, or has no effect. */
 async function discard(deps: AcceptDeps, id: string, stage: Stage): Promise<void> {

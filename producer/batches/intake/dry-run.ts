@@ -12,7 +12,7 @@ import type { NamedRow } from '../rows/claim-names.ts'
 import { estimateBatch, type HostShare } from './estimate-batch.ts'
 
 /** Where the rows of a batch would go: the first rows, and how many would go to each host. */
-export type Placed = Omit<DryRunOfBatch, 'skipped'>
+export type Placed = Omit<DryRunOfBatch, 'skipped' | 'causes'>
 
 /** How long it blocks other requests at most. */
 const atAStretchMs = 20

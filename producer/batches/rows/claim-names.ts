@@ -26,6 +26,7 @@ export async function claimNames(
 ): Promise<NamedRow[]> {
   const starts = { jails: keys.jail(''), batches: keys.batch(''), marks: keys.batchMark('') }
   const input = { batch, names: rows.map(({ ask }) => ask.name), dryRun, ...starts }
+  if (rows.length === 0) return []
   const [type, existing = [], claimed = []] = await scripts.claimNames(
     [keys.claims, keys.batchMark(batch)],
     JSON.stringify(input),
@@ -40,10 +41,12 @@ export async function claimNames(
     const claimer = claimers.get(ask.name)
     if (!jail && claimer === undefined) return [row]
     if (jail && matchesRequest(jail, ask)) return [{ ...row, jail }]
-    const message = jail
-      ? `jail ${ask.name} exists and is ${isLost(jail) ? jail.state : 'not as asked'}`
-      : `batch ${claimer} has claimed ${ask.name}`
-    faults.add([{ line, row: number, field: 'name', message }])
+    const said = (name: string, of: string) =>
+      jail ? `jail ${name} exists and is ${isLost(jail) ? jail.state : 'not as asked'}` : `batch ${claimer} has claimed ${of}`
+    const { name } = ask
+    faults.add(line, number, [
+      { field: 'name', value: name, message: said(name, name), cause: said('of this name', 'this name') },
+    ])
     return []
   })
 }

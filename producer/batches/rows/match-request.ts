@@ -9,6 +9,7 @@ export function matchesRequest(jail: JailRecord, ask: CreateJail): boolean {
   return (
     !isLost(jail) &&
     jail.client === ask.client &&
+    (ask.clientName === undefined || jail.clientName === ask.clientName) &&
     jail.world === ask.world &&
     jail.hostname === (ask.hostname ?? defaultHostname(ask.name)) &&
     (ask.host === undefined || jail.host === ask.host) &&

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { BatchRecord } from '../../records/batches/batch-record.ts'
 import { type BatchRow, readRowPage } from '../../records/batches/batch-row.ts'
 import type { JailRecord } from '../../records/jails/jail-record.ts'
@@ -7,35 +8,23 @@ import type { Store } from '../../records/store.ts'
 import { isLost } from './match-request.ts'
 
 /** The outcome of one row; `expired` if its records are gone. `seconds`: from the acceptance of its operation to its end. */
-type ReportedRow = {
-  line: number
-  name: string
-  client: string
-  world: string
-  state: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'expired'
-  host: string
-  addresses: string
-  attempts: number
-  seconds: number | null
-  code: string
-  error: string
-  operation: string
-}
+export const ReportedRow = z.object({
+  line: z.int(),
+  name: z.string(),
+  client: z.string(),
+  world: z.string(),
+  state: z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired']),
+  host: z.string(),
+  addresses: z.string(),
+  attempts: z.int(),
+  seconds: z.number().nullable(),
+  code: z.string(),
+  error: z.string(),
+  operation: z.string(),
+})
+type ReportedRow = z.infer<typeof ReportedRow>
 
-export const reportColumns: (keyof ReportedRow)[] = [
-  'line',
-  'name',
-  'client',
-  'world',
-  'state',
-  'host',
-  'addresses',
-  'attempts',
-  'seconds',
-  'code',
-  'error',
-  'operation',
-]
+export const reportColumns = Object.keys(ReportedRow.shape)
 
 const pageSize = 500
 

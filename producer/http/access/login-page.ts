@@ -1,5 +1,5 @@
-/** Returns the page that asks for the key. It needs no JavaScript, and loads nothing. */
-export function loginPage({ to, refusal }: { to: string; refusal?: string }): string {
+/** Returns the page that asks for the key. It needs no JavaScript, and loads nothing. `path`: what the producer is reached below. */
+export function loginPage({ to, path, refusal }: { to: string; path: string; refusal?: string }): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -27,7 +27,7 @@ export function loginPage({ to, refusal }: { to: string; refusal?: string }): st
 </style>
 </head>
 <body>
-<form method="post" action="/login">
+<form method="post" action="${escapeHtml(path)}/login">
   <h1>Provost</h1>
   <input type="hidden" name="to" value="${escapeHtml(to)}">
   <label for="key">API key</label>

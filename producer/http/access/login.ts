@@ -28,9 +28,10 @@ const formType = 'application/x-www-form-urlencoded'
 
 /** Opens a session for whoever sends the key, by a form or as JSON. */
 export const loginRoutes =
-  ({ apiKey }: AppDeps): FastifyPluginAsyncZod =>
+  ({ apiKey, publicUrl }: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
     const open = { security: [] }
+    const { path } = publicUrl
     app.addContentTypeParser(formType, { parseAs: 'string' }, (_request, body, done) =>
       done(null, Object.fromEntries(new URLSearchParams(String(body)))),
     )
@@ -38,7 +39,7 @@ export const loginRoutes =
     app.get(
       '/login',
       { schema: { summary: 'The page that asks for the key', ...open, querystring: Query } },
-      ({ query }, reply) => reply.headers(pageHeaders).send(loginPage(query)),
+      ({ query }, reply) => reply.headers(pageHeaders).send(loginPage({ ...query, path })),
     )
 
     app.post(
@@ -48,12 +49,12 @@ export const loginRoutes =
         const { key, to } = request.body
         const isForm = request.headers['content-type']?.startsWith(formType)
         if (isKey(key, apiKey)) {
-          reply.header('set-cookie', writeSession(openSession(apiKey), isHttps(request)))
+          reply.header('set-cookie', writeSession(openSession(apiKey), path, isHttps(request)))
           return isForm ? reply.redirect(to, 303) : reply.code(204).send()
         }
         const refusal = 'This is not a key of this fleet.'
         if (!isForm) throw new ProvostError('unauthorized', refusal, { hint: 'Check the key.' })
-        return reply.code(401).headers(pageHeaders).send(loginPage({ to, refusal }))
+        return reply.code(401).headers(pageHeaders).send(loginPage({ to, path, refusal }))
       },
     )
 
@@ -61,11 +62,13 @@ export const loginRoutes =
       method: ['GET', 'POST'],
       url: '/logout',
       schema: { summary: 'Make the browser forget its session', ...open, querystring: NoQuery },
-      handler: (request, reply) => reply.header('set-cookie', writeSession(undefined, isHttps(request))).redirect('/login', 303),
+      handler: (request, reply) =>
+        reply.header('set-cookie', writeSession(undefined, path, isHttps(request))).redirect('/login', 303),
     })
-  }
 
-/** Also true behind a proxy that terminates TLS. A false header harms only its sender. */
-function isHttps(request: FastifyRequest): boolean {
-  return request.protocol === 'https' || String(request.headers['x-forwarded-proto']).startsWith('https')
-}
+    /** Also true behind a proxy that terminates TLS. A false header harms only its sender. */
+    function isHttps(request: FastifyRequest): boolean {
+      const isPublic = publicUrl.origin?.startsWith('https:')
+      return isPublic || request.protocol === 'https' || String(request.headers['x-forwarded-proto']).startsWith('https')
+    }
+  }

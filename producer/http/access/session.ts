@@ -24,11 +24,11 @@ export function readSession(cookies: string | undefined): string | undefined {
   return mine?.slice(sessionCookie.length + 1)
 }
 
-/** Returns a `Set-Cookie` header that sets a session, or removes it if there is none. */
-export function writeSession(session: string | undefined, isHttps: boolean): string {
+/** Returns a `Set-Cookie` header that sets a session for all below a path, or removes it if there is none. */
+export function writeSession(session: string | undefined, path: string, isHttps: boolean): string {
   const facts = [
     `${sessionCookie}=${session ?? ''}`,
-    'Path=/',
+    `Path=${path || '/'}`,
     `Max-Age=${session === undefined ? 0 : sessionSeconds}`,
     'HttpOnly',
     'SameSite=Strict',

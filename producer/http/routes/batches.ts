@@ -5,16 +5,19 @@ import { z } from 'zod'
 import { Batch } from '#shared/batch.ts'
 import { cancelBatch, pauseBatch, resumeBatch, retryBatch } from '../../batches/change-batch.ts'
 import { findCauses } from '../../batches/find-causes.ts'
-import { reportColumns, reportRows } from '../../batches/rows/report-rows.ts'
+import { ReportedRow, reportColumns, reportRows } from '../../batches/rows/report-rows.ts'
 import { batchList } from '../../records/batches/batch-lists.ts'
 import { type BatchRecord, findBatch, readBatch, toBatch } from '../../records/batches/batch-record.ts'
 import { newestOf } from '../../records/lists.ts'
 import type { Store } from '../../records/store.ts'
 import type { AppDeps } from '../app-deps.ts'
+import { contentOf } from '../content.ts'
 import { problems } from '../http-errors.ts'
+import { examples } from '../openapi/examples.ts'
 import { collectPage, ListQuery, pageSchema } from '../page.ts'
 
 const Params = z.object({ id: z.string().max(64) })
+const Report = z.object({ items: z.array(ReportedRow) })
 const answers = { 202: z.object({ batch: Batch }), ...problems }
 const Cancel = z.strictObject({ running: z.enum(['finish', 'cancel']).optional() }).nullish()
 const Retry = z.strictObject({ cause: z.string().max(64).optional() }).nullish()
@@ -56,7 +59,13 @@ export const batchRoutes =
 
     app.get(
       '/v1/batches/:id/report.csv',
-      { schema: { summary: 'What became of each row, as CSV; also while it runs', params: Params } },
+      {
+        schema: {
+          summary: 'What became of each row, as CSV; also while it runs',
+          params: Params,
+          response: { 200: contentOf('The rows in their order.', { 'text/csv': examples.report }) },
+        },
+      },
       async ({ params }, reply) => {
         const batch = await findBatch(deps, params.id)
         reply.header('content-disposition', `attachment; filename="${batch.name}.csv"`)
@@ -66,7 +75,13 @@ export const batchRoutes =
 
     app.get(
       '/v1/batches/:id/report.json',
-      { schema: { summary: 'What became of each row, as JSON; also while it runs', params: Params } },
+      {
+        schema: {
+          summary: 'What became of each row, as JSON; also while it runs',
+          params: Params,
+          response: { 200: contentOf('The rows in their order.', { 'application/json': Report }) },
+        },
+      },
       async ({ params }, reply) => {
         const batch = await findBatch(deps, params.id)
         return reply.type('application/json; charset=utf-8').send(Readable.from(jsonOf(deps, batch)))

@@ -1,68 +1,67 @@
-import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
-import { type FastifyPluginAsyncZod, validatorCompiler } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { Batch, BatchOptions, CreateBatch, csvColumns, DryRunOfBatch, type RowFault, SkippedRows } from '#shared/batch.ts'
-import { readBlocks } from '../../batches/files/read-blocks.ts'
-import { readCsv } from '../../batches/files/read-csv.ts'
-import { type RawRow, readJsonBody, readJsonLines } from '../../batches/files/read-rows.ts'
+import {
+  Batch,
+  BatchOptions,
+  CreateBatch,
+  DryRunOfBatch,
+  type FaultCause,
+  FaultCauses,
+  type RowFault,
+  SkippedRows,
+} from '#shared/batch.ts'
+import { batchColumns } from '../../batches/files/csv-header.ts'
 import { acceptBatch, tryBatch } from '../../batches/intake/accept-batch.ts'
-import type { BatchForm } from '../../batches/intake/validate-rows.ts'
+import { spoolRejects } from '../../batches/intake/spool-rejects.ts'
 import { toBatch } from '../../records/batches/batch-record.ts'
 import { idempotencyOf } from '../../records/operations/idempotency.ts'
 import { requestHeaders } from '../answer-operation.ts'
 import type { AppDeps } from '../app-deps.ts'
-import { invalid, problems } from '../http-errors.ts'
+import { contentOf, noContent } from '../content.ts'
+import { problems } from '../http-errors.ts'
+import { examples } from '../openapi/examples.ts'
+import { acceptFiles, batchValidator, withBatch } from '../read-batch.ts'
 
 const yesOrNo = z.enum(['true', 'false']).default('false')
 const Query = BatchOptions.extend({
   dryRun: yesOrNo.describe('Answers where each row would go, or why nowhere; nothing is done.'),
   skipInvalid: yesOrNo.describe('Leaves out the rows that are not right, rather than to refuse all.'),
 })
-/** Its rows are validated one by one, as those of a file. */
-const JsonBody = BatchOptions.extend({ jails: z.array(z.unknown()).min(1) })
 
-const AcceptedBatch = z.object({ batch: Batch, skipped: SkippedRows })
+const AcceptedBatch = z.object({ batch: Batch, skipped: SkippedRows, causes: FaultCauses.optional() })
 
-type Read = { form: BatchForm; options: BatchOptions; rows: AsyncIterable<RawRow>; content(): unknown }
+const description =
+  'JSON, or a file: `application/x-ndjson` with one jail a line, or `text/csv` with a header of the columns ' +
+  `${batchColumns.join(', ')}, of which the first three are required. For a file the options are query parameters. ` +
+  'CSV is in UTF-8, UTF-16 or what `charset` of the Content-Type says, its cells apart by comma, semicolon, tab or bar.'
 
-export const createBatchRoute =
+export const createBatchRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    // The handler reads files as they arrive.
-    for (const type of ['application/x-ndjson', 'text/csv'])
-      app.addContentTypeParser(type, (_request, payload, done) => done(null, payload))
+    acceptFiles(app)
 
     app.post(
       '/v1/batches',
       {
         schema: {
           summary: 'Ask for many jails at once: all rows are accepted, or none',
-          description:
-            'JSON, or a file: `application/x-ndjson` with one jail a line, or `text/csv` with a header of the columns ' +
-            `${csvColumns.required}[,${csvColumns.optional}]. For a file the options are query parameters.`,
+          description,
           headers: requestHeaders.pick({ 'idempotency-key': true }),
           querystring: Query,
           body: CreateBatch,
           response: { 200: DryRunOfBatch, 202: AcceptedBatch, ...problems },
         },
-        validatorCompiler: (route) => {
-          if (route.httpPart !== 'body') return validatorCompiler(route as never)
-          const validateJson = validatorCompiler({ ...route, schema: JsonBody } as never)
-          return (body: unknown) => (body instanceof Readable ? { value: body } : validateJson(body ?? undefined))
-        },
+        validatorCompiler: batchValidator as never,
       },
-      async (request, reply) => {
+      (request, reply) => {
         const { dryRun, skipInvalid, ...options } = request.query
-        const body: unknown = request.body
-        const { content, ...read } =
-          body instanceof Readable ? readFile(body, isCsv(request.headers), options) : readJson(request)
-        const asked = { ...read, skipInvalid: skipInvalid === 'true' }
-        const shown = (faults: RowFault[]) => (asked.skipInvalid ? { skipped: faults } : {})
-        try {
+        return withBatch(request, options, async ({ content, ...read }) => {
+          const asked = { ...read, skipInvalid: skipInvalid === 'true' }
+          const shown = ({ skipped, causes }: { skipped: RowFault[]; causes: FaultCause[] }) =>
+            asked.skipInvalid ? { skipped, causes } : {}
           if (dryRun === 'true') {
-            const { skipped: faults, ...tried } = await tryBatch(deps, asked)
-            return reply.code(200).send({ ...tried, ...shown(faults) })
+            const { skipped, causes, ...tried } = await tryBatch(deps, asked)
+            return reply.code(200).send({ ...tried, ...shown({ skipped, causes }) })
           }
           const answer = await acceptBatch(deps, asked, () => {
             const { method, url, headers } = request
@@ -71,30 +70,39 @@ export const createBatchRoute =
           })
           if (answer.replayed) reply.header('idempotency-replayed', 'true')
           reply.code(202).header('location', `/v1/batches/${answer.batch.id}`)
-          return { batch: toBatch(answer.batch), ...(answer.replayed ? {} : shown(answer.skipped)) }
-        } finally {
-          // A client reads the answer only once it has sent all of a file, also of one that was refused early.
-          if (body instanceof Readable) body.resume()
-        }
+          return { batch: toBatch(answer.batch), ...(answer.replayed ? {} : shown(answer)) }
+        })
       },
     )
+
+    app.post(
+      '/v1/batches/rejects',
+      {
+        schema: {
+          summary: 'Get the rows that a batch would leave out, as a file to correct and send again',
+          description:
+            'The same body as for a batch, of which nothing is made. The answer is CSV for CSV, else NDJSON, with what is wrong ' +
+            `with each row as its \`fault\`, which is ignored when it is sent again; 204 when no row is wrong.`,
+          body: CreateBatch,
+          response: {
+            200: contentOf('The rows that are not right.', {
+              'text/csv': `fault,${examples.csv}`,
+              'application/x-ndjson': examples.ndjson,
+            }),
+            204: noContent('No row is wrong.'),
+            ...problems,
+          },
+        },
+        validatorCompiler: batchValidator as never,
+      },
+      (request, reply) =>
+        withBatch(request, BatchOptions.parse({}), async (read) => {
+          const rejects = await spoolRejects(deps, read)
+          if (!rejects) return reply.code(204).send()
+          return reply
+            .type(read.form === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson')
+            .header('content-disposition', `attachment; filename="rejects.${read.form === 'csv' ? 'csv' : 'ndjson'}"`)
+            .send(rejects)
+        }),
+    )
   }
-
-const isCsv = (headers: { 'content-type'?: string | undefined }) => /^text\/csv\b/i.test(headers['content-type'] ?? '')
-
-function readFile(body: Readable, asCsv: boolean, options: BatchOptions): Read {
-  const hash = createHash('sha256')
-  const blocks = readBlocks(body, (bytes) => hash.update(bytes))
-  const content = () => hash.digest('hex')
-  return asCsv
-    ? { form: 'csv', options, rows: readCsv(blocks), content }
-    : { form: 'ndjson', options, rows: readJsonLines(blocks), content }
-}
-
-/** @throws ProvostError `invalid_request` for options in the query, which would be ignored. */
-function readJson({ body, url }: { body: unknown; url: string }): Read {
-  const named = [...new URL(url, 'http://producer').searchParams.keys()].filter((name) => name in BatchOptions.shape)
-  if (named.length > 0) throw invalid(named.map((field) => ({ field, message: 'stands in the body, when that is JSON' })))
-  const { jails, ...options } = body as z.infer<typeof JsonBody>
-  return { form: 'json', options, rows: readJsonBody(jails), content: () => jails }
-}

@@ -8,6 +8,8 @@ import { readBatch } from '../../records/batches/batch-record.ts'
 import type { FeedEvent } from '../../records/event-feed.ts'
 import { toJail } from '../../records/jails/jail-record.ts'
 import type { AppDeps } from '../app-deps.ts'
+import { contentOf, noContent } from '../content.ts'
+import { examples } from '../openapi/examples.ts'
 import { showBatch } from './batches.ts'
 import { toHost } from './hosts.ts'
 
@@ -25,7 +27,19 @@ export const eventRoutes =
   async (app) => {
     app.get(
       '/v1/operations/:id/events',
-      { ...streams, schema: { summary: 'Follow an operation until it has ended', params: Params } },
+      {
+        ...streams,
+        schema: {
+          summary: 'Follow an operation until it has ended',
+          params: Params,
+          response: {
+            200: contentOf('The whole operation as it is now, as the `data` of each event.', {
+              'text/event-stream': examples.operationEvents,
+            }),
+            204: noContent('Its end was received already.'),
+          },
+        },
+      },
       async ({ params }, reply) => {
         const operation = await findOperation(deps, params.id)
         if (hasEnded(operation.status) && Number(operation.revision) <= lastSeen(reply)) return reply.code(204).send()
@@ -33,8 +47,20 @@ export const eventRoutes =
       },
     )
 
-    app.get('/v1/events', { ...streams, schema: { summary: 'Follow the whole fleet' } }, (_request, reply) =>
-      followFleet(deps, reply),
+    app.get(
+      '/v1/events',
+      {
+        ...streams,
+        schema: {
+          summary: 'Follow the whole fleet',
+          response: {
+            200: contentOf('A whole jail, operation, batch or host as it is now, as the `data` of each event of that name.', {
+              'text/event-stream': examples.fleetEvents,
+            }),
+          },
+        },
+      },
+      (_request, reply) => followFleet(deps, reply),
     )
   }
 

@@ -1,14 +1,23 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { Recovery } from '#shared/recovery.ts'
 import type { AppDeps } from '../app-deps.ts'
+import { contentOf } from '../content.ts'
 import { problems } from '../http-errors.ts'
+import { examples } from '../openapi/examples.ts'
 
 /** Routes of the fleet as a whole: its metrics, and whether its records are complete. */
 export const fleetRoutes =
   ({ recovery, metrics }: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    app.get('/metrics', { schema: { summary: 'The fleet in numbers, for Prometheus' } }, async (_request, reply) =>
-      reply.type(metrics.contentType).send(await metrics.text()),
+    app.get(
+      '/metrics',
+      {
+        schema: {
+          summary: 'The fleet in numbers, for Prometheus',
+          response: { 200: contentOf('All figures.', { 'text/plain': examples.metrics }) },
+        },
+      },
+      async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
     )
 
     app.get(

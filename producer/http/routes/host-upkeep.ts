@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { ErrorCodeText } from '#shared/error-code.ts'
 import { Leftover } from '#shared/host.ts'
 import { JailName } from '#shared/jail.ts'
 import { Operation } from '#shared/operation.ts'
@@ -14,7 +15,7 @@ const Params = z.object({ id: z.string().max(64) })
 const Named = z.strictObject({ jails: z.array(JailName).min(1).max(1_000).optional() }).nullish()
 const Adopted = z.object({
   adopted: z.array(z.string()),
-  refused: z.array(z.object({ jail: z.string(), code: z.string(), detail: z.string() })),
+  refused: z.array(z.object({ jail: z.string(), code: ErrorCodeText, detail: z.string() })),
 })
 const Leftovers = z.object({ items: z.array(Leftover) })
 

@@ -8,7 +8,9 @@ import { type OperationList, operationList } from '../../records/operations/oper
 import { toOperation } from '../../records/operations/operation-record.ts'
 import { Accepted, AcceptedOperation, answerOperation, requestHeaders } from '../answer-operation.ts'
 import type { AppDeps } from '../app-deps.ts'
+import { contentOf } from '../content.ts'
 import { problems } from '../http-errors.ts'
+import { examples } from '../openapi/examples.ts'
 import { collectPage, PageQuery, pageSchema } from '../page.ts'
 
 const Query = z.strictObject({
@@ -63,7 +65,13 @@ export const operationRoutes =
 
     app.get(
       '/v1/operations/:id/log',
-      { schema: { summary: 'What its steps ran, and what that printed', params: Params } },
+      {
+        schema: {
+          summary: 'What its steps ran, and what that printed',
+          params: Params,
+          response: { 200: contentOf('The log so far.', { 'text/plain': examples.log }) },
+        },
+      },
       async ({ params }, reply) => {
         const { id, host } = await findOperation(deps, params.id)
         const chunks = await redis.lrange(keys.log(host, id), 0, -1)

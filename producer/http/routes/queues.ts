@@ -20,7 +20,7 @@ type Params = { queueName: string; jobId: string; queueStatus: string }
 export const queueRoutes =
   (deps: AppDeps): FastifyPluginAsync =>
   async (app) => {
-    const { records, awaitReplica, apiKey } = deps
+    const { records, awaitReplica } = deps
     const board = makeQueueBoard(deps, path)
 
     const retryJob: RouteHandlerMethod = async (request, reply) => {
@@ -69,7 +69,7 @@ export const queueRoutes =
     })
     app.addHook('onRequest', async (request, reply) => {
       try {
-        request.caller = callerOf(request, apiKey)
+        request.caller = callerOf(request, deps)
       } catch (error) {
         if (!wantsPage(request)) throw error
         return reply.redirect(`/login?to=${encodeURIComponent(request.url).replaceAll('%2F', '/')}`)
@@ -82,7 +82,8 @@ export const queueRoutes =
     })
     if (awaitReplica) app.addHook('preSerialization', awaitReplica)
     app.addHook('preSerialization', showProblem)
-    app.addHook('onSend', setContentPolicy)
+    app.addHook('preSerialization', offerRetries)
+    app.addHook('onSend', changePage)
     app.addHook('onClose', board.close)
     await app.register(board.plugin, { prefix: path })
   }
@@ -107,9 +108,27 @@ async function showProblem(_request: FastifyRequest, _reply: FastifyReply, paylo
   return isProblem ? { ...payload, error: payload.detail, message: 'hint' in payload ? payload.hint : '' } : payload
 }
 
+/**
+ * A queue is read-only for the board, which then shows no button at all. That whose jobs it shows gets its buttons: the page hides all
+ * but Retry (`refusedButtons`).
+ */
+async function offerRetries(request: FastifyRequest, _reply: FastifyReply, payload: unknown): Promise<unknown> {
+  const { activeQueue } = request.query as { activeQueue?: string }
+  const { queues } = payload as { queues?: { name: string }[] }
+  if (activeQueue === undefined || !Array.isArray(queues)) return payload
+  const offered = { readOnlyMode: false, allowRetries: true, allowCompletedRetries: false }
+  return { queues: queues.map((queue) => (queue.name === activeQueue ? { ...queue, ...offered } : queue)) }
+}
+
+/** The buttons of the board whose writes are refused. Its classes end with a hash of its version, its icons are named. */
+const refusedButtons = `<style>
+[class^="jobActions-"] > li:not(:has(.lucide-refresh-cw)), [class^="queueActions-"] > li:not(:has(.lucide-refresh-cw)),
+[class^="trailing-"] > [class^="trigger-"], [class^="editButton-"], [class^="badgeWrap-"] button { display: none !important }
+</style>`
+
 /** The page of the board loads a font from Google: that link is removed, and nothing may be loaded from another site. */
-async function setContentPolicy(_request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
+async function changePage(_request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
   reply.header('content-security-policy', contentSecurityPolicy)
   const isPage = typeof payload === 'string' && String(reply.getHeader('content-type')).startsWith('text/html')
-  return isPage ? payload.replaceAll(/<link [^>]*https:[^>]*>/g, '') : payload
+  return isPage ? payload.replaceAll(/<link [^>]*https:[^>]*>/g, '').replace('</head>', `${refusedButtons}</head>`) : payload
 }

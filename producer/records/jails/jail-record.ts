@@ -8,6 +8,7 @@ import { addressesOf, Lease } from './leases.ts'
 const JailFields = JailFacts.extend({
   name: z.string(),
   client: z.string(),
+  clientName: z.string().optional(),
   hostname: z.string(),
   world: z.string(),
   worldDigest: z.string(),

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -125,6 +125,58 @@ describe('batch create', () => {
     })
   })
 
+  test('shows faults by their cause, and what is meant instead', async () => {
+    const causes = [
+      {
+        field: 'client',
+        message: 'is wrong',
+        value: 'Acme\u001b GmbH',
+        suggestion: 'acme-gmbh',
+        count: 40,
+        lines: [2, 3, 4, 5, 6],
+      },
+      { field: 'name', message: 'is wrong', count: 1200, lines: [7, 8, 9, 10, 11] },
+      { field: 'world', message: 'is required', count: 1, lines: [12] },
+    ]
+    const problem = {
+      code: 'invalid_request',
+      detail: '1,241 rows are not right.',
+      hint: 'Send it with skipInvalid=true.',
+      causes,
+    }
+    const { stderr } = await provost(['batch', 'create', clients], [{ status: 400, body: { ...problem, errors: [] } }])
+    expect(stderr).toBe(`invalid_request: 1,241 rows are not right.
+  TIMES  FIELD   WHAT         VALUE       BETTER     LINES
+  40     client  is wrong     Acme\uFFFD GmbH  acme-gmbh  2, 3, 4, 5, 6, …
+  1,200  name    is wrong     (various)              7, 8, 9, 10, 11, …
+  1      world   is required                         12
+  what to do: Send it with --skip-invalid.`)
+  })
+
+  test('with --rejects writes the rows that are wrong, and sends the others', async () => {
+    const output = join(directory, 'rejects.csv')
+    const rejected = { status: 200, headers: { 'content-type': 'text/csv' }, body: 'fault,name\nline 2: no,web1\n' }
+    const args = ['batch', 'create', clients, '--rejects', output, '--encoding', 'windows-1252']
+    const { exitCode, stderr } = await provost(args, [rejected, accepted({ batch: begun })])
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 0,
+      stderr: `The rows that are wrong are in ${output}: correct them there, and send that file.`,
+    })
+    expect(readFileSync(output, 'utf8')).toBe(rejected.body)
+    expect(requests()).toEqual([
+      ['POST', '/v1/batches/rejects', csv],
+      ['POST', '/v1/batches?skipInvalid=true', csv],
+    ])
+    expect(asked.map(({ headers }) => headers['content-type'])).toEqual(Array(2).fill('text/csv; charset=windows-1252'))
+
+    const before = { ...accepted({ batch: begun }), headers: { 'idempotency-replayed': 'true' } }
+    await provost(args, [{ ...rejected, body: 'all of them' }, before])
+    expect([readFileSync(output, 'utf8'), readdirSync(directory).filter((name) => name.endsWith('.new'))]).toEqual([
+      rejected.body,
+      [],
+    ])
+  })
+
   test('names the rows that were left out', async () => {
     const skipped = [
       { line: 3, row: 2, field: 'name', message: 'is missing' },
@@ -156,6 +208,12 @@ spring fails: mirror_unavailable at fill-world (debian-12): The mirror # does no
   test.each([
     ['a file that is not there', ['/nowhere/clients.csv'], 'There is no such file.'],
     ['a directory', [directory], 'It is a directory.'],
+    ['a workbook', [file('clients.xlsx')], 'It is a workbook. Save it as "CSV UTF-8"'],
+    [
+      'rejects of what can be read only once',
+      ['-', '--format', 'csv', '--rejects', 'x'],
+      '--rejects needs a file that can be read twice',
+    ],
     ['a file that may be anything', [file('clients.txt')], 'needs --format csv, ndjson or json'],
     ['standard input that may be anything', ['-'], 'Standard input needs --format csv, ndjson or json'],
     ['a count that is none', [clients, '--canary', 'ten'], 'It must be a number.'],

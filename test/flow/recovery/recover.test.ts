@@ -47,7 +47,11 @@ test('what Redis lost is rebuilt from the journals of the hosts', async ({ redis
   const fleet = await startFleet(redis, { hosts, timing })
   const labels = { tier: 'gold' }
   await fleet.ended(
-    await fleet.ask('running', { host: 'host1', labels, command: ['/bin/sleep', '9'] }, { 'idempotency-key': 'one' }),
+    await fleet.ask(
+      'running',
+      { host: 'host1', clientName: 'Größe & Söhne', labels, command: ['/bin/sleep', '9'] },
+      { 'idempotency-key': 'one' },
+    ),
   )
   await fleet.ended(await fleet.ask('stopped', { host: 'host2', hostname: 'stopped.example.com', limits: { memory: '128M' } }))
   await fleet.ended(await fleet.call('POST', '/v1/jails/stopped/stop'))
@@ -79,7 +83,11 @@ test('what Redis lost is rebuilt from the journals of the hosts', async ({ redis
   const { startedAt: _s, ...shown } = await fleet.operation(ended.id)
   const { startedAt: _t, ...asBefore } = ended
   expect(shown).toEqual(asBefore)
-  const again = await fleet.ask('running', { host: 'host1', labels, command: ['/bin/sleep', '9'] }, { 'idempotency-key': 'one' })
+  const again = await fleet.ask(
+    'running',
+    { host: 'host1', clientName: 'Größe & Söhne', labels, command: ['/bin/sleep', '9'] },
+    { 'idempotency-key': 'one' },
+  )
   expect([again.status, again.headers.get('idempotency-replayed'), again.body.jail.name]).toEqual([202, 'true', 'running'])
   expect((await fleet.ask('other', {}, { 'idempotency-key': 'one' })).body.code).toBe('idempotency_key_reused')
   const replayed = await fleet.call('DELETE', '/v1/jails/gone', undefined, { 'idempotency-key': 'two' })

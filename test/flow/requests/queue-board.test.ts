@@ -1,6 +1,6 @@
 import { appRoutes } from '@bull-board/api/dist/routes.js'
 import { describe, expect } from 'vitest'
-import { ProvostError } from '#shared/errors.ts'
+import { hintOf, ProvostError } from '#shared/errors.ts'
 import { queueKinds } from '#shared/redis/queues.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
@@ -234,6 +234,19 @@ describe('the queue board', () => {
       ['host1.batch-start', false, 0],
       ['host1.stop', false, 0],
     ])
+  })
+
+  test('shows what a job is for, and what to do when it failed', async ({ fleet }) => {
+    const id = await failedProvision(fleet, 'web1')
+    const { body } = await fleet.call('GET', '/queues/api/queues?activeQueue=host1.start&status=failed')
+    const [job] = body.queues.find(({ name }: any) => name === 'host1.start').jobs
+    expect([job.id, job.name, job.stacktrace]).toEqual([
+      `${id}-1-start`,
+      'start web1 of acme on host1',
+      [`command_failed: runc would not.\n\nWhat to do: ${hintOf('command_failed')}`],
+    ])
+    const shown = body.queues.map(({ name, readOnlyMode, allowRetries }: any) => [name, readOnlyMode, allowRetries])
+    expect(shown.filter(([, readOnly]: any) => !readOnly)).toEqual([['host1.start', false, true]])
   })
 
   test('retries the operation of a failed job as HTTP does: its next attempt, by new jobs', async ({ fleet }) => {

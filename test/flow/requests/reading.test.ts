@@ -140,4 +140,15 @@ describe('Prefer: wait', () => {
     gate.open()
     await fleet.ended(asked)
   })
+
+  test('is capped at a minute, which the answer says', async ({ fleet }) => {
+    const asked = await fleet.ask('web1', {}, { prefer: 'respond-async, wait=120' })
+    expect([asked.status, asked.headers.get('preference-applied')]).toEqual([200, 'wait=60'])
+  })
+
+  test('that cannot be read is ignored', async ({ fleet }) => {
+    const asked = await fleet.ask('web1', {}, { prefer: 'wait=soon' })
+    expect([asked.status, asked.headers.get('preference-applied')]).toEqual([202, null])
+    await fleet.ended(asked)
+  })
 })

@@ -23,6 +23,8 @@ type Settings = {
   retry?: RetryPolicy
   /** The hosts that the producer's configuration names. */
   members?: string[]
+  /** Where people reach the producer. */
+  publicUrl?: string
   timing?: Timing
   /** The disk under the journals of the hosts. */
   files?: JournalFiles
@@ -36,7 +38,7 @@ export async function startFleet(redis: TestRedis, settings: Settings = {}) {
   const hosts = new Map<string, SimulatedHost>()
   const workers = new Map<string, Service>()
 
-  const producer = await startTestProducer(redis, settings.timing, settings.members)
+  const producer = await startTestProducer(redis, settings.timing, settings.members, settings.publicUrl)
 
   // One for all: a world of one name is of one definition in a fleet.
   const tree = await mkdtemp(join(tmpdir(), 'provost-world-'))

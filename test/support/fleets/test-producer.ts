@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import { repeat } from '#shared/process/repeat.ts'
 import { standardTiming } from '#shared/process/timing.ts'
 import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
+import { readPublicUrl } from '../../../producer/http/public-url.ts'
 import type { Store } from '../../../producer/records/store.ts'
 import { startProducer } from '../../../producer/start-producer.ts'
 import type { TestRedis } from '../redis/redis-test.ts'
@@ -11,9 +12,17 @@ import { apiKey } from './client.ts'
 export const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'silent' })
 
 /** A producer in this process, on a free port. `hosts`: those that its configuration names. */
-export function startTestProducer({ url, prefix }: TestRedis, timing = standardTiming, hosts: string[] = []) {
+export function startTestProducer({ url, prefix }: TestRedis, timing = standardTiming, hosts: string[] = [], publicUrl?: string) {
   const listen = { host: '127.0.0.1', port: 0 }
-  const config = { hosts, placement: 'spread', listen, apiKey, logLevel: 'silent', timing } as const
+  const config = {
+    hosts,
+    placement: 'spread',
+    listen,
+    apiKey,
+    logLevel: 'silent',
+    timing,
+    publicUrl: readPublicUrl(publicUrl),
+  } as const
   return startProducer({ ...config, redisUrl: url, redisPrefix: prefix }, log)
 }
 

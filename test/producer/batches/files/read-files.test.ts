@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { readBlocks } from '../../../../producer/batches/files/read-blocks.ts'
 import { readCsv } from '../../../../producer/batches/files/read-csv.ts'
-import { type RawRow, readJsonLines } from '../../../../producer/batches/files/read-rows.ts'
+import { readJsonLines } from '../../../../producer/batches/files/read-rows.ts'
 
 /** Returns a body that arrives in pieces of `size` bytes. */
 function inPieces(text: string, size: number): Readable {
@@ -13,14 +13,15 @@ function inPieces(text: string, size: number): Readable {
 
 const blocksOf = (text: string, size: number) => readBlocks(inPieces(text, size), () => undefined)
 
-async function collect<T>(all: AsyncIterable<T>): Promise<T[]> {
-  const items: T[] = []
-  for await (const item of all) items.push(item)
+/** Collects what is read, without what it was read from. */
+async function collect<T extends object>(all: AsyncIterable<T>): Promise<Omit<T, 'source'>[]> {
+  const items: Omit<T, 'source'>[] = []
+  for await (const { source: _, ...item } of all as AsyncIterable<T & { source?: unknown }>) items.push(item)
   return items
 }
 
 const file = '\uFEFFname,client,world,hostname\r\nweb1,"ac\r\nme",tiny,é\r\n\r\n"web2",acme,"ti""ny",\r\nweb3,acme,tiny,x'
-const rows: RawRow[] = [
+const rows = [
   { line: 2, value: { name: 'web1', client: 'ac\nme', world: 'tiny', hostname: 'é' } },
   { line: 5, value: { name: 'web2', client: 'acme', world: 'ti"ny' } },
   { line: 6, value: { name: 'web3', client: 'acme', world: 'tiny', hostname: 'x' } },
