@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '#shared/process/read-config.ts'
+import { version } from '#shared/process/version.ts'
 import { type CommandContext, Unsuccessful } from './arguments/command-context.ts'
 import { batchCommand } from './batch/batch.ts'
 import { drainCommand } from './hosts/drain.ts'
@@ -59,12 +60,13 @@ Environment:
 Exit status: 0 done, 1 failed or refused, 2 wrong use.`
 
 const context: CommandContext = {
-  client: () => httpClient(readClientConfig(process.env)),
+  client: () => httpClient(readClientConfig(process.env), (line) => process.stderr.write(`${line}\n`)),
   print: (...lines) => process.stdout.write(`${lines.join('\n')}\n`),
 }
 
 let json = false
 const program = new Command('provost')
+  .version(version, '--version', 'the version of this Provost')
   .description('Provisions jails across a fleet of hosts, from a queue.')
   .addHelpText('after', services)
   .exitOverride()

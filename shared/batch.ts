@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ErrorCodeText } from './error-code.ts'
-import { CreateJail, PlainName } from './jail.ts'
+import { CreateJail, JailState, PlainName } from './jail.ts'
 
 export const BatchStatus = z.enum(['running', 'paused', 'succeeded', 'failed', 'cancelled'])
 export type BatchStatus = z.infer<typeof BatchStatus>
@@ -70,6 +70,10 @@ export const Batch = z
     status: BatchStatus,
     /** Why it is paused or waits. */
     reason: z.string().optional(),
+    /** The batch whose jails it destroys; without it, it makes jails. */
+    destroys: z.string().optional(),
+    /** The last batch that destroys what this one has made. */
+    destroyedBy: z.string().optional(),
     counts: BatchCounts,
     /** The number of rows left out at acceptance by `skipInvalid`. */
     skipped: z.int(),
@@ -122,6 +126,26 @@ export const DryRunOfBatch = z
   })
   .meta({ id: 'DryRunOfBatch' })
 export type DryRunOfBatch = z.infer<typeof DryRunOfBatch>
+
+/** How what a batch has made is destroyed: as a batch, with these of its options. */
+export const DestroyBatch = BatchOptions.meta({ id: 'DestroyBatch' })
+
+/** What a destroy of a batch would remove now. */
+export const DryRunOfDestroy = z
+  .object({
+    dryRun: z.literal(true),
+    batch: z.string(),
+    jails: z
+      .array(z.object({ line: z.int(), name: z.string(), client: z.string(), host: z.string(), state: JailState }))
+      .describe('The first 1,000.'),
+    more: z.int(),
+    hosts: z.record(z.string(), z.int()).describe('How many on each host.'),
+    kept: z
+      .int()
+      .describe('Jails of its rows that stay, as the batch has not made them: they were there before, or are made anew.'),
+  })
+  .meta({ id: 'DryRunOfDestroy' })
+export type DryRunOfDestroy = z.infer<typeof DryRunOfDestroy>
 
 export function hasBatchEnded(status: BatchStatus): boolean {
   return status === 'succeeded' || status === 'failed' || status === 'cancelled'

@@ -18,6 +18,8 @@ const table = {
     status: 409,
     hint: 'Each host says in the detail why it cannot take the jail; change what most of them name.',
   },
+  ambiguous_name: { status: 409, hint: 'Say which by its id.' },
+  batch_open: { status: 409, hint: 'Wait for the batch to end, or cancel it: provost batch cancel BATCH.' },
   jail_busy: { status: 409, hint: 'Wait for the named operation to end, or cancel it.' },
   jail_failed: { status: 409, hint: 'Retry its last operation, or destroy the jail.' },
   not_cancellable: { status: 409, hint: 'Such an operation only goes forward once it runs; wait for it to end.' },
@@ -48,6 +50,9 @@ const table = {
     hint: "The archive is not the one the world's definition names. Correct the sha256 or fetch the archive again.",
   },
   archive_invalid: { hint: 'The archive is damaged or of an unknown kind. Fetch it again.' },
+  world_invalid: {
+    hint: 'A world is the root of a userland, with etc, bin and the rest at its top: name that directory, or an archive packed there.',
+  },
   world_source_missing: { hint: "Put the world's source where its definition says, or correct the definition." },
   world_too_new: { hint: 'Upgrade the host, or define an older world: a jail may be older than its host, never newer.' },
   disk_full: { hint: "Free space on the host's disk, then retry." },

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { JailName, Limits, PlainName } from './jail.ts'
+import { JailName, JailState, Limits, PlainName } from './jail.ts'
 import { JailSpec } from './job.ts'
 import { Pool } from './network/pool.ts'
+import { OperationKind } from './operation.ts'
 
 /** What a host promises to jails up to its capacity, in the order in which shortages are reported. */
 export const resources = ['jails', 'memory', 'cpu', 'disk'] as const
@@ -73,11 +74,11 @@ export type HostBeat = z.infer<typeof HostBeat>
 const drifted = { jail: JailName, reason: z.string(), since: z.iso.datetime() }
 
 /**
- * A jail whose host and record differ: stopped by hand, gone with its root, or unknown to the fleet (an orphan, with all that
- * is needed to adopt or clean it).
+ * A jail whose host and record differ: stopped by hand, gone with its root, taken off the network, or unknown to the fleet (an
+ * orphan, with all that is needed to adopt or clean it).
  */
 export const Drift = z.discriminatedUnion('found', [
-  z.object({ found: z.enum(['stopped', 'gone']), ...drifted }),
+  z.object({ found: z.enum(['stopped', 'gone', 'unlinked']), ...drifted }),
   z.object({
     found: z.literal('orphan'),
     ...drifted,
@@ -141,7 +142,47 @@ export type Host = z.infer<typeof Host>
 /** A single host as HTTP shows it, with its drifted jails. */
 export const HostInDetail = Host.extend({
   drifts: z.array(
-    z.object({ found: z.enum(['stopped', 'gone', 'orphan']), jail: z.string(), reason: z.string(), since: z.string() }),
+    z.object({
+      found: z.enum(['stopped', 'gone', 'unlinked', 'orphan']),
+      jail: z.string(),
+      reason: z.string(),
+      since: z.string(),
+    }),
   ),
 }).meta({ id: 'HostInDetail' })
 export type HostInDetail = z.infer<typeof HostInDetail>
+
+/** What would go with a host that is forgotten now. */
+export const DryRunOfForget = z
+  .object({
+    dryRun: z.literal(true),
+    host: PlainName,
+    operations: z
+      .array(z.object({ id: z.string(), kind: OperationKind, jail: z.string().nullable() }))
+      .describe('Those that would fail with it.'),
+    jails: z
+      .array(z.object({ name: JailName, client: PlainName, state: JailState, addresses: z.array(z.string()) }))
+      .describe('Those that would leave the records; nothing is done to them on the host.'),
+    addressesHeld: z.int(),
+    addressesFreed: z.int(),
+  })
+  .meta({ id: 'DryRunOfForget' })
+export type DryRunOfForget = z.infer<typeof DryRunOfForget>
+
+/** Which orphans of a host would be destroyed now; `refused`: why not, as the whole request would be answered. */
+export const DryRunOfClean = z
+  .object({
+    dryRun: z.literal(true),
+    jails: z.array(
+      z.object({
+        name: JailName,
+        client: PlainName,
+        world: PlainName,
+        addresses: z.array(z.string()),
+        since: z.iso.datetime(),
+        refused: z.object({ code: z.string(), detail: z.string() }).optional(),
+      }),
+    ),
+  })
+  .meta({ id: 'DryRunOfClean' })
+export type DryRunOfClean = z.infer<typeof DryRunOfClean>

@@ -15,3 +15,13 @@ function parseSize(text: string): number | undefined {
   if (!match) return undefined
   return Number(match[1]) * factors[match[2] as keyof typeof factors]
 }
+
+const units = ['', 'K', 'M', 'G', 'T'] as const
+
+/** Formats bytes: whole numbers as a size that a request can have, like `512M`, others with one decimal. */
+export function formatBytes(bytes: number): string {
+  let power = 0
+  while (power < units.length - 1 && bytes >= 1024 ** (power + 1)) power += 1
+  const amount = bytes / 1024 ** power
+  return `${Number.isInteger(amount) ? amount : amount.toFixed(1)}${units[power]}`
+}

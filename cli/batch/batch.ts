@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { cancelBatchCommand } from './cancel.ts'
 import { createBatchCommand } from './create.ts'
+import { destroyBatchCommand } from './destroy.ts'
 import { listBatchesCommand } from './list.ts'
 import { pauseBatchCommand } from './pause.ts'
 import { reportBatchCommand } from './report.ts'
@@ -17,6 +18,7 @@ const verbs = [
   resumeBatchCommand,
   cancelBatchCommand,
   retryBatchCommand,
+  destroyBatchCommand,
   reportBatchCommand,
 ]
 

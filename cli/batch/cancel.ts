@@ -5,7 +5,7 @@ import { batchVerb, changeBatch } from './change-batch.ts'
 type CancelOptions = { running?: 'finish' | 'cancel'; json?: true }
 
 export function cancelBatchCommand(context: CommandContext): Command {
-  return batchVerb('cancel', 'begin no more of its jails, for good; what runs already stays')
+  return batchVerb('cancel', 'begin no more of its jails, for good; those that it has made stay, see `provost batch destroy`')
     .addOption(
       new Option('--running <how>', 'what becomes of jails under way (default: they finish)').choices(['finish', 'cancel']),
     )

@@ -10,7 +10,7 @@ export const WithBatch = z.object({ batch: Batch })
 export function batchVerb(verb: string, description: string): Command {
   return new Command(verb)
     .description(description)
-    .argument('<batch>', 'its whole id')
+    .argument('<batch>', 'its id, or its name')
     .option('--json', 'print the body of the HTTP answer')
 }
 

@@ -8,7 +8,7 @@ type ReportOptions = { format?: 'csv' | 'json'; output?: string }
 export function reportBatchCommand({ client }: CommandContext): Command {
   return new Command('report')
     .description('what became of each jail of a batch, also while it runs: host, addresses, state, attempts, error')
-    .argument('<batch>', 'its whole id')
+    .argument('<batch>', 'its id, or its name')
     .addOption(
       new Option('--format <format>', 'what it is written as (default: json for an output that ends so, else csv)').choices([
         'csv',

@@ -1,9 +1,11 @@
 import { resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError, readYaml } from '#shared/process/read-config.ts'
-import { chooseHosts, seedOf } from './choose-hosts.ts'
+import { version } from '#shared/process/version.ts'
+import { chooseHosts } from './choose-hosts.ts'
 import { endPreviousStart, StartFailed } from './end-previous-start.ts'
-import { findFreePort, isPortFree } from './processes/free-port.ts'
+import { lockState } from './lock-state.ts'
+import { isPortFree } from './processes/free-port.ts'
 import { type Fleet, runFleet } from './run-fleet.ts'
 import { openState } from './state-directory.ts'
 
@@ -14,6 +16,7 @@ const print = (line: string) => process.stdout.write(`${line}\n`)
 process.stdout.on('error', () => {})
 
 const program = new Command('provost dev')
+  .version(version, '--version')
   .description(
     'Everything in one place, for trials and tests: Redis, the producer, and a worker for each host, each a process of its own.\n' +
       'Nothing that is killed is started again; a new start on the same state goes on. Jails outlive it.',
@@ -36,13 +39,13 @@ async function run(options: DevOptions): Promise<void> {
   const overrides = options.config ? readOverrides(options.config, options.hosts) : {}
   checkMachine()
   const state = openState(resolve(options.state))
+  await lockState(state)
   const ids = Array.from({ length: options.hosts }, (_, i) => overrides.id ?? `dev-${i + 1}`)
   await endPreviousStart(state, [...new Set([...ids, ...(state.chosen().hosts ?? []).map(({ id }) => id)])], print)
 
   if (options.port > 0 && !(await isPortFree(options.port)))
     throw new StartFailed(`Port ${options.port} on 127.0.0.1 is in use; choose another with --port.`)
-  const { redisPort, hosts } = await chooseHosts(state, options.hosts)
-  const port = options.port || (await findFreePort(seedOf(state.path) + 1))
+  const { port, redisPort, hosts } = await chooseHosts(state, options.hosts, options.port)
   const key = options.key ?? state.key()
 
   print(`state ${state.path}`)

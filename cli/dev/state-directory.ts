@@ -22,6 +22,7 @@ export function openState(path: string) {
   return {
     path: root,
     keyFile: at('key'),
+    lockFile: at('lock'),
     producerFile: at('producer.yaml'),
     redisDirectory: () => directory(0o700, 'redis'),
     logFile: (name: string) => join(directory(0o700, 'log'), `${name}.log`),

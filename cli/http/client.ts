@@ -38,12 +38,15 @@ const faultsForMs = 5_000
 const unavailableForMs = 30_000
 const pauseAtFirstMs = 200
 const waitSeconds = 60
+/** After how long without an answer a person is told so. */
+const silentMs = 1_500
 
-export function httpClient({ url, key }: ClientConfig): Client {
+/** `tell`: hears at once, and once for each request, that the producer does not answer yet and is asked again. */
+export function httpClient({ url, key }: ClientConfig, tell: (line: string) => void = () => undefined): Client {
   const headers = { authorization: `Bearer ${key}` }
 
   const ask = async (path: string, init: RequestInit): Promise<Answer> =>
-    await answerOf(await repeatFetch(`${url}${path}`, () => init))
+    await answerOf(await repeatFetch(`${url}${path}`, () => init, { tell }))
 
   const sender = ({ method, path, body }: Request) => {
     const idempotencyKey = randomUUID()
@@ -69,7 +72,7 @@ export function httpClient({ url, key }: ClientConfig): Client {
       // Otherwise fetch keeps the whole body in memory, to send it again after a redirect.
       redirect: 'error',
     })
-    return repeatFetch(`${url}${path}`, init, isRepeatable)
+    return repeatFetch(`${url}${path}`, init, { isRepeatable, tell })
   }
 
   async function* bodyStream(response: Response) {
@@ -100,7 +103,7 @@ export function httpClient({ url, key }: ClientConfig): Client {
       yield* bodyStream(await sendFile(upload, {}))
     },
     download: async function* (path) {
-      yield* bodyStream(await repeatFetch(`${url}${path}`, () => ({ headers })))
+      yield* bodyStream(await repeatFetch(`${url}${path}`, () => ({ headers }), { tell }))
     },
     openEvents: (operation, lastEventId) =>
       fetch(`${url}/v1/operations/${encodeURIComponent(operation)}/events`, {
@@ -116,22 +119,43 @@ async function answerOf(response: Response): Promise<Answer> {
   return { text, body: bodyOf(response, text), replayed }
 }
 
-async function repeatFetch(url: string, init: () => RequestInit, isRepeatable = true): Promise<Response> {
+async function repeatFetch(url: string, init: () => RequestInit, { isRepeatable = true, tell }: Repeating): Promise<Response> {
+  const { origin } = new URL(url)
   const started = performance.now()
+  let isTold = false
+  const tellOnce = (why: string, forMs: number) => {
+    if (!isTold) tell(`${origin} ${why}; it is asked again for ${Math.round(forMs / 1000)} s.`)
+    isTold = true
+  }
   for (let pauseMs = pauseAtFirstMs; ; pauseMs *= 2) {
     const elapsedMs = performance.now() - started
     try {
-      const response = await fetch(url, init())
+      const asked = init()
+      const response = await withWord(fetch(url, asked), asked, () => tell(`${origin} has not answered yet.`))
       if (!isRepeatable) return response
       const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
       if (response.status !== 503 || Number.isNaN(retryAfter) || elapsedMs + retryAfter * 1000 > unavailableForMs) return response
-      await response.body?.cancel()
+      tellOnce(`cannot do it yet: ${new Refusal(response.status, await response.text()).message}`, unavailableForMs)
       await pause(Math.max(retryAfter * 1000, pauseAtFirstMs))
     } catch (error) {
       if (!isRepeatable || elapsedMs + pauseMs > faultsForMs)
-        throw new Unreachable(`${new URL(url).origin} does not answer: ${whyOf(error)}`, { cause: error })
+        throw new Unreachable(`${origin} does not answer: ${whyOf(error)}`, { cause: error })
+      tellOnce(`does not answer: ${whyOf(error)}`, faultsForMs)
       await pause(pauseMs)
     }
+  }
+}
+
+type Repeating = { isRepeatable?: boolean; tell(line: string): void }
+
+/** Says so when an answer is late, unless it is one that is late by itself: to a request that waits, or has to be sent first. */
+async function withWord<T>(answer: Promise<T>, { headers, body }: RequestInit, say: () => void): Promise<T> {
+  const isLate = (headers as Record<string, string>)['prefer'] !== undefined || (body !== undefined && typeof body !== 'string')
+  const timer = isLate ? undefined : setTimeout(say, silentMs)
+  try {
+    return await answer
+  } finally {
+    clearTimeout(timer)
   }
 }
 

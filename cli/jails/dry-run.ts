@@ -1,6 +1,6 @@
 import { DryRun, type Limits } from '#shared/jail.ts'
+import { formatBytes } from '#shared/size.ts'
 import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
-import { formatBytes } from '../print/amounts.ts'
 import { tableLines } from '../print/table.ts'
 
 /** Asks where a jail would go, without making it. @throws Refusal, Unreachable, Unsuccessful when it fits nowhere */

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import { Jail } from '#shared/jail.ts'
+import { formatBytes } from '#shared/size.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { listAll } from '../http/list-all.ts'
-import { formatBytes } from '../print/amounts.ts'
 import { tableLines } from '../print/table.ts'
 
 type ListOptions = { client?: string; host?: string; state?: string; json?: true }

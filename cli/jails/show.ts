@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { Jail } from '#shared/jail.ts'
 import { hasEnded, Operation } from '#shared/operation.ts'
+import { formatBytes } from '#shared/size.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { Refusal } from '../http/refusal.ts'
-import { formatBytes } from '../print/amounts.ts'
 import { type Fact, factLines } from '../print/fact-lines.ts'
 import { failureLines, moveLines, operationLines } from '../print/operation-lines.ts'
 

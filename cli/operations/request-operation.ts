@@ -10,13 +10,14 @@ export type WaitOptions = { wait?: true; json?: true }
 
 /**
  * Asks for an operation and, with `wait`, shows it until it has ended. Returns it when the caller may print more about it: it
- * was shown and ended as `wanted`. @throws Refusal, Unreachable, Unsuccessful
+ * was shown and ended as `wanted`. `more`: what to print of one that is not waited for. @throws Refusal, Unreachable, Unsuccessful
  */
 export async function requestOperation(
   { client, print }: CommandContext,
   request: Request,
   { wait, json }: WaitOptions,
   wanted: OperationStatus = 'succeeded',
+  more: (asked: Operation) => string[] = () => [],
 ): Promise<Operation | undefined> {
   if (json) {
     const answer = await (wait ? client().sendAndWait(request) : client().send(request))
@@ -27,7 +28,7 @@ export async function requestOperation(
   }
   const asked = WithOperation.parse((await client().send(request)).body).operation
   if (!wait) {
-    print(acceptedLine(asked))
+    print(acceptedLine(asked), ...more(asked))
     return undefined
   }
   const ended = await watchOperation(client(), asked.id)

@@ -1,13 +1,3 @@
-const units = ['', 'K', 'M', 'G', 'T'] as const
-
-/** Formats bytes: whole numbers as a size that a request can have, like `512M`, others with one decimal. */
-export function formatBytes(bytes: number): string {
-  let power = 0
-  while (power < units.length - 1 && bytes >= 1024 ** (power + 1)) power += 1
-  const amount = bytes / 1024 ** power
-  return `${Number.isInteger(amount) ? amount : amount.toFixed(1)}${units[power]}`
-}
-
 /** Formats a sum of cores without its rounding error: 5.1 may be 5.0999999999999996. */
 export const formatCores = (cores: number): string => `${Math.round(cores * 100) / 100}`
 

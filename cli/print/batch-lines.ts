@@ -1,4 +1,4 @@
-import { type Batch, hasBatchEnded } from '#shared/batch.ts'
+import { type Batch, type Cause, hasBatchEnded } from '#shared/batch.ts'
 import { describeStatus } from '#shared/operation.ts'
 import { formatCount, formatDuration } from './amounts.ts'
 import { causeLines, causeTable } from './cause-lines.ts'
@@ -16,6 +16,8 @@ export function detailLines(batch: Batch): string[] {
   const facts: Fact[] = [
     ['batch', id],
     ['name', name],
+    ['destroys', batch.destroys === undefined ? undefined : `the jails of batch ${batch.destroys}`],
+    ['gone by', batch.destroyedBy === undefined ? undefined : `batch ${batch.destroyedBy}`],
     ['at once', `at most ${formatCount(maxInFlight)}`],
     [
       'canary',
@@ -40,12 +42,18 @@ export function liveBatchLines(batch: Batch, now: number): string[] {
 /** What to add to a log: every 10 per cent, each change of status, and each new cause. */
 export function batchChanges(before: Batch | undefined, batch: Batch): string[] {
   const known = new Set(before?.causes.map(({ id }) => id))
+  // What has failed before somebody began to watch is not news, and may be about to be tried again.
+  const verb = before ? 'fails' : 'has failed so far'
   const causes = batch.causes
     .filter(({ id }) => !known.has(id))
-    .map(({ code, step, world, message }) => `${batch.name} fails: ${code}${step ? ` at ${step}` : ''} (${world}): ${message}`)
+    .map((cause) => `${batch.name} ${verb}: ${causeText(cause)}: ${cause.message}`)
   if (before && statusText(before) === statusText(batch) && tenth(before) === tenth(batch)) return causes
   const pace = paceText(batch)
   return [`${batch.name} ${percentOf(batch)}%: ${statusText(batch)}: ${countsText(batch)}${pace ? `; ${pace}` : ''}`, ...causes]
+}
+
+function causeText({ code, step, world }: Cause): string {
+  return `${code}${step ? ` at ${step}` : ''}${world ? ` (${world})` : ''}`
 }
 
 /** One bar for the whole batch, the counts, and how long the rest may take. */
@@ -68,10 +76,13 @@ export function batchStatusLine(batch: Batch): string {
 }
 
 /** The commands for a batch in its present status. */
-export function nextLines({ id, status, counts }: Batch): string[] {
+export function nextLines({ id, status, counts, finishedAt, destroys }: Batch): string[] {
   const lines = [
     ...(status === 'paused' ? [`to go on: provost batch resume ${id}`, `to end it: provost batch cancel ${id}`] : []),
     ...(status === 'running' ? [`to watch it: provost batch show ${id} --watch`, `to hold it: provost batch pause ${id}`] : []),
+    ...(status === 'cancelled' && finishedAt !== null && counts.succeeded > 0 && destroys === undefined
+      ? [`to destroy the jails that it made: provost batch destroy ${id}`]
+      : []),
     ...(counts.failed > 0 ? [`to try all that failed again: provost batch retry ${id} --watch`] : []),
   ]
   return [...lines, `what became of each jail: provost batch report ${id} --output FILE`]

@@ -14,7 +14,7 @@ export function causeTable(causes: Cause[]): string[] {
     formatCount(count).padStart(width),
     code,
     step ?? '-',
-    world,
+    world || '-',
     hostText(hosts),
   ])
   return tableLines(['JAILS', 'CODE', 'STEP', 'WORLD', 'HOSTS'], rows)

@@ -1,4 +1,12 @@
-import { describeStatus, hasEnded, type Move, type Operation, type OperationError, type StepState } from '#shared/operation.ts'
+import {
+  describeStatus,
+  hasEnded,
+  lifeOfJail,
+  type Move,
+  type Operation,
+  type OperationError,
+  type StepState,
+} from '#shared/operation.ts'
 import { formatDuration, formatSeconds } from './amounts.ts'
 import { cliHint } from './cli-hint.ts'
 
@@ -49,6 +57,18 @@ export function statusWithEta(operation: Operation): string {
 
 export function moveLines(moves: Move[] = []): string[] {
   return moves.map(({ from, to, reason }) => `moved from ${from} to ${to}: ${reason}`)
+}
+
+/** What becomes, or has become, of the jail of an operation whose cancel was asked for. */
+export function cancelLines({ kind, jail, status, step, startedAt }: Operation): string[] {
+  if (status === 'succeeded' || status === 'failed')
+    return [`  It had ${status} before it could be cancelled: nothing is undone.`]
+  if (kind === 'fill' || jail === null) return ['  What was filled of the world is thrown away, unless a jail waits for it.']
+  const { cancelled } = lifeOfJail[kind]
+  const [is, stays] = status === 'cancelled' ? ['is', 'is'] : ['will be', 'stays']
+  if (cancelled === 'gone') return [`  Jail ${jail} ${is} gone from its host, and its name and addresses free.`]
+  const hasBegun = startedAt !== null && (step !== null || status === 'cancelled')
+  return hasBegun && cancelled ? [`  Jail ${jail} ${is} ${cancelled}.`] : [`  Jail ${jail} ${stays} as it was before.`]
 }
 
 /** What went wrong and what to do next. */

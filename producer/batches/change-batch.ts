@@ -32,7 +32,7 @@ export function pauseBatch(store: Store, id: string): Promise<BatchRecord> {
 export function resumeBatch(store: Store, id: string): Promise<BatchRecord> {
   return change(store, id, async ({ status, succeeded, failed }) => {
     if (status !== 'paused') return undefined
-    const from = { endedBefore: succeeded + failed, failedBefore: failed }
+    const from = { resumedAt: new Date().toISOString(), endedBefore: succeeded + failed, failedBefore: failed }
     return { facts: { status: 'running', canaryPassed: '1', ...from, reason: undefined } }
   })
 }

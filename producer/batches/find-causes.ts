@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Cause } from '#shared/batch.ts'
 import { defaultHostname } from '#shared/jail.ts'
-import { readRows, type StoredRow } from '../records/batches/batch-row.ts'
+import { jailOfRow, readRows, type StoredRow } from '../records/batches/batch-row.ts'
 import { operationList } from '../records/operations/operation-lists.ts'
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
@@ -27,7 +27,8 @@ export async function* failuresOf(store: Store, batch: string): AsyncGenerator<F
   const failed = await redis.zinter(2, operationList({ batch }, keys), operationList({ status: 'failed' }, keys))
   for (let from = 0; from < failed.length; from += pageSize) {
     const operations = await records.operations(failed.slice(from, from + pageSize))
-    yield operations.map(failureOf)
+    // One that was retried since the list was read fails no more, and its record has no error.
+    yield operations.filter(({ status }) => status === 'failed').map(failureOf)
   }
   for await (const page of redis.hscanStream(keys.batchRefused(batch), { count: pageSize })) {
     const pairs = page as string[]
@@ -68,9 +69,10 @@ function failureOf(operation: OperationRecord): Failure {
   return named({ code, step, world, host, hint, operation, row: null }, message, [hostname, jail ?? '', host])
 }
 
-function refusalOf({ number: row, ask }: StoredRow, text: string): Failure {
+function refusalOf(row: StoredRow, text: string): Failure {
   const { code, message, hint } = JSON.parse(text) as { code: string; message: string; hint: string }
-  return named({ code, step: null, world: ask.world, host: undefined, hint, operation: null, row }, message, [ask.name])
+  const { name, world } = jailOfRow(row)
+  return named({ code, step: null, world, host: undefined, hint, operation: null, row: row.number }, message, [name])
 }
 
 function named(failure: Omit<Failure, 'cause' | 'message'>, text: string, names: string[]): Failure {

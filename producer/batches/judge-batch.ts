@@ -10,6 +10,10 @@ type Verdict =
   | { type: 'pauses'; reason: string }
   | { type: 'goes-on'; upTo: number; passesCanary: boolean }
 
+function sinceText({ createdAt, resumedAt }: BatchRecord): string {
+  return resumedAt === undefined ? `it was accepted at ${createdAt}` : `it was resumed at ${resumedAt}`
+}
+
 /** Judges a batch by its counters. `waiting`: its rows that were neither released nor ended. Pure. */
 export function judgeBatch(batch: BatchRecord, waiting: number): Verdict {
   const { rows, queued, running, succeeded, failed, cancelled, canary, maxFailures, maxFailureRate, status } = batch
@@ -31,6 +35,9 @@ export function judgeBatch(batch: BatchRecord, waiting: number): Verdict {
   const ended = succeeded + failed - batch.endedBefore
   const failedSince = failed - batch.failedBefore
   if (maxFailureRate !== undefined && ended >= fewestForRate && failedSince / ended > maxFailureRate)
-    return { type: 'pauses', reason: `${failedSince} of ${ended} rows failed, which is more than ${maxFailureRate} of them` }
+    return {
+      type: 'pauses',
+      reason: `${failedSince} of the ${ended} rows that ended since ${sinceText(batch)} failed, which is more than ${maxFailureRate} of them`,
+    }
   return { type: 'goes-on', upTo: rows, passesCanary: isCanary }
 }

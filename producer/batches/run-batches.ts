@@ -49,7 +49,11 @@ function makeRunBatches(deps: Deps): (again: () => void) => Promise<void> {
   /** By batch, its counters as of its last event. */
   const published = new Map<string, string>()
   const hosts = { ...deps.hosts, all: () => deps.hosts.all().filter((host) => !isBounded(host)) }
-  const releasing = { ...deps, hosts, isBounded: () => deps.hosts.all().some(isBounded) }
+  const releasing = {
+    ...deps,
+    hosts,
+    isBounded: (id?: string) => deps.hosts.all().some((host) => (id === undefined || host.id === id) && isBounded(host)),
+  }
 
   async function step(batch: LockedBatch, again: () => void): Promise<void> {
     const waiting = await countWaiting(deps, batch)

@@ -1,10 +1,12 @@
 import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
+import type { DryRunOfForget } from '#shared/host.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { FleetHosts } from '../placement/placement-host.ts'
 import { forgetJail } from '../records/jails/jail-changes.ts'
 import { jailList } from '../records/jails/jail-lists.ts'
 import type { JailRecord } from '../records/jails/jail-record.ts'
+import { addressesOf } from '../records/jails/leases.ts'
 import { endOperation } from '../records/operations/operation-changes.ts'
 import { leaveListOfHost, operationList } from '../records/operations/operation-lists.ts'
 import type { OperationRecord } from '../records/operations/operation-record.ts'
@@ -29,13 +31,9 @@ const pageSize = 200
  * @throws ProvostError `not_found`, `host_up`.
  */
 export async function forgetHost(deps: Deps, host: string, poweredOff: boolean): Promise<Forgotten> {
-  const { redis, keys, records, hosts, recovery } = deps
+  const { redis, keys, records, recovery } = deps
   const [jails, operations] = [jailList({ host }, keys), operationList({ host }, keys)]
-  const known = hosts.get(host)
-  if (known && known.state !== 'down') throw new ProvostError('host_up', `Host ${host} is ${known.state}: its worker reports.`)
-  if (!known && !recovery.waitsFor(host) && (await redis.exists(keys.heldLeases(host), operations, jails)) === 0)
-    throw new ProvostError('not_found', `There is no host ${host}.`)
-
+  await assertForgettable(deps, host)
   const forgotten = { host, operationsFailed: 0, jailsForgotten: 0 }
   // As long as there is a jail, a caller may ask for another operation on it.
   do {
@@ -48,6 +46,36 @@ export async function forgetHost(deps: Deps, host: string, poweredOff: boolean):
   const addressesHeld = await endHolding(deps, host, poweredOff)
   await announceHost(deps, host)
   return { ...forgotten, addressesHeld }
+}
+
+/** Returns what would go with a host if it were forgotten now. Changes nothing. @throws ProvostError `not_found`, `host_up`. */
+export async function tryForgetHost(deps: Deps, host: string, poweredOff: boolean): Promise<DryRunOfForget> {
+  const { redis, keys, records } = deps
+  await assertForgettable(deps, host)
+  await assertDown(deps, host)
+  const [jailNames, operationIds, held] = await Promise.all([
+    redis.zrange(jailList({ host }, keys), '0', '-1'),
+    redis.zrange(operationList({ host }, keys), '0', '-1'),
+    redis.hkeys(keys.heldLeases(host)),
+  ])
+  const [jails, operations] = [await records.jails(jailNames), await records.operations(operationIds)]
+  const addresses = held.length + jails.reduce((sum, { leases }) => sum + leases.length, 0)
+  return {
+    dryRun: true,
+    host,
+    operations: operations.filter(({ status }) => !hasEnded(status)).map(({ id, kind, jail }) => ({ id, kind, jail })),
+    jails: jails.map((jail) => ({ name: jail.name, client: jail.client, state: jail.state, addresses: addressesOf(jail) })),
+    addressesHeld: poweredOff ? 0 : addresses,
+    addressesFreed: poweredOff ? addresses : 0,
+  }
+}
+
+async function assertForgettable({ redis, keys, hosts, recovery }: Deps, host: string): Promise<void> {
+  const known = hosts.get(host)
+  if (known && known.state !== 'down') throw new ProvostError('host_up', `Host ${host} is ${known.state}: its worker reports.`)
+  if (known || recovery.waitsFor(host)) return
+  const traces = [keys.heldLeases(host), operationList({ host }, keys), jailList({ host }, keys)]
+  if ((await redis.exists(...traces)) === 0) throw new ProvostError('not_found', `There is no host ${host}.`)
 }
 
 /** Ends all records of a list until it is empty. A record that changes meanwhile is tried again. Returns how many it ended. */

@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import { Drift } from '#shared/host.ts'
+import { Drift, type DryRunOfClean } from '#shared/host.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { accept } from '../operations/accept.ts'
 import type { AcceptDeps, Answer, Decision } from '../operations/decision.ts'
@@ -45,6 +45,22 @@ export async function cleanOrphans(deps: AcceptDeps, host: PlacementHost, names?
   return operations
 }
 
+/** Returns which orphans of a host, or of those named, a clean would destroy now. Changes nothing. @throws ProvostError `not_found`. */
+export async function tryCleanOrphans(store: Store, host: PlacementHost, names?: string[]): Promise<DryRunOfClean> {
+  const jails: DryRunOfClean['jails'] = []
+  for (const orphan of await orphansOf(store, host.id, names)) {
+    const { client, world, addresses } = orphan.spec
+    const refused = await readCleanable(store, host, orphan).then(() => undefined, refusalOf)
+    jails.push({ name: orphan.jail, client, world, addresses, since: orphan.since, ...(refused ? { refused } : {}) })
+  }
+  return { dryRun: true, jails }
+}
+
+function refusalOf(error: unknown): { code: string; detail: string } {
+  if (!(error instanceof ProvostError)) throw error
+  return { code: error.code, detail: error.message }
+}
+
 /** @throws ProvostError `not_found` for a name that no orphan has. */
 async function orphansOf(store: Store, host: string, names?: string[]): Promise<Orphan[]> {
   const orphans = (await readDrift(store, host)).filter((entry) => entry.found === 'orphan')
@@ -68,18 +84,25 @@ async function adoptOne(store: Store, host: PlacementHost, orphan: Orphan): Prom
 }
 
 /**
- * Decides the operation that destroys an orphan: the one that is open, or a new one.
+ * Returns what the destroy of an orphan depends on: the jail that has its name now, and the operation that destroys it already.
  * @throws ProvostError `not_found` if it was adopted, `jail_busy` while another jail of its name has an open operation there.
  */
-async function decideClean(store: Store, host: PlacementHost, { jail, spec }: Orphan): Promise<Decision> {
-  const { redis, keys, records } = store
+async function readCleanable(store: Store, host: PlacementHost, { jail, spec }: Orphan) {
+  const { records } = store
   const known = await records.jail(jail)
   if (known?.provision === spec.provision) throw noOrphan(host.id, jail)
   const last = known?.host === host.id ? await records.operation(known.lastOperation) : undefined
   if (last && !hasEnded(last.status))
     throw new ProvostError('jail_busy', `Operation ${last.id} (${last.kind}) is at work on another jail called ${jail} there.`)
   const cleaning = await readCleaning(store, spec.provision)
-  const open = cleaning.operation === null ? undefined : await records.operation(cleaning.operation)
+  return { known, cleaning, open: cleaning.operation === null ? undefined : await records.operation(cleaning.operation) }
+}
+
+/** Decides the operation that destroys an orphan: the one that is open, or a new one. @throws ProvostError as `readCleanable`. */
+async function decideClean(store: Store, host: PlacementHost, orphan: Orphan): Promise<Decision> {
+  const { redis, keys } = store
+  const { jail, spec } = orphan
+  const { known, cleaning, open } = await readCleanable(store, host, orphan)
   if (open && !hasEnded(open.status)) return { type: 'answer', answer: { operation: open, jail: null, replayed: true } }
 
   const now = new Date()

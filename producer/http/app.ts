@@ -1,7 +1,7 @@
 import { fastifySSE } from '@fastify/sse'
 import fastifySwagger from '@fastify/swagger'
 import scalar from '@scalar/fastify-api-reference'
-import { fastify, LogController } from 'fastify'
+import { type FastifyInstance, fastify, LogController } from 'fastify'
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -24,6 +24,7 @@ import { createBatchRoutes } from './routes/create-batch.ts'
 import { eventRoutes } from './routes/events.ts'
 import { fleetRoutes } from './routes/fleet.ts'
 import { healthRoutes } from './routes/health.ts'
+import { homeRoute } from './routes/home.ts'
 import { hostUpkeepRoutes } from './routes/host-upkeep.ts'
 import { hostRoutes } from './routes/hosts.ts'
 import { jailOperationRoutes, jailRoutes } from './routes/jails.ts'
@@ -41,6 +42,8 @@ declare module 'fastify' {
 
 const bodyLimitBytes = 1024 * 1024
 const heartbeatMs = 15_000
+const docsPolicy =
+  "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
 /** Writes that are allowed while records are being rebuilt. */
 const inRecovery = new Set(['/v1/recover', '/v1/hosts/:id/forget', '/v1/hosts/:id/drain', '/v1/hosts/:id/undrain'])
 
@@ -92,19 +95,9 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     transform: jsonSchemaTransform,
     transformObject: (document) => completeDocument(jsonSchemaTransformObject(document) as OpenAPIV3_1.Document),
   })
-  await app.register(scalar, {
-    routePrefix: '/docs',
-    // Only the reference: the page must not contact any other site.
-    configuration: {
-      url: `${deps.publicUrl.path}/openapi.json`,
-      showDeveloperTools: 'never',
-      hideClientButton: true,
-      agent: { disabled: true },
-      mcp: { disabled: true },
-      telemetry: false,
-    },
-  })
+  await app.register(docs(deps))
 
+  await app.register(homeRoute())
   await app.register(healthRoutes(deps))
   await app.register(loginRoutes(deps))
   await app.register(queueRoutes(deps))
@@ -128,6 +121,27 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   })
   return app
 }
+
+/** The reference of all calls, which has nothing from any other site, nor contacts one. */
+const docs = ({ publicUrl }: AppDeps) =>
+  async function docs(app: FastifyInstance): Promise<void> {
+    app.addHook('onSend', async (_request, reply) => {
+      reply.header('content-security-policy', docsPolicy)
+    })
+    await app.register(scalar, {
+      routePrefix: '/docs',
+      configuration: {
+        url: `${publicUrl.path}/openapi.json`,
+        pageTitle: 'Provost: every call',
+        withDefaultFonts: false,
+        showDeveloperTools: 'never',
+        hideClientButton: true,
+        agent: { disabled: true },
+        mcp: { disabled: true },
+        telemetry: false,
+      },
+    })
+  }
 
 function newApp(log: Logger, publicUrl: PublicUrl) {
   const app = fastify({

@@ -2,7 +2,7 @@ import { ProvostError } from '#shared/errors.ts'
 import type { JailState } from '#shared/jail.ts'
 import { hasEnded, type JailOperationKind, lifeOfJail, onlyGoesForward } from '#shared/operation.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
-import { merge } from '../records/change.ts'
+import { type Change, merge, type Unchanged } from '../records/change.ts'
 import { changeJail } from '../records/jails/jail-changes.ts'
 import type { JailRecord } from '../records/jails/jail-record.ts'
 import { changeOperation, newOperation, queueOperation, writeEnded } from '../records/operations/operation-changes.ts'
@@ -13,14 +13,17 @@ import type { Commit } from './decision.ts'
 export type Verb = Exclude<JailOperationKind, 'provision'>
 
 /** What a decision depends on, beside the records. */
-export type Context = { keys: RedisKeys; epoch: number; now: Date }
+export type Context = { keys: RedisKeys; epoch: number; now: Date; batch?: BatchTerms | undefined }
+
+/** The batch that asks, the number of its row, and its lock, which the caller must still have. */
+export type BatchTerms = { id: string; row: number; lock: Unchanged }
 
 /**
  * Decides an operation that is requested on a jail. Pure.
  * @throws ProvostError `jail_busy` naming the open operation, `jail_failed`.
  */
 export function decideVerb(verb: Verb, jail: JailRecord, last: OperationRecord | undefined, context: Context): Commit {
-  const { keys, epoch, now } = context
+  const { keys, epoch, now, batch } = context
   const atWork = last && !hasEnded(last.status) ? last : undefined
   const cancels = verb === 'destroy' && atWork?.kind === 'provision' ? atWork : undefined
   if (atWork && !cancels)
@@ -32,7 +35,8 @@ export function decideVerb(verb: Verb, jail: JailRecord, last: OperationRecord |
     )
   if (lifeOfJail[verb].doneOf === jail.state) return decideNothing(verb, jail, context)
 
-  const operation = newOperation({ kind: verb, jail: jail.name, host: jail.host, epoch }, now)
+  const ofBatch = batch === undefined ? {} : { batch: batch.id }
+  const operation = newOperation({ kind: verb, jail: jail.name, host: jail.host, epoch, ...ofBatch }, now)
   const facts = { lastOperation: operation.id, updatedAt: now.toISOString(), epoch }
   return {
     type: 'commit',
@@ -40,11 +44,17 @@ export function decideVerb(verb: Verb, jail: JailRecord, last: OperationRecord |
       changeJail(jail, facts, keys),
       queueOperation(operation, now, keys),
       cancels ? requestCancel(cancels, keys) : {},
+      batch ? noteInBatch(operation.id, batch, keys) : {},
     ),
     accepted: { jail: { ...jail, ...facts }, operation },
     wakes: true,
     ...(cancels ? { cancels: { operation: cancels, jail } } : {}),
   }
+}
+
+/** In the same change, so that a count of the waiting rows never includes one that has an operation. */
+function noteInBatch(operation: string, { id, row, lock }: BatchTerms, keys: RedisKeys): Partial<Change> {
+  return { unchanged: [lock], commands: [['HSET', keys.batchOutcomes(id), String(row), operation]] }
 }
 
 /** Decides an operation with nothing to do, which has succeeded already. The jail keeps its epoch, by which its host knows it. */

@@ -9,7 +9,7 @@ import { newOperation, queueOperation } from '../records/operations/operation-ch
 import type { Store } from '../records/store.ts'
 import { accept, findOperation } from './accept.ts'
 import { decideAdmission, type Terms } from './admit.ts'
-import { type Context, decideCancel, decideVerb, type Verb } from './decide-operation.ts'
+import { type BatchTerms, type Context, decideCancel, decideVerb, type Verb } from './decide-operation.ts'
 import type { AcceptDeps, Answer, Decision } from './decision.ts'
 import { decideRetry } from './retry-operation.ts'
 
@@ -25,13 +25,20 @@ export function createJail(
   return accept(deps, idempotency, async () => decideAdmission(deps, ask, terms))
 }
 
-/** Requests an operation on a jail. @throws ProvostError `not_found`, `jail_busy`, `jail_failed`, `idempotency_key_reused`. */
-export function operateJail(deps: AcceptDeps, verb: Verb, name: string, idempotency?: Idempotency): Promise<Answer> {
+/** Requests an operation on a jail; `provision`: only on the one that this has made. @throws ProvostError `not_found`, `jail_busy`, `jail_failed`, `idempotency_key_reused`. */
+export function operateJail(
+  deps: AcceptDeps,
+  verb: Verb,
+  name: string,
+  idempotency?: Idempotency,
+  { batch, provision }: { batch?: BatchTerms; provision?: string } = {},
+): Promise<Answer> {
   return accept(deps, idempotency, async () => {
     const jail = await deps.records.jail(name)
-    if (!jail) throw new ProvostError('not_found', `There is no jail ${name}.`)
+    if (!jail || (provision !== undefined && jail.provision !== provision))
+      throw new ProvostError('not_found', `There is no jail ${name}.`)
     const last = await deps.records.operation(jail.lastOperation)
-    return decideVerb(verb, jail, last, await newContext(deps))
+    return decideVerb(verb, jail, last, { ...(await newContext(deps)), batch })
   })
 }
 

@@ -2,9 +2,11 @@ import type { ErrorCode } from '#shared/errors.ts'
 import { type Resource, resources, type WorldState } from '#shared/host.ts'
 import type { CreateJail } from '#shared/jail.ts'
 import { parseBlock } from '#shared/network/addresses.ts'
+import { toLedger } from '../records/jails/promises.ts'
 import { memoize } from './memoize.ts'
 import type { PlacementHost } from './placement-host.ts'
 import { blockOf, givesOut, poolOf } from './pool-facts.ts'
+import { amountText } from './refusals.ts'
 import { type WorldConflicts, worldConflicts } from './world-conflicts.ts'
 
 /** What a host must have to take a jail. `detail` describes what a host that does not meet it lacks. */
@@ -81,7 +83,11 @@ const enforcesDiskLimit: Requirement = {
 const isLargeEnough = (resource: Resource, ask: CreateJail): Requirement => ({
   code: 'no_capacity',
   met: (host) => neededOf(resource, ask, host) <= (host.capacity[resource] ?? Number.POSITIVE_INFINITY),
-  detail: () => `is too small for so much ${resource}`,
+  detail(host) {
+    const amounts = [host.capacity[resource] ?? 0, neededOf(resource, ask, host)]
+    const [all, needed] = amounts.map((amount) => amountText(resource, toLedger(resource, amount)))
+    return `is too small: it has ${all} of ${resource} in all, and the jail needs ${needed}`
+  },
 })
 
 function hasPoolOf(address: string): Requirement {

@@ -62,6 +62,8 @@ export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
           jobId: jobId(operation.id, operation.wakeup, name),
           ...keepJobs,
           ...(name === 'build' ? { failParentOnFailure: true } : {}),
+          // One queue has all stops and destroys: those of a batch come after whatever somebody waits for.
+          ...(isBatch && queueOf(name, isBatch) === 'stop' ? { priority: 1 } : {}),
         },
         ...(children.length > 0 ? { children } : {}),
       })

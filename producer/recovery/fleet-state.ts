@@ -73,7 +73,9 @@ export function makeFleetState({ hosts, members, timing }: Deps) {
     reasons(): string[] {
       const waits = waitedFor().map((id) =>
         hosts.fleetOf(id) === undefined
-          ? `host ${id} has not reported since Redis lost its records`
+          ? fleet?.hasLost
+            ? `host ${id} has not reported since Redis lost its records`
+            : `host ${id} has not reported to this fleet yet, and may have its records`
           : `the journal of host ${id} is being taken in`,
       )
       return waits.length === 0 && mayHaveMore() ? ['Redis lost its records, and more hosts may report'] : waits

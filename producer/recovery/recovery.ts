@@ -50,7 +50,9 @@ export async function openRecovery(deps: Deps) {
     await takeUploads(now)
     const recovers = state.isRecovering()
     if (!recovers && hosts.all().length > 0) remembered = hosts.all().map(({ id }) => id)
-    if (wasRecovering && !recovers) log.warn({ fleet: now.id, lost: lostText }, 'the records are rebuilt')
+    // A new fleet waits for the hosts that its configuration names, and has lost nothing.
+    const hasLost = state.fleet()?.hasLost ?? now.hasLost
+    if (wasRecovering && !recovers && hasLost) log.warn({ fleet: now.id, lost: lostText }, 'the records are rebuilt')
     wasRecovering = recovers
   }
 

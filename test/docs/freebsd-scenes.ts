@@ -130,6 +130,7 @@ const lookForDrift: Deed = async (trial, jail) => {
   await provision(trial, jail)
   trial.commands.length = 0
   await trial.host.listJails()
+  await trial.host.unlinkedJails([jail])
   await trial.host.findJail(jail)
   await trial.host.hasRoot(jail)
 }

@@ -154,6 +154,16 @@ describe.skipIf(whyNoLinuxJails())('provost dev', () => {
     expect(await readyz(dev)).toBe(200)
   })
 
+  test('has one start of two at once, and the other touches nothing', async () => {
+    const starts = await Promise.allSettled([start(), start()])
+    const [dev] = starts.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+    const [refused] = starts.flatMap((each) => (each.status === 'rejected' ? [String(each.reason)] : []))
+    if (!dev) throw new Error('neither started')
+    expect(refused).toContain(`runs on ${dev.state.path} already, as process ${dev.record.pid}`)
+    expect(dev.state.processes().filter(isRunning)).toHaveLength(4)
+    expect(await readyz(dev)).toBe(200)
+  })
+
   test('says why when a process cannot start, and leaves none behind', async () => {
     await writeFile(join(directory, 'over.yaml'), 'capacity: { jails: none }\n')
     await expect(start('state', ['--config', join(directory, 'over.yaml')])).rejects.toThrow(/capacity\.jails/)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { RuntimeName } from '#shared/host.ts'
@@ -45,15 +46,19 @@ const Network = z
     }
   })
 
+const defaultCommandPath = '/sbin:/bin:/usr/sbin:/usr/bin'
+const defaultEtcDir = '/etc'
+const defaultFile = '/usr/local/etc/provost/worker.yaml'
+
 /** The worker's YAML. Sizes are bytes or strings like `512M`; cpu is in cores. */
 export const WorkerFile = z
   .strictObject({
     host: PlainName.default(() => hostname().split('.')[0]?.toLowerCase() ?? 'localhost'),
     runtime: RuntimeName.default(process.platform === 'freebsd' ? 'freebsd' : 'linux'),
     root: Root,
-    commandPath: z.string().default('/sbin:/bin:/usr/sbin:/usr/bin'),
+    commandPath: z.string().default(defaultCommandPath),
     /** The host's own /etc. */
-    etcDir: AbsolutePath.default('/etc'),
+    etcDir: AbsolutePath.default(defaultEtcDir),
     network: Network,
     capacity: z.strictObject({
       jails: z.int().positive(),
@@ -83,7 +88,7 @@ export const WorkerFile = z
 const Environment = z.object({
   PROVOST_REDIS_URL: z.string().min(1).default('redis://127.0.0.1:6379'),
   PROVOST_REDIS_PREFIX: z.string().min(1).default('{provost}'),
-  PROVOST_CONFIG: z.string().min(1).default('/usr/local/etc/provost/worker.yaml'),
+  PROVOST_CONFIG: z.string().min(1).optional(),
   PROVOST_TIME_SCALE: TimeScale,
   PROVOST_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
@@ -98,10 +103,21 @@ export type WorkerConfig = z.output<typeof WorkerFile> & {
 /** @throws ConfigError naming every fault of the environment or of the file. */
 export function readWorkerConfig(environment: NodeJS.ProcessEnv, file?: string): WorkerConfig {
   const env = readConfig(Environment, environment, 'The environment')
-  const path = file ?? env.PROVOST_CONFIG
-  const config = readConfigFile(WorkerFile, path)
+  return { ...readConfigFile(WorkerFile, file ?? env.PROVOST_CONFIG ?? defaultFile), ...settingsOf(env) }
+}
+
+/** What is known of a host without any configuration: nobody has named a file, and the default one (`file`) is not there. */
+type Unconfigured = ReturnType<typeof settingsOf> & { commandPath: string; etcDir: string; file: string }
+
+/** Returns undefined where there is a configuration, or one is named. @throws ConfigError naming every fault of the environment. */
+export function readUnconfigured(environment: NodeJS.ProcessEnv, file?: string): Unconfigured | undefined {
+  const env = readConfig(Environment, environment, 'The environment')
+  if ((file ?? env.PROVOST_CONFIG) !== undefined || existsSync(defaultFile)) return undefined
+  return { ...settingsOf(env), commandPath: defaultCommandPath, etcDir: defaultEtcDir, file: defaultFile }
+}
+
+function settingsOf(env: z.output<typeof Environment>) {
   return {
-    ...config,
     redisUrl: env.PROVOST_REDIS_URL,
     redisPrefix: env.PROVOST_REDIS_PREFIX,
     logLevel: env.PROVOST_LOG_LEVEL,

@@ -4,7 +4,10 @@ import type { RuntimeName } from '#shared/host.ts'
 import { PlainName } from '#shared/jail.ts'
 
 const common = { name: PlainName, prefill: z.boolean().default(false) }
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in 64 hex digits')
+const Sha256 = z
+  .string()
+  .regex(/^[0-9a-fA-F]{64}$/, 'must be a sha256 in 64 hex digits')
+  .toLowerCase()
 export const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
 
 /** debootstrap(8): a Debian or Ubuntu suite from a mirror; without `mirror`, from the one that apt uses here. */
@@ -22,7 +25,7 @@ export type DebootstrapWorld = z.infer<typeof DebootstrapWorld>
 const Release = z.string().regex(/^\d{1,2}\.\d{1,2}$/, 'must be a release of FreeBSD, like 14.4')
 
 /**
- * A tar with any compression that tar(1) knows, checked against a sha256 or against its line in a FreeBSD MANIFEST. With
+ * A tar with any compression that tar(1) knows, checked against a sha256 or against its line in a file of checksums. With
  * `release` it is FreeBSD's base.txz: the official one unless `path` or `url` names another, checked against the trusted
  * MANIFEST of the package freebsd-release-manifests where that is installed, else against the one beside it.
  */
@@ -33,7 +36,7 @@ export const ArchiveWorld = z
     path: AbsolutePath.optional(),
     url: z.url({ protocol: /^https?$/ }).optional(),
     sha256: Sha256.optional(),
-    /** Path or URL of a MANIFEST, which has name, sha256 and entry count of each archive. */
+    /** Path or URL of a file of checksums: a FreeBSD MANIFEST, or what sha256sum or sha256(1) prints. */
     manifest: z.union([AbsolutePath, z.url({ protocol: /^https?$/ })]).optional(),
     release: Release.optional(),
     /** Where trusted MANIFESTs are, if not in /usr/local/share/freebsd/MANIFESTS. */

@@ -66,6 +66,8 @@ export interface HostRuntime {
   findJail(jail: JailSpec): Promise<{ jid: number } | undefined>
   /** Returns the jails of this host that run, by name, in one look. Never those of another root. */
   listJails(): Promise<Map<string, { jid: number }>>
+  /** Returns which of these running jails lack what the host had given them of its network: the link, or the addresses. */
+  unlinkedJails(jails: JailSpec[]): Promise<Set<string>>
   /** Whether the jail's root is there, mounted or not. */
   hasRoot(jail: JailSpec): Promise<boolean>
   /** Returns the file on the host to which the jail's processes print. */

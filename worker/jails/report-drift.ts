@@ -15,13 +15,17 @@ export type ReportDeps = {
   everyMs: number
 }
 
-export const driftReasons: Record<JournaledDrift['found'], string> = {
+/** By jail, in which epoch and since when it runs without its link. */
+export type Unlinked = Map<string, { epoch: number; since: string }>
+
+export const driftReasons: Record<JournaledDrift['found'] | 'unlinked', string> = {
   stopped: 'It was stopped on its host, not through Provost.',
   gone: 'Its root is gone from its host.',
+  unlinked: 'Its link to the network was removed on its host, not through Provost; a restart makes it anew.',
 }
 
-/** Reports to the fleet how jails really are, again and again until Redis has taken it. */
-export function reportDrift({ hostId, journal, send, drift, repeat, everyMs }: ReportDeps) {
+/** Reports to the fleet how jails really are, again and again until Redis has taken it. `unlinked`: what no journal has. */
+export function reportDrift({ hostId, journal, send, drift, repeat, everyMs }: ReportDeps, unlinked: Unlinked) {
   /** By jail. */
   const unsent = new Map<string, JailReport>()
 
@@ -39,13 +43,17 @@ export function reportDrift({ hostId, journal, send, drift, repeat, everyMs }: R
    */
   async function writeNotes(): Promise<void> {
     const noted = drift.entries()
-    for (const { spec, settled } of journal.jails()) {
-      const now = settled?.drift
+    for (const { spec } of journal.jails()) {
+      const now = driftOf(spec.name)
       if (now && needsNote(noted.get(spec.name), now))
         await drift.note({ ...now, jail: spec.name, reason: driftReasons[now.found] })
     }
-    for (const [name, entry] of [...noted])
-      if (entry.found !== 'orphan' && !journal.jail(name)?.settled?.drift) await drift.forget(name)
+    for (const [name, entry] of [...noted]) if (entry.found !== 'orphan' && !driftOf(name)) await drift.forget(name)
+  }
+
+  function driftOf(name: string): Noted | undefined {
+    const since = unlinked.get(name)?.since
+    return journal.jail(name)?.settled?.drift ?? (since === undefined ? undefined : { found: 'unlinked', since })
   }
 
   const reporting = repeat('report-drift', everyMs, async () => {
@@ -62,6 +70,8 @@ export function reportDrift({ hostId, journal, send, drift, repeat, everyMs }: R
   }
 }
 
-function needsNote(entry: Drift | undefined, { found, since }: JournaledDrift): boolean {
+type Noted = { found: JournaledDrift['found'] | 'unlinked'; since: string }
+
+function needsNote(entry: Drift | undefined, { found, since }: Noted): boolean {
   return entry?.found !== 'orphan' && !(entry?.found === found && entry.since === since)
 }

@@ -3,8 +3,9 @@ import type { HostRuntime } from '../host/host-runtime.ts'
 import type { JournaledDrift, JournaledJail } from '../journal/entries.ts'
 import type { RunDeps } from '../plans/run.ts'
 import { takeDown } from './remove-jail.ts'
-import { driftReasons, type ReportDeps, reportDrift } from './report-drift.ts'
+import { driftReasons, type ReportDeps, reportDrift, type Unlinked } from './report-drift.ts'
 import type { SettledJail } from './revive-jails.ts'
+import { makeWatchLinks } from './watch-links.ts'
 
 type Deps = ReportDeps &
   Pick<RunDeps, 'host' | 'journal' | 'withJail'> & {
@@ -14,12 +15,14 @@ type Deps = ReportDeps &
   }
 
 /**
- * Watches for jails that somebody stopped, started or removed at the host without an operation. The journal is brought up to
+ * Watches for jails that somebody stopped, started, removed or took off the network at the host without an operation. The journal is brought up to
  * what is there first; from it the fleet gets its report.
  */
 export function watchDrift(deps: Deps) {
   const { host, journal, withJail, log } = deps
-  const reporting = reportDrift(deps)
+  const unlinked: Unlinked = new Map()
+  const reporting = reportDrift(deps, unlinked)
+  const lookAtLinks = makeWatchLinks({ host, journal, reporting, log }, unlinked)
   /** By jail, the epoch in which its drift was handled by this worker. */
   const handled = new Map<string, number>()
   /** By jail, the epoch in which it is wanted running and could not be started: that it does not run is known. */
@@ -43,6 +46,7 @@ export function watchDrift(deps: Deps) {
           void reporting.now()
         })
     }
+    await lookAtLinks(running)
   }
 
   function needsHandling({ spec, settled, current }: JournaledJail, isRunning: boolean): boolean {

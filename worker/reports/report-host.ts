@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { release, type } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { BackgroundWork, HostBeat, HostReport } from '#shared/host.ts'
 import type { Repeat, Repeated } from '#shared/process/repeat.ts'
+import { version } from '#shared/process/version.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { Report } from '#shared/report.ts'
 import type { WorkerConfig } from '../config/config.ts'
@@ -12,7 +12,6 @@ import type { HostRuntime } from '../host/host-runtime.ts'
 import type { WorldStore } from '../worlds/world-store.ts'
 import { type Presence, renewPresence } from './presence.ts'
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 // How many heartbeats from one enrolment to the next: a Redis that lost the list of hosts gets this one again.
 const enrolEvery = 10
 

@@ -20,7 +20,7 @@ export async function fillDirectory(context: FillContext<World>): Promise<void> 
     throw await fullDiskOr(toProvostError(thrown), context.directory)
   }
   context.signal.throwIfAborted()
-  if (context.platform.startsWith('linux/')) await makeNeutral(context.directory)
+  if (context.platform.startsWith('linux/')) await makeNeutral(context.directory, context.world.name)
   if (context.platform.startsWith('freebsd/')) await makeNeutralFreebsd(context)
 }
 

@@ -18,11 +18,11 @@ export async function isPortFree(port: number): Promise<boolean> {
   }
 }
 
-/** Returns a free port on 127.0.0.1; `seed` chooses the first one to try. @throws Error when none is free */
-export async function findFreePort(seed: number): Promise<number> {
+/** Returns a free port on 127.0.0.1 but `taken`; `seed` chooses the first one to try. @throws Error when none is free */
+export async function findFreePort(seed: number, taken?: number): Promise<number> {
   for (let i = 0; i < range.size; i += 1) {
     const port = range.first + ((seed + i) % range.size)
-    if (await isPortFree(port)) return port
+    if (port !== taken && (await isPortFree(port))) return port
   }
   throw new Error('No port is free on 127.0.0.1.')
 }

@@ -1,4 +1,4 @@
-import type { BatchRow } from '../../records/batches/batch-row.ts'
+import { type BatchRow, jailOfRow } from '../../records/batches/batch-row.ts'
 import type { Store } from '../../records/store.ts'
 
 export type Stage = Awaited<ReturnType<typeof openStage>>
@@ -17,8 +17,8 @@ export async function openStage({ redis, keys, scripts }: Store, batch: string) 
     /** Writes rows while the next ones are read; the next call throws if that failed. */
     async add(rows: BatchRow[]): Promise<void> {
       if (rows.length === 0) return
-      names.push(...rows.map(({ ask }) => ask.name))
-      const texts = rows.map(({ line, ask }) => JSON.stringify({ line, ask } satisfies BatchRow))
+      names.push(...rows.map((row) => jailOfRow(row).name))
+      const texts = rows.map((row) => JSON.stringify(storedOf(row)))
       await lastWrite
       lastWrite = redis
         .pipeline()
@@ -40,4 +40,10 @@ export async function openStage({ redis, keys, scripts }: Store, batch: string) 
       return (await scripts.discardRows([keys.batch(batch), list, mark])) === 1
     },
   }
+}
+
+/** Returns a row without what only its acceptance needs. */
+function storedOf(row: BatchRow): BatchRow {
+  const { line } = row
+  return 'ask' in row ? { line, ask: row.ask } : { line, destroy: row.destroy }
 }

@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import { type NumberedRow, readRowPage } from '../../records/batches/batch-row.ts'
+import { jailOfRow, type NumberedRow, readRowPage } from '../../records/batches/batch-row.ts'
 import type { JailRecord } from '../../records/jails/jail-record.ts'
 import type { Store } from '../../records/store.ts'
 import type { Faults } from '../faults.ts'
@@ -61,7 +61,7 @@ export async function returnNames({ keys, scripts }: Store, batch: string, names
 export async function returnAllNames(store: Store, { id, rows }: { id: string; rows: number }): Promise<void> {
   for (let from = 0; from < rows; from += returnedAtOnce) {
     const page = await readRowPage(store, id, from, returnedAtOnce)
-    const names = page.map(({ ask }) => ask.name)
+    const names = page.map((row) => jailOfRow(row).name)
     await returnNames(store, id, names)
   }
 }

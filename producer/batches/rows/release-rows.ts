@@ -2,13 +2,13 @@ import pLimit from 'p-limit'
 import { type ErrorCode, ProvostError } from '#shared/errors.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { AcceptDeps } from '../../operations/decision.ts'
-import { createJail } from '../../operations/operate.ts'
+import { createJail, operateJail } from '../../operations/operate.ts'
 import { changeWithoutEvent } from '../../records/batches/batch-changes.ts'
 import { countInBatch } from '../../records/batches/batch-lists.ts'
 import type { BatchRecord } from '../../records/batches/batch-record.ts'
-import { readRows, type StoredRow } from '../../records/batches/batch-row.ts'
+import { type DestroyRow, jailOfRow, type MakeRow, readRows, type StoredRow } from '../../records/batches/batch-row.ts'
 import type { Unchanged } from '../../records/change.ts'
-import { keptSeconds } from '../../records/operations/idempotency.ts'
+import { type Idempotency, keptSeconds } from '../../records/operations/idempotency.ts'
 import { assertLocked } from '../batch-lock.ts'
 import { returnNames } from './claim-names.ts'
 import { matchesRequest } from './match-request.ts'
@@ -17,8 +17,8 @@ import { matchesRequest } from './match-request.ts'
 export type LockedBatch = BatchRecord & { lock: Unchanged }
 
 type ReleaseDeps = AcceptDeps & {
-  /** Whether some host is left out, as it has as many open operations as batches may give it. */
-  isBounded(): boolean
+  /** Whether a host, or some host, is left out, as it has as many open operations as batches may give it. */
+  isBounded(host?: string): boolean
 }
 
 type Outcome =
@@ -65,7 +65,7 @@ export async function releaseRows(
   })
   // A row that ends without a jail gives its name back. That comes first, so that a crash in between leaves no claim behind.
   const jailless = rows.filter((_, i) => outcomes[i]?.type === 'refused' || outcomes[i]?.type === 'done')
-  const names = jailless.map(({ ask }) => ask.name)
+  const names = jailless.map((row) => jailOfRow(row).name)
   await returnNames(deps, batch.id, names)
   const cursor = ['HSET', keys.batch(batch.id), 'cursor', String(Math.max(last, batch.cursor))]
   const commands = rows.flatMap(({ number }, i) => commandsOf(batch.id, number, outcomes[i] as Outcome, keys))
@@ -74,13 +74,26 @@ export async function releaseRows(
   return deferred?.type === 'deferred' ? deferred.reason : undefined
 }
 
-async function releaseRow(deps: ReleaseDeps, { id, lock }: LockedBatch, { number, ask }: StoredRow): Promise<Outcome> {
-  const name = `batch:${id}`
-  const idempotency = { key: deps.keys.idempotency(name, String(number)), fingerprint: name, ttl: keptSeconds }
-  // Read when the hosts are chosen: by the time of the answer they may have less work.
-  const isBounded = deps.isBounded()
+function releaseRow(deps: ReleaseDeps, batch: LockedBatch, row: StoredRow): Promise<Outcome> {
+  const scope = `batch:${batch.id}`
+  const idempotency = { key: deps.keys.idempotency(scope, String(row.number)), fingerprint: scope, ttl: keptSeconds }
+  return 'ask' in row ? makeJail(deps, batch, row, idempotency) : destroyJail(deps, batch, row, idempotency)
+}
+
+async function makeJail(
+  deps: ReleaseDeps,
+  { id, lock }: LockedBatch,
+  { number, ask }: StoredRow & MakeRow,
+  idempotency: Idempotency,
+): Promise<Outcome> {
+  // Read whenever hosts are chosen from: other rows count on them meanwhile, and by the time of the answer they may have less work.
+  let isBounded = false
+  const all = () => {
+    isBounded ||= deps.isBounded()
+    return deps.hosts.all()
+  }
   try {
-    await createJail(deps, ask, idempotency, { batch: { id, row: number, lock } })
+    await createJail({ ...deps, hosts: { ...deps.hosts, all } }, ask, idempotency, { batch: { id, row: number, lock } })
     return { type: 'operation' }
   } catch (error) {
     if (!(error instanceof ProvostError) || error.code === 'queue_unavailable') throw error
@@ -89,6 +102,28 @@ async function releaseRow(deps: ReleaseDeps, { id, lock }: LockedBatch, { number
       return { type: 'deferred', forMs: deferredForMs, reason: `Jail ${ask.name}: ${error.message}` }
     const jail = error.code === 'name_taken' ? await deps.records.jail(ask.name) : undefined
     return jail && matchesRequest(jail, ask) ? { type: 'done' } : { type: 'refused', error }
+  }
+}
+
+/** Unlike a jail that is made, one that is destroyed has its host already: it waits until that has room for work of a batch. */
+async function destroyJail(
+  deps: ReleaseDeps,
+  { id, lock }: LockedBatch,
+  { number, destroy: { name, provision } }: StoredRow & DestroyRow,
+  idempotency: Idempotency,
+): Promise<Outcome> {
+  const jail = await deps.records.jail(name)
+  if (jail?.provision !== provision) return { type: 'done' }
+  if (deps.isBounded(jail.host)) return { type: 'deferred', forMs: boundedForMs }
+  try {
+    await operateJail(deps, 'destroy', name, idempotency, { batch: { id, row: number, lock }, provision })
+    return { type: 'operation' }
+  } catch (error) {
+    if (!(error instanceof ProvostError) || error.code === 'queue_unavailable') throw error
+    // Somebody else has destroyed it, or is about to.
+    if (error.code === 'not_found') return { type: 'done' }
+    if (error.code === 'jail_busy') return { type: 'deferred', forMs: deferredForMs, reason: error.message }
+    return { type: 'refused', error }
   }
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { BatchRecord } from '../../records/batches/batch-record.ts'
-import { type BatchRow, readRowPage } from '../../records/batches/batch-row.ts'
+import { type BatchRow, jailOfRow, readRowPage } from '../../records/batches/batch-row.ts'
 import type { JailRecord } from '../../records/jails/jail-record.ts'
 import { addressesOf } from '../../records/jails/leases.ts'
 import type { OperationRecord } from '../../records/operations/operation-record.ts'
@@ -41,11 +41,11 @@ export async function* reportRows(store: Store, batch: BatchRecord): AsyncGenera
     ])
     const ids = outcomes.filter((outcome) => outcome !== null && outcome !== 'done') as string[]
     const operations = new Map((await records.operations(ids)).map((operation) => [operation.id, operation]))
-    const jails = new Map((await records.jails(rows.map(({ ask }) => ask.name))).map((jail) => [jail.name, jail]))
+    const jails = new Map((await records.jails(rows.map((row) => jailOfRow(row).name))).map((jail) => [jail.name, jail]))
     yield rows.map((row, i) => {
       const outcome = outcomes[i] ?? null
       const operation = outcome === null ? undefined : operations.get(outcome)
-      const jail = jails.get(row.ask.name)
+      const jail = jails.get(jailOfRow(row).name)
       const isOurs = outcome === 'done' || (outcome !== null && jail?.provision === outcome)
       return reportOf(row, {
         outcome,
@@ -66,12 +66,13 @@ type RowRecords = {
   isCancelled: boolean
 }
 
-function reportOf({ line, ask }: BatchRow, { outcome, refusal, operation, jail, isCancelled }: RowRecords): ReportedRow {
+function reportOf(row: BatchRow, { outcome, refusal, operation, jail, isCancelled }: RowRecords): ReportedRow {
+  const { name, client, world } = jailOfRow(row)
   const common = {
-    line,
-    name: ask.name,
-    client: ask.client,
-    world: ask.world,
+    line: row.line,
+    name,
+    client,
+    world,
     host: jail?.host ?? operation?.host ?? '',
     addresses: jail ? addressesOf(jail).join(' ') : '',
     attempts: operation?.attempt ?? 0,

@@ -5,7 +5,7 @@ import { ProvostError } from '#shared/errors.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { NoQuery } from '../read-body.ts'
 import { isKey } from './access.ts'
-import { loginPage } from './login-page.ts'
+import { loginPage, pageHeaders } from './login-page.ts'
 import { openSession, writeSession } from './session.ts'
 
 /** Where a browser is redirected: on this site only. It takes a backslash for a slash, and two slashes for another site. */
@@ -18,12 +18,6 @@ const LocalPath = z
 const Query = z.strictObject({ to: LocalPath })
 const Login = z.strictObject({ key: z.string().trim().max(1_024), to: LocalPath })
 
-const pageHeaders = {
-  'content-type': 'text/html; charset=utf-8',
-  'cache-control': 'no-store',
-  'content-security-policy':
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-}
 const formType = 'application/x-www-form-urlencoded'
 
 /** Opens a session for whoever sends the key, by a form or as JSON. */

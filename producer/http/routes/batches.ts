@@ -2,21 +2,25 @@ import { Readable } from 'node:stream'
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { Batch } from '#shared/batch.ts'
+import { Batch, DestroyBatch, DryRunOfDestroy } from '#shared/batch.ts'
 import { cancelBatch, pauseBatch, resumeBatch, retryBatch } from '../../batches/change-batch.ts'
+import { destroyBatch, tryDestroyBatch } from '../../batches/destroy-batch.ts'
 import { findCauses } from '../../batches/find-causes.ts'
 import { ReportedRow, reportColumns, reportRows } from '../../batches/rows/report-rows.ts'
 import { batchList } from '../../records/batches/batch-lists.ts'
-import { type BatchRecord, findBatch, readBatch, toBatch } from '../../records/batches/batch-record.ts'
+import { type BatchRecord, findBatchCalled, readBatch, toBatch } from '../../records/batches/batch-record.ts'
 import { newestOf } from '../../records/lists.ts'
+import { idempotencyOf } from '../../records/operations/idempotency.ts'
 import type { Store } from '../../records/store.ts'
+import { requestHeaders } from '../answer-operation.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { contentOf } from '../content.ts'
+import { DryRunQuery } from '../dry-run-query.ts'
 import { problems } from '../http-errors.ts'
 import { examples } from '../openapi/examples.ts'
 import { collectPage, ListQuery, pageSchema } from '../page.ts'
 
-const Params = z.object({ id: z.string().max(64) })
+const Params = z.object({ id: z.string().max(64).describe('Its id, or its name if no other batch has that.') })
 const Report = z.object({ items: z.array(ReportedRow) })
 const answers = { 202: z.object({ batch: Batch }), ...problems }
 const Cancel = z.strictObject({ running: z.enum(['finish', 'cancel']).optional() }).nullish()
@@ -54,7 +58,7 @@ export const batchRoutes =
     app.get(
       '/v1/batches/:id',
       { schema: { summary: 'Show a batch', params: Params, response: { 200: Batch, ...problems } } },
-      async ({ params }) => showBatch(deps, await findBatch(deps, params.id)),
+      async ({ params }) => showBatch(deps, await findBatchCalled(deps, params.id)),
     )
 
     app.get(
@@ -67,7 +71,7 @@ export const batchRoutes =
         },
       },
       async ({ params }, reply) => {
-        const batch = await findBatch(deps, params.id)
+        const batch = await findBatchCalled(deps, params.id)
         reply.header('content-disposition', `attachment; filename="${batch.name}.csv"`)
         return reply.type('text/csv; charset=utf-8').send(Readable.from(csvOf(deps, batch)))
       },
@@ -83,7 +87,7 @@ export const batchRoutes =
         },
       },
       async ({ params }, reply) => {
-        const batch = await findBatch(deps, params.id)
+        const batch = await findBatchCalled(deps, params.id)
         return reply.type('application/json; charset=utf-8').send(Readable.from(jsonOf(deps, batch)))
       },
     )
@@ -93,18 +97,21 @@ export const batchRoutes =
 export const batchChangeRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    const answer = async (changed: Promise<BatchRecord>) => ({ batch: await showBatch(deps, await changed) })
+    const change = async (called: string, ask: (id: string) => Promise<BatchRecord>) => {
+      const { id } = await findBatchCalled(deps, called)
+      return { batch: await showBatch(deps, await ask(id)) }
+    }
 
     app.post(
       '/v1/batches/:id/pause',
       { schema: { summary: 'Release no further rows; what runs goes on', params: Params, response: answers } },
-      async ({ params }, reply) => reply.code(202).send(await answer(pauseBatch(deps, params.id))),
+      async ({ params }, reply) => reply.code(202).send(await change(params.id, (id) => pauseBatch(deps, id))),
     )
 
     app.post(
       '/v1/batches/:id/resume',
       { schema: { summary: 'Go on releasing rows', params: Params, response: answers } },
-      async ({ params }, reply) => reply.code(202).send(await answer(resumeBatch(deps, params.id))),
+      async ({ params }, reply) => reply.code(202).send(await change(params.id, (id) => resumeBatch(deps, id))),
     )
 
     app.post(
@@ -118,7 +125,7 @@ export const batchChangeRoutes =
         },
       },
       async ({ params, body }, reply) =>
-        reply.code(202).send(await answer(cancelBatch(deps, params.id, body?.running ?? 'finish'))),
+        reply.code(202).send(await change(params.id, (id) => cancelBatch(deps, id, body?.running ?? 'finish'))),
     )
 
     app.post(
@@ -131,7 +138,32 @@ export const batchChangeRoutes =
           response: answers,
         },
       },
-      async ({ params, body }, reply) => reply.code(202).send(await answer(retryBatch(deps, params.id, body?.cause))),
+      async ({ params, body }, reply) => reply.code(202).send(await change(params.id, (id) => retryBatch(deps, id, body?.cause))),
+    )
+
+    app.post(
+      '/v1/batches/:id/destroy',
+      {
+        schema: {
+          summary: 'Destroy all jails that an ended batch has made, by a batch of its own',
+          params: Params,
+          querystring: DryRunQuery,
+          headers: requestHeaders.pick({ 'idempotency-key': true }),
+          body: DestroyBatch.nullish(),
+          response: { 200: DryRunOfDestroy, ...answers },
+        },
+      },
+      async (request, reply) => {
+        const { params, query, body, method, url, headers } = request
+        const { id } = await findBatchCalled(deps, params.id)
+        if (query.dryRun === 'true') return reply.code(200).send(await tryDestroyBatch(deps, id))
+        const asked = { method, url, body, header: headers['idempotency-key'] }
+        const options = body ?? DestroyBatch.parse({})
+        const answer = await destroyBatch(deps, id, options, idempotencyOf(asked, request.caller.scope, deps.keys))
+        if (answer.replayed) reply.header('idempotency-replayed', 'true')
+        reply.code(202).header('location', `/v1/batches/${answer.batch.id}`)
+        return { batch: toBatch(answer.batch) }
+      },
     )
   }
 

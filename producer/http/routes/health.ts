@@ -31,5 +31,9 @@ export const healthRoutes =
       },
     )
 
-    app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+    // As this caller reaches it: otherwise the examples of the reference have no host in them.
+    app.get('/openapi.json', { schema: { hide: true } }, async ({ host, headers, protocol }) => {
+      const forwarded = String(headers['x-forwarded-proto'] ?? protocol).startsWith('https') ? 'https' : 'http'
+      return { ...app.swagger(), servers: [{ url: `${forwarded}://${host}` }] }
+    })
   }

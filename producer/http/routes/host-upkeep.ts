@@ -1,18 +1,19 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ErrorCodeText } from '#shared/error-code.ts'
-import { Leftover } from '#shared/host.ts'
+import { DryRunOfClean, Leftover } from '#shared/host.ts'
 import { JailName } from '#shared/jail.ts'
 import { Operation } from '#shared/operation.ts'
 import { readLeftovers, retryLeftovers } from '../../hosts/leftovers.ts'
-import { adoptOrphans, cleanOrphans } from '../../hosts/orphans.ts'
+import { adoptOrphans, cleanOrphans, tryCleanOrphans } from '../../hosts/orphans.ts'
 import type { AppDeps } from '../app-deps.ts'
+import { DryRunQuery } from '../dry-run-query.ts'
 import { problems } from '../http-errors.ts'
 import { findHost } from './hosts.ts'
 
 const Params = z.object({ id: z.string().max(64) })
 /** The orphans of a host to work on; all if none is named. */
-const Named = z.strictObject({ jails: z.array(JailName).min(1).max(1_000).optional() }).nullish()
+const Named = z.strictObject({ jails: z.array(JailName).min(1).max(10_000).optional() }).nullish()
 const Adopted = z.object({
   adopted: z.array(z.string()),
   refused: z.array(z.object({ jail: z.string(), code: ErrorCodeText, detail: z.string() })),
@@ -42,12 +43,15 @@ export const hostUpkeepRoutes =
         schema: {
           summary: 'Destroy jails that a host has and the fleet does not know',
           params: Params,
+          querystring: DryRunQuery,
           body: Named,
-          response: { 202: z.object({ operations: z.array(Operation) }), ...problems },
+          response: { 200: DryRunOfClean, 202: z.object({ operations: z.array(Operation) }), ...problems },
         },
       },
-      async ({ params, body }, reply) => {
-        const operations = await cleanOrphans(deps, findHost(deps, params.id), body?.jails)
+      async ({ params, query, body }, reply) => {
+        const host = findHost(deps, params.id)
+        if (query.dryRun === 'true') return reply.code(200).send(await tryCleanOrphans(deps, host, body?.jails))
+        const operations = await cleanOrphans(deps, host, body?.jails)
         return reply.code(202).send({ operations: await deps.explain(operations) })
       },
     )

@@ -1,12 +1,13 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
-import { Host, HostInDetail } from '#shared/host.ts'
+import { DryRunOfForget, Host, HostInDetail } from '#shared/host.ts'
 import { announceHost } from '../../hosts/announce-host.ts'
-import { forgetHost } from '../../hosts/forget-host.ts'
+import { forgetHost, tryForgetHost } from '../../hosts/forget-host.ts'
 import { readDrift } from '../../hosts/orphans.ts'
 import type { PlacementHost } from '../../placement/placement-host.ts'
 import type { AppDeps } from '../app-deps.ts'
+import { DryRunQuery } from '../dry-run-query.ts'
 import { problems } from '../http-errors.ts'
 import { ListQuery, pageOfNames, pageSchema } from '../page.ts'
 
@@ -68,12 +69,15 @@ export const hostRoutes =
         schema: {
           summary: 'Give up a host that is down: what waits there fails, its jails are no longer of the fleet',
           params: Params,
+          querystring: DryRunQuery,
           body: Forget,
-          response: { 200: Forgotten, ...problems },
+          response: { 200: z.union([Forgotten, DryRunOfForget]), ...problems },
         },
       },
-      async ({ params, body }) => {
-        const forgotten = await forgetHost(deps, params.id, body?.poweredOff ?? false)
+      async ({ params, query, body }) => {
+        const poweredOff = body?.poweredOff ?? false
+        if (query.dryRun === 'true') return tryForgetHost(deps, params.id, poweredOff)
+        const forgotten = await forgetHost(deps, params.id, poweredOff)
         await hosts.refresh()
         return forgotten
       },

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { hasEnded, Operation, OperationStatus } from '#shared/operation.ts'
 import { findOperation } from '../../operations/accept.ts'
 import { cancelOperation, retryOperation } from '../../operations/operate.ts'
+import { idOfBatch } from '../../records/batches/batch-record.ts'
 import { newestOf } from '../../records/lists.ts'
 import { type OperationList, operationList } from '../../records/operations/operation-lists.ts'
 import { toOperation } from '../../records/operations/operation-record.ts'
@@ -36,7 +37,9 @@ export const operationRoutes =
           response: { 200: pageSchema(Operation), ...problems },
         },
       },
-      ({ query }) => {
+      async ({ query: { batch: called, ...asked } }) => {
+        // An operation may have outlived the record of its batch.
+        const query = { ...asked, batch: called === undefined ? undefined : ((await idOfBatch(deps, called)) ?? called) }
         const list = operationList(listOf(query), keys)
         return collectPage(
           query,

@@ -2,7 +2,11 @@ import { z } from 'zod'
 import { type Batch, type BatchOptions, BatchStatus, type Cause } from '#shared/batch.ts'
 import { ProvostError } from '#shared/errors.ts'
 import { integer, json, nullable } from '../fields.ts'
+import { pagesOf } from '../lists.ts'
 import type { Store } from '../store.ts'
+import { batchList } from './batch-lists.ts'
+
+const namesAtOnce = 1_000
 
 const BatchFields = z.object({
   id: z.string(),
@@ -10,6 +14,10 @@ const BatchFields = z.object({
   status: BatchStatus,
   reason: z.string().optional(),
   maxInFlight: integer,
+  /** The batch whose jails it destroys, if it makes none. */
+  destroys: z.string().optional(),
+  /** The last batch that destroys what this one has made. */
+  destroyedBy: z.string().optional(),
   canary: integer.optional(),
   maxFailures: integer,
   maxFailureRate: z.coerce.number().optional(),
@@ -25,7 +33,8 @@ const BatchFields = z.object({
   skipped: integer,
   /** Its canary passed, or somebody resumed it although it had not. */
   canaryPassed: z.literal('1').optional(),
-  /** How many had ended, and failed, when somebody last resumed it: its failure rate is counted from there. */
+  /** When somebody last resumed it, and how many had ended, and failed, by then: its failure rate is counted from there. */
+  resumedAt: z.string().optional(),
   endedBefore: integer.default(0),
   failedBefore: integer.default(0),
   /** What to retry: the failures of a cause, or `*`, up to an epoch. A retry gives an operation a later epoch. */
@@ -63,6 +72,26 @@ export async function countWaiting({ redis, keys }: Store, { id, rows, status }:
   return rows - released - refused
 }
 
+/** Returns the batch with an id or, if there is none, with a name. @throws ProvostError `not_found`, `ambiguous_name`. */
+export async function findBatchCalled(store: Store, idOrName: string): Promise<BatchRecord> {
+  const id = await idOfBatch(store, idOrName)
+  if (id === undefined) throw new ProvostError('not_found', `There is no batch ${idOrName}.`)
+  return findBatch(store, id)
+}
+
+/** Returns the id of the batch with an id or a name; undefined if there is none. @throws ProvostError `ambiguous_name`. */
+export async function idOfBatch({ redis, keys }: Store, idOrName: string): Promise<string | undefined> {
+  if ((await redis.hexists(keys.batch(idOrName), 'id')) === 1) return idOrName
+  const found: string[] = []
+  for await (const ids of pagesOf(redis, batchList('all', keys), namesAtOnce)) {
+    const names = await Promise.all(ids.map((id) => redis.hget(keys.batch(id), 'name')))
+    found.push(...ids.filter((_, i) => names[i] === idOrName))
+  }
+  if (found.length > 1)
+    throw new ProvostError('ambiguous_name', `${found.length} batches are called ${idOrName}: ${found.toReversed().join(', ')}.`)
+  return found[0]
+}
+
 /** Returns a batch as it is just after acceptance. Without a name of its own its id is its name. */
 export function newBatch(id: string, options: BatchOptions, counts: { rows: number; skipped: number }, now: Date): NewBatch {
   return {
@@ -90,6 +119,7 @@ export function toBatch(record: NewBatch, causes: Cause[] = []): Batch {
     rows: _rows,
     cursor: _cursor,
     canaryPassed: _canaryPassed,
+    resumedAt: _resumedAt,
     endedBefore: _endedBefore,
     failedBefore: _failedBefore,
     retryCause: _retryCause,

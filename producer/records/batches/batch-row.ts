@@ -1,12 +1,29 @@
 import { z } from 'zod'
-import { CreateJail } from '#shared/jail.ts'
+import { CreateJail, JailName, PlainName } from '#shared/jail.ts'
 import type { Store } from '../store.ts'
 
-/** A row of a batch as Redis keeps it: its line in the file, and the jail it asks for. */
-export const BatchRow = z.object({ line: z.int(), ask: CreateJail })
+/** A row that asks for a jail. */
+export const MakeRow = z.object({ line: z.int(), ask: CreateJail })
+export type MakeRow = z.infer<typeof MakeRow>
+
+/** A row that asks for the end of the jail that a provision has made; of another jail with its name it wants nothing. */
+const DestroyRow = z.object({
+  line: z.int(),
+  destroy: z.object({ name: JailName, client: PlainName, world: PlainName, provision: z.string() }),
+})
+export type DestroyRow = z.infer<typeof DestroyRow>
+
+/**
+ * A row of a batch as Redis keeps it, with its line in the file. A producer that is too old for rows that destroy cannot read
+ * them, and so does not take them for rows that make.
+ */
+export const BatchRow = z.union([MakeRow, DestroyRow])
 export type BatchRow = z.infer<typeof BatchRow>
 /** A row and its position among the rows of the request, from 1. */
-export type NumberedRow = BatchRow & { row: number }
+export type NumberedRow = MakeRow & { row: number }
+
+/** Returns which jail a row is about. */
+export const jailOfRow = (row: BatchRow): Pick<CreateJail, 'name' | 'client' | 'world'> => ('ask' in row ? row.ask : row.destroy)
 
 /** A row and its number in the batch, from 0. */
 export type StoredRow = BatchRow & { number: number }

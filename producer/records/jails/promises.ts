@@ -7,9 +7,13 @@ export function toLedger(resource: Resource, amount: number): number {
   return resource === 'cpu' ? Math.round(amount * 1000) : amount
 }
 
+export function fromLedgerUnit(resource: Resource, amount: number): number {
+  return resource === 'cpu' ? amount / 1000 : amount
+}
+
 /** Reads the amounts of a ledger, in the order of `resources`: bytes, cores, counts. */
 export function fromLedger(amounts: (string | null)[]): Record<Resource, number> {
-  const read = (resource: Resource, i: number) => Number(amounts[i] ?? 0) / (resource === 'cpu' ? 1000 : 1)
+  const read = (resource: Resource, i: number) => fromLedgerUnit(resource, Number(amounts[i] ?? 0))
   return Object.fromEntries(resources.map((resource, i) => [resource, read(resource, i)])) as Record<Resource, number>
 }
 

@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { httpClient } from '../../../cli/http/client.ts'
+import { makeOperation } from '../../support/samples/operation.ts'
 
 const mebibyte = 1024 ** 2
 
@@ -29,4 +31,19 @@ test('sends a large body without keeping it in memory', async () => {
   server.close()
   expect(answer).toEqual({ bytes: 384 * mebibyte })
   expect(most).toBeLessThan(256 * mebibyte)
+})
+
+test('says once that an answer is late, but not of a request that waits by itself', async () => {
+  const server = createServer(async (request, response) => {
+    await sleep(request.headers.prefer ? 2_500 : 2_000)
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ operation: makeOperation({ status: 'succeeded', finishedAt: '2026-01-01T00:00:06.000Z' }) }))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const told: string[] = []
+  const client = httpClient({ url, key: 'a-key' }, (line) => void told.push(line))
+  await Promise.all([client.get('/'), client.sendAndWait({ method: 'POST', path: '/' })])
+  server.close()
+  expect(told).toEqual([`${url} has not answered yet.`])
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { formatAge, formatBytes, formatCores, formatDuration, formatSeconds } from '../../../cli/print/amounts.ts'
+import { formatBytes } from '#shared/size.ts'
+import { formatAge, formatCores, formatDuration, formatSeconds } from '../../../cli/print/amounts.ts'
 
 test.each([
   [512, '512'],

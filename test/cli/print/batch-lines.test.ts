@@ -94,7 +94,7 @@ test('adds a line to a log for every 10 per cent, each change of status and each
         eta: undefined,
         ...facts,
       } as Partial<Batch>)
-    yield at(0)
+    yield at(0, { causes: [makeCause({ world: '' })] })
     yield at(4)
     yield at(9, { causes: [taken] })
     yield at(9, { causes: [{ ...taken, count: 4 }] })
@@ -107,6 +107,7 @@ test('adds a line to a log for every 10 per cent, each change of status and each
   await showStates(stream(), look, output as unknown as NodeJS.WriteStream)
   output.end()
   expect(await text(output)).toBe(`spring 0%: running: 0 succeeded, 100 queued of 100 jails; 6.0 a minute
+spring has failed so far: mirror_unavailable at fill-world: The mirror # does not answer.
 spring fails: name_taken (debian-12): Taken.
 spring 10%: running: 10 succeeded, 90 queued of 100 jails; 6.0 a minute
 spring 11%: running, waiting: no host has room: 11 succeeded, 89 queued of 100 jails; 6.0 a minute

@@ -372,8 +372,7 @@ describe('a dry run', () => {
     expect(rows[249]).toEqual({
       line: 251,
       name: 'web250',
-      reason:
-        'No host can take the jail: host host1 has not enough jails left to promise; host host2 has not enough jails left to promise.',
+      reason: 'No host can take the jail: host host1 has no room left for a jail; host host2 has no room left for a jail.',
     })
     expect(rows[250]).toEqual({ line: 252, name: 'there', host: 'host1', reason: 'the jail exists as asked' })
     expect((await tracesOf(redis)).slice(0, 2)).toEqual([[], {}])

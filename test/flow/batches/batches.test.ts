@@ -77,7 +77,9 @@ describe('a batch', () => {
     })
     const { id } = (await fleet.postBatch(csv, csvOf(40, 'row'), '?canary=5&maxFailureRate=0.3&maxInFlight=2')).body.batch
     const paused = await fleet.batchIs(id, 'it to pause', ({ status }) => status === 'paused')
-    expect(paused.reason).toMatch(/^\d+ of \d+ rows failed, which is more than 0\.3 of them$/)
+    expect(paused.reason).toMatch(
+      /^\d+ of the \d+ rows that ended since it was accepted at \S+Z failed, which is more than 0\.3 of them$/,
+    )
     expect(paused.counts.queued).toBeGreaterThan(20)
     await fleet.stop()
   })
@@ -146,7 +148,7 @@ describe('a batch', () => {
       ({ reason, counts }) => reason !== undefined && counts.succeeded === 2,
     )
     expect(waits).toMatchObject({ status: 'running', counts: { queued: 1, succeeded: 2 } })
-    expect(waits.reason).toBe('Jail row3: No host can take the jail: host host1 has not enough jails left to promise.')
+    expect(waits.reason).toBe('Jail row3: No host can take the jail: host host1 has no room left for a jail.')
     await fleet.ended(await fleet.call('DELETE', '/v1/jails/row1'))
     expect(await fleet.batchEnded(id)).toMatchObject({ status: 'succeeded', counts: { succeeded: 3 } })
     await fleet.stop()

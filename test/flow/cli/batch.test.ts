@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { pretendProducer, type Reply } from '../../support/fleets/pretend-producer.ts'
 import { makeBatch, makeCause } from '../../support/samples/batch.ts'
 
-const { provost, asked } = pretendProducer()
+const { provost, provostAtTerminal, asked } = pretendProducer()
 const directory = mkdtempSync(join(tmpdir(), 'provost-batch-'))
 afterAll(() => rm(directory, { recursive: true }))
 
@@ -111,6 +111,46 @@ describe('a change of a batch', () => {
   test('a cancel with another word for what runs is wrong use', async () => {
     expect((await provost(['batch', 'cancel', id, '--running', 'kill'])).exitCode).toBe(2)
     expect(asked).toEqual([])
+  })
+})
+
+describe('batch destroy', () => {
+  const going = {
+    ...{ dryRun: true, batch: id, more: 0, hosts: { host1: 2 }, kept: 1 },
+    jails: ['web1', 'web2'].map((name, i) => ({ line: i + 2, name, client: 'acme', host: 'host1', state: 'running' })),
+  }
+  const table = `2 jails of batch ${id} would go: 2 on host1
+1 jail of its rows would stay: the batch has not made them
+JAIL  CLIENT  STATE    HOST
+web1  acme    running  host1
+web2  acme    running  host1`
+
+  test('names with --dry-run what would go, and asks for a name on a terminal as well', async () => {
+    const dry = await provost(['batch', 'destroy', 'spring', '--dry-run'], [ok(going)])
+    expect(dry).toEqual({ exitCode: 0, stdout: table, stderr: '' })
+    const answers = [ok(going), accepted({ batch: { ...begun, destroys: id } })]
+    const { exitCode, shown } = await provostAtTerminal(['batch', 'destroy', 'spring'], answers, 'y\n')
+    expect({ exitCode, shown }).toEqual({ exitCode: 0, shown: expect.stringContaining(table) })
+    expect(shown).toContain('Destroy 2 jails of batch spring, with all that they hold? [y/N] ')
+    expect(requests().map(([, url]) => url)).toEqual([
+      '/v1/batches/spring/destroy?dryRun=true',
+      '/v1/batches/spring/destroy?dryRun=true',
+      '/v1/batches/spring/destroy',
+    ])
+  })
+
+  test('needs --yes without a terminal, and then asks for nothing but the destroy', async () => {
+    expect((await provost(['batch', 'destroy', id])).exitCode).toBe(2)
+    expect(asked).toEqual([])
+    const { stdout } = await provost(['batch', 'destroy', id, '--yes', '--max-in-flight', '5'], [accepted({ batch: begun })])
+    expect(stdout).toMatch(/^Batch .* is running: /)
+    expect(requests()).toEqual([['POST', `/v1/batches/${id}/destroy`, { maxInFlight: 5 }]])
+  })
+
+  test('is what a cancelled batch leads to', async () => {
+    const cancelled = { ...done, status: 'cancelled' as const, counts: { ...done.counts, cancelled: 1 } }
+    const { stdout } = await provost(['batch', 'cancel', id], [accepted({ batch: cancelled })])
+    expect(stdout).toContain(`to destroy the jails that it made: provost batch destroy ${id}`)
   })
 })
 

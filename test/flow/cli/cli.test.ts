@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { version } from '#shared/process/version.ts'
+import { cancelLines } from '../../../cli/print/operation-lines.ts'
 import { events, pretendProducer } from '../../support/fleets/pretend-producer.ts'
+import { freePort } from '../../support/free-port.ts'
 import { makeOperation } from '../../support/samples/operation.ts'
 
 const { provost, asked } = pretendProducer()
@@ -151,6 +154,95 @@ test('cancel --wait is done only when the operation ended cancelled', async () =
   const asks = { status: 202, body: { operation: queued } }
   expect((await provost(['cancel', done.id, '--wait'], [asks, { status: 200, body: events(cancelled) }])).exitCode).toBe(0)
   expect((await provost(['cancel', done.id, '--wait'], [asks, { status: 200, body: events(done) }])).exitCode).toBe(1)
+})
+
+test('cancel says what becomes of the jail, and of one that had ended that nothing does', async () => {
+  const ask = async (operation: typeof queued, args: string[] = []) =>
+    (
+      await provost(
+        ['cancel', done.id, ...args],
+        [
+          { status: 202, body: { operation } },
+          { status: 200, body: events(operation) },
+        ],
+      )
+    ).stdout
+  expect(await ask(queued)).toBe(`The provision of web1 is queued: operation ${queued.id}
+  Jail web1 will be gone from its host, and its name and addresses free.`)
+  expect(await ask({ ...done, kind: 'restart' })).toContain('It had succeeded before it could be cancelled: nothing is undone.')
+})
+
+test.each([
+  ['restart', 'queued', null, 'Jail web1 stays as it was before.'],
+  ['restart', 'running', 'start-jail', 'Jail web1 will be stopped.'],
+  ['start', 'cancelled', null, 'Jail web1 is stopped.'],
+  ['provision', 'cancelled', null, 'Jail web1 is gone from its host, and its name and addresses free.'],
+] as const)('what becomes of a jail whose %s is %s', (kind, status, step, text) => {
+  const startedAt = status === 'queued' ? null : queued.createdAt
+  expect(cancelLines(makeOperation({ kind, status, step, startedAt }))).toEqual([`  ${text}`])
+})
+
+describe('an operation may be named by its jail', () => {
+  const ok = (body: unknown) => ({ status: 200, body })
+  const gone = { status: 404, body: { code: 'not_found', detail: 'There is no jail web1.' } }
+
+  test.each([
+    [['watch'], events(done), 'GET', 'events'],
+    [['log'], 'a log', 'GET', 'log'],
+    [['retry'], { operation: queued }, 'POST', 'retry'],
+    [['cancel'], { operation: queued }, 'POST', 'cancel'],
+  ] as const)('by %j', async ([verb], body, method, path) => {
+    const { exitCode } = await provost([verb, 'web1'], [ok(jail), ok(body)])
+    expect({ exitCode, urls: asked.map((each) => `${each.method} ${each.url}`) }).toEqual({
+      exitCode: 0,
+      urls: ['GET /v1/jails/web1', `${method} /v1/operations/${done.id}/${path}`],
+    })
+  })
+
+  test('also of one that is gone; one that never was is not found', async () => {
+    await provost(['log', 'web1'], [gone, ok({ items: [{ id: done.id }], nextCursor: null }), ok('a log')])
+    expect(asked.map(({ url }) => url).slice(1)).toEqual(['/v1/operations?limit=1&jail=web1', `/v1/operations/${done.id}/log`])
+    const { exitCode, stderr } = await provost(['log', 'web1'], [gone, ok({ items: [], nextCursor: null })])
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: 'not_found: There is no jail web1.' })
+  })
+})
+
+describe('a producer that does not answer', () => {
+  test('is told of at once, while it is asked again', async () => {
+    const started = performance.now()
+    const url = `http://127.0.0.1:${await freePort()}`
+    const { exitCode, stderr } = await provost(['list'], [], { PROVOST_URL: url })
+    expect({ exitCode, lines: stderr.split('\n') }).toEqual({
+      exitCode: 1,
+      lines: [
+        expect.stringMatching(/^http:\S+ does not answer: .*; it is asked again for 5 s\.$/),
+        expect.stringMatching(/^http:\S+ does not answer: /),
+        '  what to do: check PROVOST_URL and that the producer runs.',
+      ],
+    })
+    expect(performance.now() - started).toBeGreaterThan(3_000)
+  })
+
+  test('and one that cannot do it yet, too, with its reason', async () => {
+    const away = { status: 503, headers: { 'retry-after': '0' }, body: { code: 'queue_unavailable', detail: 'Redis is away.' } }
+    const { exitCode, stdout, stderr } = await provost(
+      ['list'],
+      [away, away, { status: 200, body: { items: [], nextCursor: null } }],
+    )
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: 'No jails.' })
+    expect(stderr).toMatch(/^http:\S+ cannot do it yet: Redis is away\.; it is asked again for 30 s\.$/)
+  })
+})
+
+test('--version is the version, of the services, too', async () => {
+  for (const args of [
+    ['--version'],
+    ['producer', '--version'],
+    ['worker', '--version'],
+    ['doctor', '--version'],
+    ['dev', '--version'],
+  ])
+    expect(await provost(args)).toEqual({ exitCode: 0, stdout: version, stderr: '' })
 })
 
 test('list reads all pages', async () => {

@@ -3,7 +3,7 @@ import { events, pretendProducer, type Reply } from '../../support/fleets/preten
 import { makeHost } from '../../support/samples/host.ts'
 import { makeOperation } from '../../support/samples/operation.ts'
 
-const { provost, asked } = pretendProducer()
+const { provost, provostAtTerminal, asked } = pretendProducer()
 const since = '2026-01-01T00:00:00.000Z'
 const finishedAt = '2026-01-01T00:00:06.000Z'
 const ok = (body: unknown): Reply => ({ status: 200, body })
@@ -12,6 +12,8 @@ const destroy = makeOperation({ kind: 'destroy', jail: 'old_shop', status: 'queu
 const destroyed = { ...destroy, status: 'succeeded' as const, percent: 100, finishedAt }
 const fill = makeOperation({ kind: 'fill', jail: null, world: 'debian-12', status: 'queued', percent: 0, step: null })
 const filled = { ...fill, status: 'succeeded' as const, percent: 100, finishedAt }
+
+const noTerminal = 'error: this asks before it goes on, and here is no terminal: say --yes, or --dry-run to see what would go'
 
 /** What was asked for, without headers. */
 const requests = () => asked.map(({ method, url, body }) => [method, url, ...(body === undefined ? [] : [body])])
@@ -92,7 +94,7 @@ describe('hosts adopt', () => {
 
 describe('hosts clean', () => {
   test('names the destroy of each orphan', async () => {
-    const result = await provost(['hosts', 'clean', 'host1', 'old_shop'], [accepted({ operations: [destroy] })])
+    const result = await provost(['hosts', 'clean', 'host1', 'old_shop', '--yes'], [accepted({ operations: [destroy] })])
     const stdout = `The destroy of old_shop is queued: operation ${destroy.id}`
     expect(result).toEqual({ exitCode: 0, stdout, stderr: '' })
     expect(requests()).toEqual([['POST', '/v1/hosts/host1/clean', { jails: ['old_shop'] }]])
@@ -100,7 +102,7 @@ describe('hosts clean', () => {
 
   test('says that there are none, also with --wait', async () => {
     for (const wait of [[], ['--wait']])
-      expect(await provost(['hosts', 'clean', 'host1', ...wait], [accepted({ operations: [] })])).toEqual({
+      expect(await provost(['hosts', 'clean', 'host1', '--yes', ...wait], [accepted({ operations: [] })])).toEqual({
         exitCode: 0,
         stdout: 'There are no orphans on host1.',
         stderr: '',
@@ -109,7 +111,7 @@ describe('hosts clean', () => {
 
   test('with --wait ends when all are gone', async () => {
     const answers = [accepted({ operations: [destroy] }), ok(events(destroy) + events(destroyed))]
-    expect(await provost(['hosts', 'clean', 'host1', '--wait'], answers)).toEqual({
+    expect(await provost(['hosts', 'clean', 'host1', '--yes', '--wait'], answers)).toEqual({
       exitCode: 0,
       stdout: `old_shop destroy 0%: queued
 old_shop destroy 100%: succeeded after 5.0 s
@@ -121,10 +123,49 @@ old_shop destroy 100%: succeeded after 5.0 s
   test('with --wait ends with 1 when one is still there, also with --json', async () => {
     const failed = { ...destroy, status: 'failed' as const, finishedAt }
     const answers = [accepted({ operations: [destroy] }), ok(events(failed)), ok(failed)]
-    const told = await provost(['hosts', 'clean', 'host1', '--wait'], answers)
+    const told = await provost(['hosts', 'clean', 'host1', '--yes', '--wait'], answers)
     expect(told).toMatchObject({ exitCode: 1, stderr: 'The destroy of old_shop has failed.' })
-    const { exitCode, stdout } = await provost(['hosts', 'clean', 'host1', '--wait', '--json'], answers)
+    const { exitCode, stdout } = await provost(['hosts', 'clean', 'host1', '--yes', '--wait', '--json'], answers)
     expect({ exitCode, body: JSON.parse(stdout) }).toEqual({ exitCode: 1, body: { operations: [failed] } })
+  })
+
+  const orphan = { name: 'old_shop', client: 'acme', world: 'busybox', addresses: ['10.0.0.2/22'], since }
+  const dryRun = ok({ dryRun: true, jails: [orphan] })
+  const table = `ORPHAN    CLIENT  WORLD    ADDRESSES    FOUND
+old_shop  acme    busybox  10.0.0.2/22  ${since}`
+
+  test('asks on a terminal, by name, and destroys those that it named', async () => {
+    const answers = [dryRun, accepted({ operations: [destroy] })]
+    const { exitCode, shown } = await provostAtTerminal(['hosts', 'clean', 'host1'], answers, 'y\n')
+    expect({ exitCode, shown }).toEqual({ exitCode: 0, shown: expect.stringContaining(table) })
+    expect(shown).toContain('Destroy 1 orphan of host1, with all that it holds? [y/N] ')
+    expect(requests()).toEqual([
+      ['POST', '/v1/hosts/host1/clean?dryRun=true', {}],
+      ['POST', '/v1/hosts/host1/clean', { jails: ['old_shop'] }],
+    ])
+  })
+
+  test.each(['n\n', '\n'])('does nothing unless the answer on a terminal is yes: %j', async (typed) => {
+    const { exitCode, shown } = await provostAtTerminal(['hosts', 'clean', 'host1'], [dryRun], typed)
+    expect({ exitCode, shown }).toEqual({ exitCode: 1, shown: expect.stringMatching(/Nothing was done\.\s*$/) })
+    expect(requests()).toEqual([['POST', '/v1/hosts/host1/clean?dryRun=true', {}]])
+  })
+
+  test('is wrong use without a terminal and --yes', async () => {
+    const { exitCode, stderr } = await provost(['hosts', 'clean', 'host1'])
+    expect({ exitCode, stderr, asked }).toEqual({ exitCode: 2, stderr: noTerminal, asked: [] })
+  })
+
+  test('names with --dry-run what would go and why it cannot, and nothing is destroyed', async () => {
+    const refused = { code: 'jail_busy', detail: 'Operation 1 is at work.' }
+    const answer = ok({ dryRun: true, jails: [{ ...orphan, refused }] })
+    expect(await provost(['hosts', 'clean', 'host1', 'old_shop', '--dry-run'], [answer])).toEqual({
+      exitCode: 0,
+      stdout: `${table}  cannot go now: jail_busy: Operation 1 is at work.`,
+      stderr: '',
+    })
+    expect(requests()).toEqual([['POST', '/v1/hosts/host1/clean?dryRun=true', { jails: ['old_shop'] }]])
+    expect(JSON.parse((await provost(['hosts', 'clean', 'host1', '--dry-run', '--json'], [answer])).stdout)).toEqual(answer.body)
   })
 })
 
@@ -132,7 +173,7 @@ describe('hosts forget', () => {
   const counts = { host: 'host1', operationsFailed: 2, jailsForgotten: 5 }
 
   test('says what it did and what is still held', async () => {
-    const result = await provost(['hosts', 'forget', 'host1'], [ok({ ...counts, addressesHeld: 5 })])
+    const result = await provost(['hosts', 'forget', 'host1', '--yes'], [ok({ ...counts, addressesHeld: 5 })])
     expect(result).toEqual({
       exitCode: 0,
       stdout: `host1 is forgotten.
@@ -146,18 +187,66 @@ describe('hosts forget', () => {
   })
 
   test('with --powered-off gives the addresses free', async () => {
-    const { stdout } = await provost(['hosts', 'forget', 'host1', '--powered-off'], [ok({ ...counts, addressesHeld: 0 })])
+    const { stdout } = await provost(
+      ['hosts', 'forget', 'host1', '--yes', '--powered-off'],
+      [ok({ ...counts, addressesHeld: 0 })],
+    )
     expect(stdout.split('\n').at(-1)).toBe('  addresses still held: 0')
     expect(requests()).toEqual([['POST', '/v1/hosts/host1/forget', { poweredOff: true }]])
   })
 
   test('ends with 1 while the host is up', async () => {
     const problem = { code: 'host_up', detail: 'host1 is up.', hint: 'Stop its worker first.' }
-    const { exitCode, stderr } = await provost(['hosts', 'forget', 'host1'], [{ status: 409, body: problem }])
+    const { exitCode, stderr } = await provost(['hosts', 'forget', 'host1', '--yes'], [{ status: 409, body: problem }])
     expect({ exitCode, stderr }).toEqual({
       exitCode: 1,
       stderr: 'host_up: host1 is up.\n  what to do: Stop its worker first.',
     })
+  })
+
+  const dryRun = {
+    dryRun: true,
+    host: 'host1',
+    operations: [{ id: destroy.id, kind: 'restart', jail: 'web2' }],
+    jails: Array.from({ length: 30 }, (_, i) => ({
+      ...{ name: `web${i}`, client: 'acme', state: 'running', addresses: ['10.0.0.2/22'] },
+    })),
+    addressesHeld: 30,
+    addressesFreed: 0,
+  }
+
+  test('asks on a terminal, with what would go by name', async () => {
+    const answers = [ok(dryRun), ok({ ...counts, addressesHeld: 5 })]
+    const { exitCode, shown } = await provostAtTerminal(['hosts', 'forget', 'host1'], answers, 'yes\n')
+    expect({ exitCode, shown }).toEqual({
+      exitCode: 0,
+      shown: expect.stringContaining(`With host1 would go, and nothing be done on the host itself:
+  addresses held: 30
+  operations that fail: 1
+    restart of web2: ${destroy.id}
+  jails off the records: 30
+    web0 of acme, running, 10.0.0.2/22
+`),
+    })
+    expect(shown).toContain('and 15 more; --dry-run names them all\nForget host1? [y/N] ')
+    expect(requests()).toEqual([
+      ['POST', '/v1/hosts/host1/forget?dryRun=true', {}],
+      ['POST', '/v1/hosts/host1/forget', {}],
+    ])
+  })
+
+  test('is wrong use without a terminal and --yes', async () => {
+    const { exitCode, stderr } = await provost(['hosts', 'forget', 'host1'])
+    expect({ exitCode, stderr, asked }).toEqual({ exitCode: 2, stderr: noTerminal, asked: [] })
+  })
+
+  test('names all of it with --dry-run, and forgets nothing', async () => {
+    const { exitCode, stdout } = await provost(['hosts', 'forget', 'host1', '--powered-off', '--dry-run'], [ok(dryRun)])
+    expect({ exitCode, last: stdout.split('\n').at(-1) }).toEqual({
+      exitCode: 0,
+      last: '    web29 of acme, running, 10.0.0.2/22',
+    })
+    expect(requests()).toEqual([['POST', '/v1/hosts/host1/forget?dryRun=true', { poweredOff: true }]])
   })
 })
 
@@ -180,15 +269,17 @@ describe('fill', () => {
 })
 
 describe('drain', () => {
-  const draining = (operations: number) => makeHost({ state: 'draining', operations })
+  const draining = (operations: number, jails = 3) =>
+    makeHost({ state: 'draining', operations, promised: { ...makeHost().promised, jails } })
 
-  test('with --wait tells how many operations are left until there are none', async () => {
+  test('with --wait tells how many operations are left until there are none, and which jails stay', async () => {
     const answers = [ok({ host: draining(2) }), ok(draining(2)), ok(draining(2)), ok(draining(1)), ok(draining(0))]
     expect(await provost(['drain', 'host1', '--wait'], answers)).toEqual({
       exitCode: 0,
-      stdout: `host1 is draining: 2 operations left
-host1 is draining: 1 operation left
-host1 is draining: no operations left`,
+      stdout: `host1 is draining: 2 operations left; 3 jails stay
+host1 is draining: 1 operation left; 3 jails stay
+host1 is draining: no operations left; 3 jails stay
+  They go only when they are destroyed: provost list --host host1`,
       stderr: '',
     })
     expect(requests()).toEqual([['POST', '/v1/hosts/host1/drain'], ...Array(4).fill(['GET', '/v1/hosts/host1'])])
@@ -201,11 +292,16 @@ host1 is draining: no operations left`,
   })
 
   test('does not wait unless told to', async () => {
-    const { stdout } = await provost(['drain', 'host1'], [ok({ host: draining(2) })])
+    const { stdout } = await provost(['drain', 'host1'], [ok({ host: draining(2, 1) })])
     expect({ stdout, requests: requests() }).toEqual({
-      stdout: 'host1 is draining',
+      stdout: 'host1 is draining: 2 operations left; 1 jail stays',
       requests: [['POST', '/v1/hosts/host1/drain']],
     })
+  })
+
+  test('says that a host has no jail left', async () => {
+    const { stdout } = await provost(['drain', 'host1', '--wait'], [ok({ host: draining(0, 0) }), ok(draining(0, 0))])
+    expect(stdout).toBe('host1 is draining: no operations left; no jail is on it')
   })
 })
 

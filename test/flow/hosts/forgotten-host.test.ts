@@ -15,6 +15,35 @@ test('a host that is up cannot be forgotten, and one that there is not is not fo
   await fleet.stop()
 })
 
+test('a dry run of forgetting a host says what would go, and leaves all of it', async ({ redis }) => {
+  const fleet = await startFleet(redis, { hosts: ['host1'], pools })
+  const forget = (query = '', body = {}) => fleet.call('POST', `/v1/hosts/host1/forget${query}`, body)
+  expect(await forget('?dryRun=true')).toMatchObject({ status: 409, body: { code: 'host_up' } })
+  for (const name of ['web1', 'web2']) await fleet.ended(await fleet.ask(name))
+  await fleet.stopHost('host1')
+  await fleet.hostIs('host1', 'down')
+  const { operation } = (await fleet.call('POST', '/v1/jails/web1/stop')).body
+  const jail = { client: 'acme', state: 'running' }
+  const going = {
+    dryRun: true,
+    host: 'host1',
+    operations: [{ id: operation.id, kind: 'stop', jail: 'web1' }],
+    jails: [
+      { ...jail, name: 'web1', addresses: ['10.99.7.2/29'] },
+      { ...jail, name: 'web2', addresses: ['10.99.7.3/29'] },
+    ],
+    addressesHeld: 2,
+    addressesFreed: 0,
+  }
+  expect(await forget('?dryRun=true')).toMatchObject({ status: 200, body: going })
+  expect((await forget('?dryRun=true', { poweredOff: true })).body).toMatchObject({ addressesHeld: 0, addressesFreed: 2 })
+  expect((await fleet.call('GET', '/v1/jails')).body.items).toHaveLength(2)
+  expect((await forget()).body).toEqual({ host: 'host1', operationsFailed: 1, jailsForgotten: 2, addressesHeld: 2 })
+  // What it would do to a host that is forgotten already.
+  expect((await forget('?dryRun=true', { poweredOff: true })).body).toMatchObject({ jails: [], addressesFreed: 2 })
+  await fleet.stop()
+})
+
 test('an operation that is asked for while its host is being forgotten fails with the others', async ({ redis }) => {
   const fleet = await startFleet(redis, { hosts: ['host1'], pools })
   await fleet.ended(await fleet.ask('web1'))

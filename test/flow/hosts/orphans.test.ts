@@ -41,6 +41,23 @@ test('an orphan that is being destroyed is not adopted, and is destroyed once', 
   expect(fleet.host().state()).toEqual({ roots: [], networks: [], jails: [] })
 })
 
+test('a dry run of a clean names each orphan, and why it could not go, and destroys none', async ({ fleet }) => {
+  const dryRun = () => fleet.call('POST', '/v1/hosts/host1/clean?dryRun=true')
+  const orphan = { name: 'web1', client: 'acme', world: 'tiny', addresses: ['10.99.0.2/24'], since: expect.any(String) }
+  expect(await dryRun()).toMatchObject({ status: 200, body: { dryRun: true, jails: [orphan] } })
+  expect(await fleet.call('POST', '/v1/hosts/host1/clean?dryRun=true', { jails: ['web9'] })).toMatchObject({ status: 404 })
+  const gate = makeGate()
+  fleet.host().before('ensureRoot', gate.wait)
+  await fleet.ask('web2')
+  await fleet.host().begins('ensureRoot web2')
+  const asked = await fleet.ask('web1')
+  const refused = { code: 'jail_busy', detail: expect.stringContaining('at work on another jail called web1') }
+  expect((await dryRun()).body.jails).toEqual([{ ...orphan, refused }])
+  expect(fleet.host().state().jails).toEqual(['web1'])
+  gate.open()
+  await fleet.ended(asked)
+})
+
 test('the clean of an orphan cannot be retried once that is a jail of the fleet', async ({ fleet }) => {
   fleet.host().before('removeJail', () => {
     throw new ProvostError('command_failed', 'it does not let go')

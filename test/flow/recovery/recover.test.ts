@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pino } from 'pino'
 import { expect } from 'vitest'
 import type { Jail } from '#shared/jail.ts'
 import { scaledTiming } from '#shared/process/timing.ts'
 import { openBatch } from '../../support/fleets/ask-in-batch.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
+import { startTestProducer } from '../../support/fleets/test-producer.ts'
 import { makeGate } from '../../support/gate.ts'
 import { hostReport, writeBeat, writeHost } from '../../support/hosts/write-host.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
@@ -283,6 +285,21 @@ test('a fleet that never had records has lost none', async ({ redis }) => {
     hosts: [{ id: 'host1', state: 'taken', jails: 0, operations: 0, conflicts: [] }],
     lost: null,
   })
+  await fleet.stop()
+})
+
+test('the first start of a new fleet says nothing of a loss, while it waits for its hosts and after', async ({ redis }) => {
+  const lines: { msg: string; level: number }[] = []
+  const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const producer = await startTestProducer(redis, timing, { hosts: ['host1'], logger })
+  const reasons = await (await fetch(`${producer.url}/readyz`)).text()
+  const fleet = await startFleet(redis, { timing, members: ['host1'] })
+  await until('it to be ready', async () => (await fetch(`${producer.url}/readyz`)).status === 200)
+  // One more look, in which it would notice that nothing is waited for any more.
+  await fetch(`${producer.url}/v1/recover`, { method: 'POST', headers: { authorization: `Bearer ${fleet.apiKey}` } })
+  expect(lines.map(({ msg }) => msg).filter((msg) => /rebuilt|lost/i.test(msg))).toEqual([])
+  expect(reasons).not.toMatch(/lost/i)
+  await producer.stop()
   await fleet.stop()
 })
 

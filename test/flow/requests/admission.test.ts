@@ -186,9 +186,19 @@ describe('a refused request', () => {
   withRedis('says for each host why, when they differ', async ({ redis }) => {
     const fleet = await startFleet(redis, { hosts: ['host1', 'host2'] })
     await fleet.call('POST', '/v1/hosts/host2/drain')
-    const refused = await fleet.ask('web1', { limits: { memory: '9000G' } })
-    expect([refused.status, refused.body.code]).toEqual([409, 'no_suitable_host'])
-    expect(refused.body.detail).toContain('host host1 is too small for so much memory; host host2 is draining')
+    const small = await fleet.ask('web1', { host: 'host1', limits: { memory: '1G', cpu: 999.9 } })
+    expect((await fleet.ask('web2', { host: 'host1', limits: { cpu: 0.5 } })).body.detail).toBe(
+      'No host can take the jail: host host1 has 0.1 cores of cpu left to promise, and the jail needs 0.5 cores.',
+    )
+    await fleet.ended(small)
+    const refused = await fleet.ask('web2', { limits: { memory: '1024G' } })
+    expect(refused.body.detail).toContain('host host1 has 1023G of memory left to promise, and the jail needs 1T')
+    await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
+    const tooLarge = await fleet.ask('web1', { limits: { memory: '9000G' } })
+    expect([tooLarge.status, tooLarge.body.code]).toEqual([409, 'no_suitable_host'])
+    expect(tooLarge.body.detail).toContain(
+      'host host1 is too small: it has 1T of memory in all, and the jail needs 8.8T; host host2 is draining',
+    )
     expect((await fleet.ask('web1', { host: 'host2' })).body.code).toBe('no_suitable_host')
     await fleet.call('POST', '/v1/hosts/host2/undrain')
     expect((await fleet.ask('web1', { host: 'host2' })).body.jail.host).toBe('host2')

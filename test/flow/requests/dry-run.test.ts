@@ -15,7 +15,7 @@ test('a dry run says where a jail would go and why not elsewhere, and changes no
     limits: { memory: 2 ** 26, cpu: 0.1, processes: 100 },
     hosts: [
       { host: 'host2', fits: true },
-      { host: 'host1', fits: false, code: 'no_capacity', detail: 'has not enough jails left to promise' },
+      { host: 'host1', fits: false, code: 'no_capacity', detail: 'has no room left for a jail' },
     ],
   }
   for (let i = 0; i < 2; i += 1) expect(await fleet.call('POST', dryRun, web1)).toMatchObject({ status: 200, body: expected })

@@ -1,4 +1,6 @@
+import { execa } from 'execa'
 import { expect } from 'vitest'
+import { findProgram } from '../../../worker/host/programs/run-command.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
 import { until } from '../../support/until.ts'
 
@@ -38,4 +40,19 @@ test('the fleet is told in numbers, for those with a key', async ({ fleet }) => 
   expect(amountOf('provost_host_background_passes_total{host="host1",work="follow-fleet"}')).toBeGreaterThan(0)
   expect(amountOf('provost_host_background_failures_total{host="host1",work="follow-fleet"}')).toBe(0)
   expect((await fetch(`${fleet.url}/metrics`)).status).toBe(401)
+})
+
+test('the names of figures say what they are: counters, and nothing else, end in _total', async ({ fleet }) => {
+  const { text } = await fleet.call('GET', '/metrics')
+  const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({ name, type }))
+  expect(types.length).toBeGreaterThan(30)
+  expect(types.filter(({ name, type }) => (type === 'counter') !== name.endsWith('_total'))).toEqual([])
+})
+
+test('promtool(1) has nothing to say of them', async ({ fleet, skip }) => {
+  const promtool = findProgram('promtool', process.env['PATH'] ?? '')
+  skip(!promtool, 'there is no promtool here: on Debian it is in the package prometheus')
+  const { text } = await fleet.call('GET', '/metrics')
+  const { exitCode, all } = await execa(promtool ?? '', ['check', 'metrics'], { input: text, all: true, reject: false })
+  expect({ exitCode, all }).toEqual({ exitCode: 0, all: '' })
 })

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { describe, expect } from 'vitest'
 import { startRealFleet } from '../../support/fleets/real-fleet.ts'
 import { whyNoLinuxJails } from '../../support/hosts/host-fitness.ts'
@@ -31,6 +32,36 @@ describe.skipIf(whyNoLinuxJails())('a jail that is stopped by hand', () => {
     expect(again?.jid).not.toBe(running?.jid)
     expect(again).not.toHaveProperty('reason')
     await until('the note of its drift to go', async () => (await driftOf(fleet)).length === 0)
+
+    await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
+    expect(fleet.snapshot()).toEqual(before)
+    await fleet.stop()
+  })
+})
+
+describe.skipIf(whyNoLinuxJails())('a jail whose link is deleted by hand', () => {
+  test('runs on as drift, and has its link again after a restart', async ({ redis }) => {
+    const fleet = await startRealFleet(redis)
+    const before = fleet.snapshot()
+    await fleet.ended(await fleet.ask('web1', { world: 'busybox', command: ['/bin/sleep', '1000'] }))
+    const { jid } = (await fleet.jail('web1')) ?? {}
+    // Its link is the one that has a master, the bridge.
+    const [link = ''] =
+      fleet
+        .snapshot()
+        .links.map((line) => line.split(' '))
+        .find(([, master]) => master) ?? []
+    execFileSync('ip', ['link', 'delete', 'dev', link])
+
+    const noted = await until('a note of its drift', async () => (await driftOf(fleet))[0])
+    expect(noted).toMatchObject({ found: 'unlinked', jail: 'web1' })
+    expect(await fleet.jail('web1')).toMatchObject({
+      ...{ state: 'running', jid },
+      reason: 'Its link to the network was removed on its host, not through Provost; a restart makes it anew.',
+    })
+    expect(await fleet.ended(await fleet.call('POST', '/v1/jails/web1/restart'))).toMatchObject({ status: 'succeeded' })
+    await until('the note of its drift to go', async () => (await driftOf(fleet)).length === 0)
+    expect(await fleet.jail('web1')).not.toHaveProperty('reason')
 
     await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
     expect(fleet.snapshot()).toEqual(before)

@@ -61,7 +61,24 @@ test.each([
     'pauses at a rate of failures',
     batch({ maxFailureRate: 0.1, queued: 90, succeeded: 8, failed: 2 }),
     90,
-    { type: 'pauses', reason: '2 of 10 rows failed, which is more than 0.1 of them' },
+    {
+      type: 'pauses',
+      reason:
+        '2 of the 10 rows that ended since it was accepted at 2026-01-01T00:00:00.000Z failed, which is more than 0.1 of them',
+    },
+  ],
+  [
+    'says since when it counts once it was resumed',
+    batch({
+      ...{ maxFailureRate: 0.1, queued: 80, succeeded: 15, failed: 5, endedBefore: 10, failedBefore: 2 },
+      resumedAt: '2026-01-02T00:00:00.000Z',
+    }),
+    80,
+    {
+      type: 'pauses',
+      reason:
+        '3 of the 10 rows that ended since it was resumed at 2026-01-02T00:00:00.000Z failed, which is more than 0.1 of them',
+    },
   ],
   [
     'counts its rate anew from when it was resumed',

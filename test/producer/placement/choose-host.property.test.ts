@@ -116,8 +116,8 @@ function mend(fleet: PlacementHost[], { host: id, detail }: Refusal, ask: Create
     return change(id, ({ labels }) => ({ labels: { ...labels, [key]: value } }))
   }
   if (detail.startsWith('cannot hold')) return change(id, () => ({ supports: { diskLimit: true } }))
-  if (detail.startsWith('is too small'))
-    return change(id, ({ capacity }) => ({ capacity: { ...capacity, [words.at(-1) as 'memory']: 10_000 } }))
+  const resource = / it has \S+(?: cores)? of (\w+) in all/.exec(detail)?.[1]
+  if (resource) return change(id, ({ capacity }) => ({ capacity: { ...capacity, [resource]: 10_000 } }))
   if (detail.startsWith('is ')) return change(id, () => ({ state: 'up' }))
   if (detail.startsWith('has no pool')) {
     const cidr = address.includes('/') ? address : `${address}/${address.includes(':') ? 64 : 24}`

@@ -38,7 +38,7 @@ export async function startFleet(redis: TestRedis, settings: Settings = {}) {
   const hosts = new Map<string, SimulatedHost>()
   const workers = new Map<string, Service>()
 
-  const producer = await startTestProducer(redis, settings.timing, settings.members, settings.publicUrl)
+  const producer = await startTestProducer(redis, settings.timing, { hosts: settings.members, publicUrl: settings.publicUrl })
 
   // One for all: a world of one name is of one definition in a fleet.
   const tree = await mkdtemp(join(tmpdir(), 'provost-world-'))

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
 import { execa } from 'execa'
 import { afterAll, beforeAll, beforeEach } from 'vitest'
 import type { Operation } from '#shared/operation.ts'
@@ -49,15 +50,34 @@ export function pretendProducer() {
     env: Record<string, string> = {},
     input?: string,
   ) {
-    replies = answers.map((answer) => (typeof answer === 'function' ? answer : () => answer))
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    answerWith(answers)
     const { exitCode, stdout, stderr } = await execa(program, args, {
-      env: { PROVOST_URL: url, PROVOST_API_KEY: 'a-key', ...env },
+      env: { ...environment(), ...env },
       reject: false,
       ...(input === undefined ? { stdin: 'ignore' } : { input }),
     })
     return { exitCode, stdout, stderr }
   }
 
-  return { provost, asked }
+  /** Runs the program on a terminal of its own (script(1)), where somebody types `typed`. `shown`: all that is on the screen. */
+  async function provostAtTerminal(args: string[], answers: Reply[], typed: string) {
+    answerWith(answers)
+    const { exitCode, stdout } = await execa('script', ['-qec', [program, ...args].join(' '), '/dev/null'], {
+      env: environment(),
+      reject: false,
+      input: typed,
+    })
+    return { exitCode, shown: stripVTControlCharacters(stdout).replaceAll('\r', '') }
+  }
+
+  function answerWith(answers: (Reply | ((request: Asked) => Reply))[]): void {
+    replies = answers.map((answer) => (typeof answer === 'function' ? answer : () => answer))
+  }
+
+  const environment = () => ({
+    PROVOST_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    PROVOST_API_KEY: 'a-key',
+  })
+
+  return { provost, provostAtTerminal, asked }
 }

@@ -12,7 +12,11 @@ import { apiKey } from './client.ts'
 export const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'silent' })
 
 /** A producer in this process, on a free port. `hosts`: those that its configuration names. */
-export function startTestProducer({ url, prefix }: TestRedis, timing = standardTiming, hosts: string[] = [], publicUrl?: string) {
+export function startTestProducer(
+  { url, prefix }: TestRedis,
+  timing = standardTiming,
+  { hosts = [] as string[], publicUrl = undefined as string | undefined, logger = log } = {},
+) {
   const listen = { host: '127.0.0.1', port: 0 }
   const config = {
     hosts,
@@ -23,7 +27,7 @@ export function startTestProducer({ url, prefix }: TestRedis, timing = standardT
     timing,
     publicUrl: readPublicUrl(publicUrl),
   } as const
-  return startProducer({ ...config, redisUrl: url, redisPrefix: prefix }, log)
+  return startProducer({ ...config, redisUrl: url, redisPrefix: prefix }, logger)
 }
 
 /** The hosts as a producer sees them, without one. */

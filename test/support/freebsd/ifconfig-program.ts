@@ -39,6 +39,13 @@ function act(kernel: Kernel, link: Link, verb: string | undefined, rest: string[
     case 'up':
       link.up = true
       return {}
+    case 'down':
+      link.up = false
+      return {}
+    case 'deletem':
+      if (!link.members.includes(value)) return failed(`ifconfig: BRDGDEL ${value}: No such file or directory`)
+      link.members = link.members.filter((member) => member !== value)
+      return {}
     case 'addm':
       if (!kernel.links.some(({ name, vnet }) => name === value && vnet === link.vnet))
         return failed(`ifconfig: BRDGADD ${value}: No such file or directory`)

@@ -56,8 +56,8 @@ export type Kernel = {
   sysctl: Map<string, string>
   rcConf: Map<string, string>
   devfsRules: Map<string, string>
-  /** Files with the schg flag. */
-  immutable: Set<string>
+  /** By file, a flag that chflags(1) has set. */
+  flags: Map<string, string>
   /** How long a removed jail is dying, in looks at it. */
   dyingFor: number
   /** Runs another program of the host, as jail(8) does. */

@@ -75,7 +75,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
       ['4', '100 include 1\n200 include 2\n300 include 3\n400 path fuse unhide\n500 path zfs unhide\n'],
       ['5', '100 include 4\n200 path pf unhide\n'],
     ]),
-    immutable: new Set(),
+    flags: new Map(),
     dyingFor: 0,
     host: async (program, args) => {
       const argv = [program, ...args]
@@ -112,7 +112,8 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     rm: (args) => {
       const [flags, path = ''] = args
       if (flags !== '-rfx') return notKnown(`rm ${args.join(' ')}`)
-      const fixed = [...kernel.immutable].find((file) => file.startsWith(`${path}/`))
+      // Of files that somebody has made so, rm(1) -f clears the flags uchg and uappnd by itself.
+      const fixed = [...kernel.flags].find(([file, flag]) => file.startsWith(`${path}/`) && !/^u(chg|appnd)$/.test(flag))?.[0]
       if (fixed) return failed(`rm: ${fixed}: Operation not permitted`)
       if (kernel.mounts.some(({ point }) => point.startsWith(`${path}/`))) throw new Error(`rm of ${path} through a mount`)
       rmSync(path, { recursive: true, force: true })

@@ -103,12 +103,17 @@ export function devfsProgram(kernel: Kernel): Program {
   }
 }
 
-/** chflags(1) -R: links are not followed. */
-export function chflagsProgram(kernel: Kernel): Program {
+/** chflags(1) that clears flags: -R of a tree, -h of files themselves. */
+export function chflagsProgram(kernel: Pick<Kernel, 'flags'>): Program {
   return (args): Answer => {
-    const [r, flags, path = ''] = args
-    if (r !== '-R' || flags !== 'noschg,nouunlnk') return notKnown(`chflags ${args.join(' ')}`)
-    for (const file of [...kernel.immutable]) if (file === path || file.startsWith(`${path}/`)) kernel.immutable.delete(file)
+    const [how = '', words = '', ...paths] = args
+    const isKnown =
+      /^-[Rh]$/.test(how) && words.split(',').every((word) => /^no(schg|sappnd|sunlnk|uchg|uappnd|uunlnk)$/.test(word))
+    if (!isKnown || paths.length === 0) return notKnown(`chflags ${args.join(' ')}`)
+    for (const [file, flag] of [...kernel.flags]) {
+      const isMeant = paths.some((path) => file === path || (how === '-R' && file.startsWith(`${path}/`)))
+      if (isMeant && words.split(',').includes(`no${flag}`)) kernel.flags.delete(file)
+    }
     return {}
   }
 }

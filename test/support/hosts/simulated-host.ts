@@ -84,6 +84,7 @@ export async function simulatedHost() {
       return jid === undefined ? undefined : { jid }
     },
     listJails: async () => new Map([...jails].map(([name, jid]) => [name, { jid }])),
+    unlinkedJails: async (specs) => new Set(specs.map(({ name }) => name).filter((name) => !networks.has(name))),
     hasRoot: async ({ name }) => roots.has(name),
     consoleOf: (jail) => `${directories.root}/${jail.name}.console`,
     async proveIsolation(jail, signal) {
@@ -112,6 +113,8 @@ export async function simulatedHost() {
       stop: (name: string) => void jails.delete(name),
       start: (name: string, jid: number) => void jails.set(name, jid),
       removeRoot: (name: string) => void roots.delete(name),
+      removeLink: (name: string) => void networks.delete(name),
+      addLink: (name: string) => void networks.set(name, []),
     },
     remove: directories.remove,
     root: directories.root,

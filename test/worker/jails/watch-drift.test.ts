@@ -159,6 +159,33 @@ describe('a jail that is not as its journal has it', () => {
     expect((await trial.reopened()).jail('web1')?.settled?.wanted).toBe('stopped')
   })
 
+  test('has lost its link to the network: it runs on with the reason, until the link is there again', async ({ trial }) => {
+    await running(trial)
+    await running(trial, 'web2')
+    trial.watch()
+    trial.byHand.removeLink('web1')
+    const reason = 'Its link to the network was removed on its host, not through Provost; a restart makes it anew.'
+    expect(await noted(trial)).toEqual({ found: 'unlinked', jail: 'web1', reason, since: expect.stringMatching(/Z$/) })
+    const { jid } = (await trial.host.findJail(jobOf('web1').jail)) ?? {}
+    expect(trial.reports()).toEqual([{ ...report, jailState: 'running', jid, reason }])
+    await trial.nextLooks()
+    expect(trial.reports()).toHaveLength(1)
+    expect(trial.state().jails).toEqual(['web1', 'web2'])
+    trial.byHand.addLink('web1')
+    await until('its note to go', async () => !trial.entries.has('web1'))
+    expect(trial.reports().slice(1)).toEqual([{ ...report, jailState: 'running', jid }])
+    expect([...trial.entries]).toEqual([])
+  })
+
+  test('has no link while an operation makes one, which is no drift', async ({ trial }) => {
+    await running(trial)
+    await trial.journal.beginRun(jobOf('web1', 6), 'boot-1')
+    trial.byHand.removeLink('web1')
+    trial.watch()
+    await trial.nextLooks()
+    expect([...trial.entries, ...trial.reports()]).toEqual([])
+  })
+
   test('was started by hand: the fleet gets its jid, and the note goes', async ({ trial }) => {
     await running(trial)
     trial.watch()

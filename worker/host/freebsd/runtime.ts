@@ -14,7 +14,7 @@ import { startCommand } from './jail/command.ts'
 import { endJail } from './jail/end-jail.ts'
 import { ensureJail, findJail, listJails } from './jail/jail.ts'
 import { type Layout, layoutOf } from './layout.ts'
-import { ensureNetwork, removeNetwork } from './network/network.ts'
+import { ensureNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
 import { readBootId } from './processes/boot-id.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
 import { lockFile } from './processes/lock-file.ts'
@@ -92,6 +92,7 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     endCommand: async () => undefined,
     findJail: (jail) => findJail(host, jail),
     listJails: () => listJails(host),
+    unlinkedJails: (jails) => unlinkedJails(host, jails),
     hasRoot: (jail) => hasRoot(host, jail),
     consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),

@@ -12,7 +12,7 @@ import { ensureJail, findInit, listJails } from './jail/jail.ts'
 import { layoutOf } from './layout.ts'
 import { type Cgroups, detectCgroups } from './limits/cgroups.ts'
 import type { LinuxHost } from './linux-host.ts'
-import { ensureNetwork, removeNetwork } from './network/network.ts'
+import { ensureNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
 import { lockFile } from './processes/lock-file.ts'
 import { ensureRoot, hasRoot, removeRoot } from './root/root.ts'
@@ -77,6 +77,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
       return jid === undefined ? undefined : { jid }
     },
     listJails: async () => listJails(host),
+    unlinkedJails: async (jails) => unlinkedJails(host, jails),
     hasRoot: async (jail) => hasRoot(host, jail),
     consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),

@@ -1,6 +1,8 @@
 import { lstat, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { World } from '../../config/world.ts'
+import { clearFlags, clearFlagsBelow } from '../../host/freebsd/root/file-flags.ts'
+import type { RunCommand } from '../../host/programs/run-command.ts'
 import type { FillContext } from '../world-method.ts'
 import { refuseNewer, releaseOfTree } from './freebsd-version.ts'
 import { ensureDirectory, etcOf, exists, isDirectory, putFile, putLink } from './world-files.ts'
@@ -16,14 +18,15 @@ cron_flags="-J 60"
 /**
  * Makes a FreeBSD world fit for any jail: the host's resolver and time zone, an empty fstab (jail(8) mounts what is
  * needed), an rc.conf, and /dev to mount devfs on. Follows no link inside the tree.
- * @throws ProvostError `archive_invalid`, `world_too_new`
+ * @throws ProvostError `world_invalid`, `world_too_new`
  */
 export async function makeNeutralFreebsd(
   { world, directory, run, signal }: Pick<FillContext<World>, 'world' | 'directory' | 'run' | 'signal'>,
   hostRoot = '/',
 ): Promise<void> {
+  const etc = await etcOf(directory, world.name)
+  await makeWritable(directory, run, signal)
   await ensureDirectory(join(directory, 'dev'))
-  const etc = await etcOf(directory)
   const release = await releaseOfTree(directory)
   if (release) await refuseNewer(release, `World ${world.name}`, run, signal)
 
@@ -37,6 +40,18 @@ export async function makeNeutralFreebsd(
   const zone = await contentOf(join(hostRoot, 'var/db/zoneinfo'))
   const db = [join(directory, 'var'), join(directory, 'var/db')]
   if (zone && (await Promise.all(db.map(isDirectory))).every(Boolean)) await putFile(join(directory, 'var/db/zoneinfo'), zone)
+}
+
+/** Clears the flags of what is written here; all else in the world keeps those that it came with. */
+async function makeWritable(directory: string, run: RunCommand, signal: AbortSignal): Promise<void> {
+  const paths = ['.', 'dev', 'var', 'var/db', 'var/db/zoneinfo'].map((name) => join(directory, name))
+  const there = await Promise.all(paths.map(exists))
+  await clearFlags(
+    run,
+    paths.filter((_, i) => there[i]),
+    signal,
+  )
+  await clearFlagsBelow(run, join(directory, 'etc'), signal)
 }
 
 /** Copies the link that newer releases have as a link (cp -P), since the world has the same zones; else copies the file. */

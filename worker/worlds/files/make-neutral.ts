@@ -7,13 +7,13 @@ const resolverFiles = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf']
 
 /**
  * Makes a Linux world fit for any jail: a resolv.conf of its own, no name or id of the host that it was made on, and real
- * directories where a jail mounts its file systems. Follows no link inside the tree.
+ * directories where a jail mounts its file systems. Follows no link inside the tree. @throws ProvostError `world_invalid`
  */
-export async function makeNeutral(directory: string): Promise<void> {
+export async function makeNeutral(directory: string, world: string): Promise<void> {
+  const etc = await etcOf(directory, world)
   // debootstrap in a Docker container leaves /proc as a link to itself.
   for (const name of ['proc', 'sys', 'dev']) await ensureDirectory(join(directory, name))
 
-  const etc = await etcOf(directory)
   await putFile(join(etc, 'resolv.conf'), await hostResolver())
   if (await exists(join(etc, 'hostname'))) await putFile(join(etc, 'hostname'), 'localhost\n')
   // machine-id(5): an empty file is filled at the first boot.

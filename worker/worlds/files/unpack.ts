@@ -1,4 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
+import { clearFlags } from '../../host/freebsd/root/file-flags.ts'
 import type { RunCommand } from '../../host/programs/run-command.ts'
 
 const timeoutMs = 3_600_000
@@ -18,6 +19,8 @@ function dialect(platform: string) {
 
 type Unpacking = {
   file: string
+  /** What its faults are told of, if the file is only a copy: where it came from. */
+  origin?: string | undefined
   directory: string
   platform: string
   /** How many entries it has. */
@@ -28,29 +31,36 @@ type Unpacking = {
 }
 
 /** Unpacks a tar; tar(1) finds out how it is compressed. @throws ProvostError `archive_invalid`. */
-export async function unpack({ file, directory, platform, total, run, signal, progress }: Unpacking): Promise<void> {
+export async function unpack({ file, origin, directory, platform, total, run, signal, progress }: Unpacking): Promise<void> {
   const { extract, lists, entry } = dialect(platform)
   let unpacked = 0
-  const result = await tar(run, [...extract, '-f', file, '-C', directory], signal, lists, (text) => {
-    unpacked += text.match(entry)?.length ?? 0
-    progress(Math.min(1, unpacked / total))
-  })
-  if (/Removing leading/.test(result.stderr)) throw leadsOut(file, 'an absolute path')
+  const result = await tar(
+    run,
+    [...extract, '-f', file, '-C', directory],
+    { signal, follow: lists, called: origin ?? file },
+    (text) => {
+      unpacked += text.match(entry)?.length ?? 0
+      progress(Math.min(1, unpacked / total))
+    },
+  )
+  if (/Removing leading/.test(result.stderr)) throw leadsOut(origin ?? file, 'an absolute path')
+  // A flag on the root of the world would keep the rest of the fill from writing there.
+  if (platform.startsWith('freebsd/')) await clearFlags(run, [directory], signal)
 }
 
 /**
  * Reads an archive through and returns how many entries it has, so that damage, and a path that leads out of the world, are
  * seen before anything is unpacked. @throws ProvostError `archive_invalid`.
  */
-export async function countEntries(run: RunCommand, file: string, signal: AbortSignal): Promise<number> {
+export async function countEntries(run: RunCommand, file: string, signal: AbortSignal, origin = file): Promise<number> {
   let entries = 0
   let outside: string | undefined
-  await tar(run, ['-t', '-f', file], signal, 'stdout', (text) => {
+  await tar(run, ['-t', '-f', file], { signal, follow: 'stdout', called: origin }, (text) => {
     const names = text.split('\n').slice(0, -1)
     entries += names.length
     outside ??= names.find((name) => name.startsWith('/') || name.split('/').includes('..'))
   })
-  if (outside !== undefined) throw leadsOut(file, outside)
+  if (outside !== undefined) throw leadsOut(origin, outside)
   return Math.max(1, entries)
 }
 
@@ -61,7 +71,8 @@ export async function pack(
 ): Promise<number> {
   const { lists, entry } = dialect(platform)
   let packed = 0
-  await tar(run, ['-c', '-v', '--one-file-system', '-f', file, '-C', source, '.'], signal, lists, (text) => {
+  const args = ['-c', '-v', '--one-file-system', '-f', file, '-C', source, '.']
+  await tar(run, args, { signal, follow: lists, called: source }, (text) => {
     packed += text.match(entry)?.length ?? 0
     onEntry(packed)
   })
@@ -72,13 +83,13 @@ function leadsOut(file: string, what: string): ProvostError {
   return new ProvostError('archive_invalid', `The archive ${file} leads out of the world: ${what}.`)
 }
 
-async function tar(
-  run: RunCommand,
-  args: string[],
-  signal: AbortSignal,
-  follow: 'stdout' | 'stderr',
-  onOutput: (text: string) => void,
-) {
+/** How the programs that unpack say that an archive ends too early: GNU tar and bsdtar(1), gzip, xz, bzip2, zstd. */
+const cutShort =
+  /unexpected (end[- ]of[- ](file|input)|eof)|truncated|premature end|file ends unexpectedly|compressed data ended/i
+
+type Following = { signal: AbortSignal; follow: 'stdout' | 'stderr'; called: string }
+
+async function tar(run: RunCommand, args: string[], { called, signal, follow }: Following, onOutput: (text: string) => void) {
   try {
     return await run('tar', args, { signal, timeoutMs, follow, onOutput })
   } catch (error) {
@@ -86,6 +97,11 @@ async function tar(
     // tar starts xz, zstd and the like itself.
     const absent = /(\S+): Cannot exec/.exec(error.facts.logTail ?? '')?.[1]
     if (absent) throw new ProvostError('program_missing', `tar needs ${absent}, which is not on this host.`, error.facts)
-    throw new ProvostError('archive_invalid', error.message, error.facts)
+    if (cutShort.test(error.facts.logTail ?? ''))
+      throw new ProvostError('archive_invalid', `The archive ${called} is cut short: it ends in the middle of a file.`, {
+        ...error.facts,
+        hint: 'It was not fetched or copied whole, or the sha256 is that of a part: fetch it again, and compare it with its source.',
+      })
+    throw new ProvostError('archive_invalid', `The archive ${called} cannot be read: ${error.message}`, error.facts)
   }
 }

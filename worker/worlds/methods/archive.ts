@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ProvostError } from '#shared/errors.ts'
 import type { ArchiveWorld } from '../../config/world.ts'
+import { checksumOf } from '../files/checksum-file.ts'
 import { download, downloadText } from '../files/download.ts'
 import { architectureOf, refuseNewer } from '../files/freebsd-version.ts'
 import { countEntries, unpack } from '../files/unpack.ts'
@@ -34,9 +35,10 @@ export const archive: WorldMethod<ArchiveWorld> = async ({ world, directory, pla
     throw new ProvostError('checksum_mismatch', `The sha256 of ${from} is ${sum}; world ${world.name} needs ${wanted.sha256}.`)
   }
 
-  const total = wanted.entries ?? (await countEntries(run, file, signal))
+  const origin = source.url ?? file
+  const total = wanted.entries ?? (await countEntries(run, file, signal, origin))
   const unpacked = (done: number) => progress(unpackFrom + (1 - unpackFrom) * done)
-  await unpack({ file, directory, platform, total, run, signal, progress: unpacked })
+  await unpack({ file, origin, directory, platform, total, run, signal, progress: unpacked })
   await rm(downloaded, { force: true })
 }
 
@@ -58,23 +60,13 @@ async function sourceOf(world: ArchiveWorld, platform: string): Promise<Source> 
 async function wantedOf(world: ArchiveWorld, { path, url, manifest }: Source, signal: AbortSignal): Promise<Wanted> {
   if (manifest === undefined) return { sha256: world.sha256 ?? '' }
   const text = manifest.startsWith('/') ? await readSource(manifest, world) : await downloadText(manifest, signal)
-  const name = basename(path ?? new URL(url ?? '').pathname)
-  const line = manifestLine(text, name)
-  if (!line) throw new ProvostError('world_source_missing', `The manifest ${manifest} has no line for ${name}.`)
+  const place = path ?? decodeURIComponent(new URL(url ?? '').pathname)
+  const line = checksumOf(text, place)
+  if (!line) throw new ProvostError('world_source_missing', `The manifest ${manifest} has no line for ${basename(place)}.`)
   // With both, both must match.
   if (world.sha256 !== undefined && world.sha256 !== line.sha256)
     throw new ProvostError('checksum_mismatch', `The sha256 of world ${world.name} is not the one of ${manifest}.`)
   return line
-}
-
-/** Returns the line of one archive in FreeBSD's MANIFEST: name, sha256, number of entries, and more, separated by tabs. */
-export function manifestLine(manifest: string, name: string): Wanted | undefined {
-  for (const line of manifest.split('\n')) {
-    const [file, sha256 = '', entries = ''] = line.split('\t')
-    if (file !== name || !/^[0-9a-f]{64}$/.test(sha256)) continue
-    return /^[1-9]\d*$/.test(entries) ? { sha256, entries: Number(entries) } : { sha256 }
-  }
-  return undefined
 }
 
 async function readSource(path: string, world: ArchiveWorld): Promise<string> {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { errnoOf, ProvostError } from '#shared/errors.ts'
 import type { TreeWorld } from '../../config/world.ts'
 import { pack, unpack } from '../files/unpack.ts'
+import { etcOf } from '../files/world-files.ts'
 import type { FillContext, WorldMethod } from '../world-method.ts'
 
 const timeoutMs = 3_600_000
@@ -46,7 +47,11 @@ async function copyByTar(source: string, total: number, context: FillContext<Tre
 async function sourceOf({ name, path }: TreeWorld): Promise<string> {
   try {
     const source = await realpath(path)
-    if ((await lstat(source)).isDirectory()) return source
+    if ((await lstat(source)).isDirectory()) {
+      // Before all of it is copied, as the fill would find it only then.
+      await etcOf(source, name, path)
+      return source
+    }
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error
   }

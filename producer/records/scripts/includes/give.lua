@@ -104,20 +104,21 @@ local function takeAddresses(leases, candidate, keeps, given)
   return taken, pools
 end
 
+-- Returns the first resource of which too little is left, how much that is, and how much is needed; nil if there is enough.
 local function shortOf(candidate, given)
   local promised = given.promised[candidate.promised] or {}
   for _, each in ipairs(candidate.ask) do
     local resource, amount, capacity = each[1], each[2], each[3]
     local now = tonumber(redis.call('HGET', candidate.promised, resource) or '0') + (promised[resource] or 0)
-    if capacity ~= cjson.null and now + amount > capacity then return resource end
+    if capacity ~= cjson.null and now + amount > capacity then return { resource, capacity - now, amount } end
   end
 end
 
 -- Returns what a host would lease to a jail, and how far its pools have then been given out; or nil and why it cannot take
--- the jail, as {code, resource | address | cidr | ''}.
+-- the jail, as {code, 'resource left needed' | address | cidr | ''}.
 local function give(leases, candidate, keeps, given)
   if redis.call('EXISTS', candidate.alive) == 0 then return nil, { 'no_suitable_host', '' } end
   local short = shortOf(candidate, given)
-  if short then return nil, { 'no_capacity', short } end
+  if short then return nil, { 'no_capacity', string.format('%s %.0f %.0f', short[1], short[2], short[3]) } end
   return takeAddresses(leases, candidate, keeps, given)
 end

@@ -124,6 +124,7 @@ export function diskHost({ root, run, skipsUndo }: Options): HostRuntime {
       return jid === undefined ? undefined : { jid }
     },
     listJails: async () => new Map(files.list('jails').map(({ name, jid = 0 }) => [name, { jid }])),
+    unlinkedJails: async () => new Set(),
     hasRoot: async ({ name }) => files.has('roots', name),
     consoleOf: ({ name }) => join(root, `${name}.console`),
     proveIsolation: (jail, signal) => doing('proveIsolation', jail, signal, simulatedIsolation),

@@ -52,7 +52,7 @@ describe('the exact commands', () => {
       'jls -d --libxo json jid name path dying',
       'mount -p',
       'mount -p',
-      'chflags -R noschg,nouunlnk ROOT/roots/_removing-j1',
+      'chflags -R noschg,nosappnd,nosunlnk,nouchg,nouappnd,nouunlnk ROOT/roots/_removing-j1',
       'rm -rfx ROOT/roots/_removing-j1',
     ])
   })

@@ -289,7 +289,8 @@ describe('a removal', () => {
     await provision(trial, jail)
     await stop(trial, jail)
     const { removing } = trial.layout.jail('j1')
-    trial.kernel.immutable.add(join(removing, 'tree/sbin/init'))
+    for (const flag of ['schg', 'sappnd', 'sunlnk', 'uchg', 'uappnd', 'uunlnk'])
+      trial.kernel.flags.set(join(removing, 'tree', `a file that is ${flag}`), flag)
     await trial.host.removeRoot(jail, signal)
     expect(existsSync(removing)).toBe(false)
   })
@@ -304,6 +305,50 @@ describe('a removal', () => {
     trial.kernel.busyMounts.add(point)
     await expect(trial.host.removeRoot(jail, signal)).rejects.toMatchObject({ code: 'resource_busy' })
     expect(trial.commands.filter(([program]) => program === 'rm' || program === 'chflags')).toEqual([])
+  })
+})
+
+describe('the link of a running jail', () => {
+  test('is missed when somebody has destroyed it, taken it off the bridge or down', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    const jail = trial.jail()
+    await provision(trial, jail)
+    const { hostEnd } = trial.layout.jail('j1')
+    const bridge = trial.kernel.links.find(({ members }) => members.includes(hostEnd))?.name ?? ''
+    const unlinked = async () => [...(await trial.host.unlinkedJails([jail]))]
+    expect(await unlinked()).toEqual([])
+    for (const [away, back] of [
+      [
+        [bridge, 'deletem', hostEnd],
+        [bridge, 'addm', hostEnd],
+      ],
+      [
+        [hostEnd, 'down'],
+        [hostEnd, 'up'],
+      ],
+      [
+        [bridge, 'down'],
+        [bridge, 'up'],
+      ],
+    ] as const) {
+      await trial.run('ifconfig', [...away])
+      expect(await unlinked()).toEqual(['j1'])
+      await trial.run('ifconfig', [...back])
+      expect(await unlinked()).toEqual([])
+    }
+    await trial.run('ifconfig', [hostEnd, 'destroy'])
+    expect(await unlinked()).toEqual(['j1'])
+  })
+
+  test('is missed when an address of it was taken off the interface that jails share', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    expect([...(await trial.host.unlinkedJails([jail]))]).toEqual([])
+    const [address = ''] = jail.addresses
+    const shared = trial.kernel.links.find(({ addresses }) => addresses.some((each) => address.startsWith(each.address)))
+    await trial.run('ifconfig', [shared?.name ?? '', 'inet', address.split('/')[0] ?? '', '-alias'])
+    expect([...(await trial.host.unlinkedJails([jail]))]).toEqual(['j1'])
   })
 })
 

@@ -18,10 +18,10 @@ async function filled(scratch: string, version: Script = kernel('14.4-RELEASE-p1
   await writeFile(join(host, 'var/db/zoneinfo'), 'Europe/Berlin\n')
   for (const path of ['etc', 'bin', 'dev', 'var/db']) await mkdir(join(directory, path), { recursive: true })
   await writeFile(join(directory, 'bin/freebsd-version'), '#!/bin/sh\n\nUSERLAND_VERSION="14.4-RELEASE-p3"\n')
-  const { run } = scriptedPrograms({ 'freebsd-version': version })
+  const { run, commands } = scriptedPrograms({ 'freebsd-version': version, chflags: () => 0 })
   const neutral = () => makeNeutralFreebsd({ world, directory, run, signal: new AbortController().signal }, host)
   const read = (path: string) => readFile(join(directory, path), 'utf8')
-  return { host, directory, neutral, read }
+  return { host, directory, neutral, read, commands }
 }
 
 describe('a filled FreeBSD world', () => {
@@ -56,6 +56,17 @@ describe('a filled FreeBSD world', () => {
     expect((await lstat(join(directory, 'dev'))).isDirectory()).toBe(true)
   })
 
+  test('may have flags on what is written: they are cleared first, and those of all else stay', async ({ scratch }) => {
+    const { directory, neutral, commands } = await filled(scratch)
+    await neutral()
+    const flags = 'noschg,nosappnd,nosunlnk,nouchg,nouappnd,nouunlnk'
+    const written = ['', '/dev', '/var', '/var/db'].map((path) => directory + path)
+    expect(commands.filter(([program]) => program === 'chflags')).toEqual([
+      ['chflags', '-h', flags, ...written],
+      ['chflags', '-R', flags, `${directory}/etc`],
+    ])
+  })
+
   test('keeps an rc.conf of its own, and loses a filled fstab', async ({ scratch }) => {
     const { directory, neutral, read } = await filled(scratch)
     await writeFile(join(directory, 'etc/rc.conf'), 'sshd_enable="YES"\n')
@@ -82,7 +93,10 @@ describe('a filled FreeBSD world', () => {
     const { host, directory, neutral } = await filled(scratch)
     await rename(join(directory, 'etc'), join(directory, 'elsewhere'))
     await symlink(join(host, 'etc'), join(directory, 'etc'))
-    await expect(neutral()).rejects.toMatchObject({ code: 'archive_invalid' })
+    await expect(neutral()).rejects.toMatchObject({
+      code: 'world_invalid',
+      message: 'World base has no directory /etc; at the top of its tree there is bin, dev, elsewhere, etc, var.',
+    })
     expect(await readFile(join(host, 'etc/resolv.conf'), 'utf8')).toBe(resolver)
   })
 

@@ -4,7 +4,7 @@ import { chmod, lstat, mkdir, readFile, readlink, symlink, writeFile } from 'nod
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import type { ArchiveWorld } from '../../../../worker/config/world.ts'
-import { archive, manifestLine } from '../../../../worker/worlds/methods/archive.ts'
+import { archive } from '../../../../worker/worlds/methods/archive.ts'
 import { asker, openStore, run, test } from '../world-fixture.ts'
 
 const sumOf = (content: Buffer | string) => createHash('sha256').update(content).digest('hex')
@@ -36,7 +36,7 @@ describe('a world from an archive', () => {
   for (const compression of ['--no-auto-compress', '--gzip', '--xz']) {
     test(`is unpacked with its modes and links, whatever it is packed with (${compression})`, async ({ kept, scratch }) => {
       const { path, sha256 } = await makeArchive(scratch, compression)
-      const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', path, sha256 }])
+      const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', path, sha256: sha256.toUpperCase() }])
       await store.fill(id, asker('one'))?.done
       const tree = kept.host.worldTree(id)
       expect(await readFile(join(tree, 'etc/motd'), 'utf8')).toBe('hello\n')
@@ -79,6 +79,15 @@ describe('a world from an archive', () => {
     expect(seen.at(-1)).toBe(0.99)
   })
 
+  test('is checked by what sha256sum has printed', async ({ kept, scratch }) => {
+    const { path, sha256 } = await makeArchive(scratch)
+    const manifest = join(scratch, 'SHA256SUMS')
+    await writeFile(manifest, `${sha256.toUpperCase()} *base.tar\n`)
+    const { store, id } = await openStore(kept, [{ name: 'base', method: 'archive', path, manifest }])
+    await store.fill(id, asker('one'))?.done
+    expect(store.isReady(id)).toBe(true)
+  })
+
   test('is refused when its sha256 is another, before anything is unpacked', async ({ kept, scratch }) => {
     const { path } = await makeArchive(scratch)
     const wrong = '0'.repeat(64)
@@ -101,11 +110,24 @@ describe('a world from an archive', () => {
     expect(await failureOf(kept, { path, manifest: join(scratch, 'none') })).toMatchObject({ code: 'world_source_missing' })
   })
 
-  test('is refused when it is damaged, or no archive at all', async ({ kept, scratch }) => {
-    const { path, content } = await makeArchive(scratch, '--gzip')
-    const cut = content.subarray(0, content.length / 2)
-    await writeFile(path, cut)
-    expect(await failureOf(kept, { path, sha256: sumOf(cut) })).toMatchObject({ code: 'archive_invalid', retryable: false })
+  for (const compression of ['--no-auto-compress', '--gzip', '--xz', '--bzip2'])
+    test(`is told as cut short when it is (${compression})`, async ({ kept, scratch }) => {
+      const { path, content } = await makeArchive(scratch, compression)
+      const cut = content.subarray(0, content.length / 2)
+      await writeFile(path, cut)
+      expect(await failureOf(kept, { path, sha256: sumOf(cut) })).toMatchObject({
+        code: 'archive_invalid',
+        message: `The archive ${path} is cut short: it ends in the middle of a file.`,
+        retryable: false,
+      })
+    })
+
+  test('is refused when it is no archive at all, or of no userland', async ({ kept, scratch }) => {
+    const { path } = await makeArchive(scratch, '--transform=s,^\\./etc,./debian/etc,')
+    expect(await failureOf(kept, { path, sha256: sumOf(await readFile(path)) })).toMatchObject({
+      code: 'world_invalid',
+      message: 'World base has no directory /etc; at the top of its tree there is bin, debian.',
+    })
     await writeFile(path, '<html>Moved</html>')
     expect(await failureOf(kept, { path, sha256: sumOf('<html>Moved</html>') })).toMatchObject({ code: 'archive_invalid' })
   })
@@ -130,15 +152,5 @@ describe('a world from an archive', () => {
   test('is missed when it is not where its definition says', async ({ kept, scratch }) => {
     const error = await failureOf(kept, { path: join(scratch, 'none.txz'), sha256: '0'.repeat(64) })
     expect(error).toMatchObject({ code: 'world_source_missing', retryable: false })
-  })
-})
-
-describe('a line of a MANIFEST', () => {
-  test('is known by the whole name of the archive', () => {
-    const sha256 = 'a'.repeat(64)
-    const manifest = `base-dbg.txz\t${'b'.repeat(64)}\t1693\tbase_dbg\nbase.txz\t${sha256}\t30182\tbase\t"Base (MANDATORY)"\ton\n`
-    expect(manifestLine(manifest, 'base.txz')).toEqual({ sha256, entries: 30182 })
-    expect(manifestLine(manifest, 'ase.txz')).toBeUndefined()
-    expect(manifestLine(`base.txz\tno-sum\t1\n`, 'base.txz')).toBeUndefined()
   })
 })

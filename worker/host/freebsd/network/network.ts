@@ -6,7 +6,7 @@ import { undefinedIfAbsent } from '../../paths.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { findByName } from '../jail/jls.ts'
 import { type Interface, inetOf, readInterfaces } from './interfaces.ts'
-import { ensureEpair, removeEpair } from './vnet.ts'
+import { ensureEpair, hasEpair, removeEpair } from './vnet.ts'
 
 /** The addresses that we put on an interface for a jail: they distinguish ours from the host's own. */
 type Aliases = { interface: string; addresses: string[] }
@@ -31,6 +31,19 @@ export async function removeNetwork(host: FreebsdHost, jail: JailSpec, signal: A
   await removeEpair(host, jail, interfaces, signal)
   await removeAliases(host, jail, interfaces, signal)
   await rm(host.layout.jail(jail.name).aliases, { force: true })
+}
+
+/** Returns the jails whose link is gone, not on the bridge, or not up; on a shared interface, those that lack an address of theirs. */
+export async function unlinkedJails(host: FreebsdHost, jails: JailSpec[]): Promise<Set<string>> {
+  if (jails.length === 0) return new Set()
+  const interfaces = await readInterfaces(host.run)
+  const isLinked = host.config.network.mode === 'vnet' ? hasEpair : hasAddresses
+  return new Set(jails.flatMap((jail) => (isLinked(host, jail, interfaces) ? [] : [jail.name])))
+}
+
+function hasAddresses({ config }: FreebsdHost, jail: JailSpec, interfaces: Interface[]): boolean {
+  const shared = interfaces.find(({ name }) => name === config.network.interface)
+  return jail.addresses.every((address) => shared?.addresses.some((each) => bare(each) === bare(address)))
 }
 
 /** Returns the interfaces as they are afterwards. */

@@ -31,6 +31,13 @@ export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: Abo
   await ifconfig(bridge, 'addm', hostEnd)
 }
 
+/** Whether a running jail, which has the other end, is linked to the bridge. */
+export function hasEpair(host: FreebsdHost, jail: JailSpec, interfaces: Interface[]): boolean {
+  const { hostEnd } = host.layout.jail(jail.name)
+  const [end, bridge] = [hostEnd, bridgeName(host)].map((name) => interfaces.find((each) => each.name === name))
+  return end?.up === true && bridge?.up === true && bridge.members.includes(hostEnd)
+}
+
 /** Destroying one end destroys both, epair(4). An end that a dying jail still has returns to the host first. */
 export async function removeEpair(
   host: FreebsdHost,

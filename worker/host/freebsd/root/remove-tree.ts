@@ -1,5 +1,6 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
+import { clearFlagsBelow } from './file-flags.ts'
 import { isBelow, readMounts } from './mounts.ts'
 
 /**
@@ -13,8 +14,6 @@ export async function removeTree(run: RunCommand, directory: string, signal?: Ab
     const points = mounted.map(({ point }) => point).join(', ')
     throw new ProvostError('resource_busy', `Not removed, because it is mounted: ${points}.`)
   }
-  // A FreeBSD world has files that even root cannot remove, /sbin/init among them; and of the flags that a jail may set itself,
-  // uunlnk is the one that rm(1) does not clear.
-  await run('chflags', ['-R', 'noschg,nouunlnk', directory], { signal })
+  await clearFlagsBelow(run, directory, signal)
   await run('rm', ['-rfx', directory], { signal })
 }

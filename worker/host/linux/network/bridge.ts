@@ -28,6 +28,16 @@ export function isOnBridge(host: LinuxHost, veth: string): boolean {
   return existsSync(`/sys/class/net/${bridgeName(host)}/brif/${veth}`)
 }
 
+/** Whether a link is there and was set up (netdevice(7), IFF_UP). */
+export function isUp(link: string): boolean {
+  try {
+    return (Number(readFileSync(`/sys/class/net/${link}/flags`, 'utf8')) & 1) === 1
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
 export function bridgeName({ config }: LinuxHost): string {
   // The configuration has one wherever its mode is `vnet`, and no other mode passes the check of this runtime.
   return config.network.bridge ?? 'provost0'

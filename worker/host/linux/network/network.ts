@@ -6,7 +6,7 @@ import { sameAddresses } from '../../addresses.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { isMountPoint, unmount } from '../root/mounts.ts'
 import { removeSharedDirectories } from '../root/shared-directories.ts'
-import { attachToBridge, isOnBridge, noLinkLocal, removeUnusedBridge } from './bridge.ts'
+import { attachToBridge, bridgeName, isOnBridge, isUp, noLinkLocal, removeUnusedBridge } from './bridge.ts'
 
 /**
  * Makes the jail a network namespace of its own, bound to a file, with `lo` and one link `eth0` that has the leased addresses and
@@ -34,6 +34,15 @@ export async function removeNetwork(host: LinuxHost, jail: JailSpec, signal: Abo
   rmSync(network, { force: true })
   await removeUnusedBridge(host, signal)
   removeSharedDirectories(host)
+}
+
+/** Returns the jails whose link is gone, not on the bridge, or not up. */
+export function unlinkedJails(host: LinuxHost, jails: JailSpec[]): Set<string> {
+  const linked = (name: string) => {
+    const { veth } = host.layout.jail(name)
+    return isOnBridge(host, veth) && isUp(veth) && isUp(bridgeName(host))
+  }
+  return new Set(jails.flatMap(({ name }) => (linked(name) ? [] : [name])))
 }
 
 /** Returns the links in a jail's namespace, with their addresses in CIDR form. */
