@@ -15,6 +15,7 @@ import { Refusal, Unreachable } from './http/refusal.ts'
 import { createCommand } from './jails/create.ts'
 import { destroyCommand } from './jails/destroy.ts'
 import { listCommand } from './jails/list.ts'
+import { logsCommand } from './jails/logs.ts'
 import { restartCommand } from './jails/restart.ts'
 import { showCommand } from './jails/show.ts'
 import { startCommand } from './jails/start.ts'
@@ -29,6 +30,7 @@ const commands = [
   createCommand,
   listCommand,
   showCommand,
+  logsCommand,
   startCommand,
   stopCommand,
   restartCommand,

@@ -56,6 +56,10 @@ export const HostReport = z.object({
 })
 export type HostReport = z.infer<typeof HostReport>
 
+/** The disk of a host's worlds and jails, in bytes. `isFull`: it takes no more jails; `isRefusing`: a write has lately failed. */
+export const HostDisk = z.object({ free: z.number(), total: z.number(), isFull: z.boolean(), isRefusing: z.boolean() })
+export type HostDisk = z.infer<typeof HostDisk>
+
 /** What a worker writes at every heartbeat; small, since a producer reads the beats of all hosts every second. */
 export const HostBeat = z.object({
   /** Changes with the host's report: only then is the report read again. */
@@ -67,6 +71,7 @@ export const HostBeat = z.object({
   leftovers: z.int().default(0),
   /** The id of the fleet that its jails belong to; omitted by a host that has never had one. */
   fleet: z.string().optional(),
+  disk: HostDisk.optional(),
   at: z.iso.datetime(),
 })
 export type HostBeat = z.infer<typeof HostBeat>
@@ -74,11 +79,12 @@ export type HostBeat = z.infer<typeof HostBeat>
 const drifted = { jail: JailName, reason: z.string(), since: z.iso.datetime() }
 
 /**
- * A jail whose host and record differ: stopped by hand, gone with its root, taken off the network, or unknown to the fleet (an
- * orphan, with all that is needed to adopt or clean it).
+/**
+ * A jail that is not as its record wants it: stopped by hand, gone with its root, taken off the network, without its command,
+ * which has failed, or unknown to the fleet (an orphan, with all that is needed to adopt or clean it).
  */
 export const Drift = z.discriminatedUnion('found', [
-  z.object({ found: z.enum(['stopped', 'gone', 'unlinked']), ...drifted }),
+  z.object({ found: z.enum(['stopped', 'gone', 'unlinked', 'command-died']), ...drifted }),
   z.object({
     found: z.literal('orphan'),
     ...drifted,
@@ -121,11 +127,12 @@ export const Host = z
   .object({
     id: PlainName,
     state: HostState,
-    /** Why it is not `up`. */
+    /** Why it is not `up`, or takes no jails all the same. */
     reason: z.string().optional(),
     ...HostReport.pick({ runtime: true, platform: true, worlds: true, pools: true, capacity: true }).shape,
     promised: z.object({ jails: z.int(), memory: z.int(), cpu: z.number(), disk: z.int() }),
     load: HostBeat.shape.load,
+    disk: HostDisk.optional(),
     /** Open operations on it. A draining host ends up with none. */
     operations: z.int(),
     /** The number of drifted jails; `GET /v1/hosts/ID` lists them. */
@@ -143,7 +150,7 @@ export type Host = z.infer<typeof Host>
 export const HostInDetail = Host.extend({
   drifts: z.array(
     z.object({
-      found: z.enum(['stopped', 'gone', 'unlinked', 'orphan']),
+      found: z.enum(['stopped', 'gone', 'unlinked', 'command-died', 'orphan']),
       jail: z.string(),
       reason: z.string(),
       since: z.string(),

@@ -25,11 +25,29 @@ export const Hostname = z
     'must be a host name (RFC 1123)',
   )
 
-/** An argument array, run without a shell; no allowed character has a meaning in a shell or in jail.conf(5). */
+/** A word of a command. A NUL would end it (execve(2)), a line end would break the lines of logs and lists that show it. */
+const Word = z
+  .string()
+  .regex(/^[^\0\n\r]{0,1024}$/, 'may have at most 1024 characters, and no NUL and no line end')
+  .refine((word) => word.isWellFormed(), 'must be well-formed text')
+
+/** An argument array, run as it is: no shell is involved, so blanks, quotes and `$` mean nothing in it. */
 export const Command = z
-  .array(z.string().regex(/^[A-Za-z0-9_./:@%+,=-]{1,1024}$/, 'may only have the characters A-Z a-z 0-9 _ . / : @ % + , = -'))
+  .array(Word)
   .min(1)
   .max(32)
+  .refine(([program]) => program !== '', 'must begin with a program')
+
+/** How a jail's own command fares. Without an exit code nobody saw its end; one that a signal ended has 128 and its number. */
+export const CommandState = z
+  .object({
+    state: z.enum(['running', 'ended']),
+    exitCode: z.int().nullable(),
+    startedAt: z.iso.datetime(),
+    endedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'CommandState' })
+export type CommandState = z.infer<typeof CommandState>
 
 /** A requested address: IPv4 or IPv6, with or without a prefix length. Its pool is checked later. */
 const AskedAddress = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
@@ -128,6 +146,8 @@ export const Jail = z
     addresses: z.array(z.string()),
     limits: Limits,
     command: Command.optional(),
+    /** Of a running jail with a command of its own. */
+    commandState: CommandState.optional(),
     labels: Labels,
     state: JailState,
     /** Why it is in this state when no operation put it there: stopped by hand, gone from its host. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ConsoleMark, mostConsoleBytes } from './console.ts'
 import { ClientName, Command, Hostname, JailName, Labels, Limits, PlainName } from './jail.ts'
 import { JailOperationKind, type OperationKind } from './operation.ts'
 
@@ -83,5 +84,13 @@ export type Job = z.infer<typeof Job>
 export const HostNotice = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cancel'), job: Job, name: JobName }),
   z.object({ type: z.literal('retry-leftovers') }),
+  /** The answer is written below the host's prefix, for a moment, under the id of the request. */
+  z.object({
+    type: z.literal('read-console'),
+    jail: JailName,
+    request: z.uuid(),
+    mostBytes: z.int().min(0).max(mostConsoleBytes),
+    after: ConsoleMark.optional(),
+  }),
 ])
 export type HostNotice = z.infer<typeof HostNotice>

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Isolation, JailName, JailState, PlainName } from './jail.ts'
+import { CommandState, Isolation, JailName, JailState, PlainName } from './jail.ts'
 import { JailOperationKind, OperationError, StepState, Waiting } from './operation.ts'
 
 /**
@@ -33,6 +33,7 @@ export const OperationReport = z.object({
   jailState: z.enum([...JailState.exclude(['queued']).options, 'gone', 'unchanged']),
   jid: z.int().nullable(),
   isolation: Isolation.optional(),
+  commandState: CommandState.optional(),
 })
 export type OperationReport = z.infer<typeof OperationReport>
 
@@ -53,6 +54,7 @@ export const JailReport = z.object({
   reason: z.string().optional(),
   jid: z.int().nullable(),
   isolation: Isolation.optional(),
+  commandState: CommandState.optional(),
 })
 export type JailReport = z.infer<typeof JailReport>
 

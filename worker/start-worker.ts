@@ -15,6 +15,7 @@ import { followFleet } from './fleet/follow-fleet.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import { lockHost } from './host/lock-host.ts'
 import type { RunCommand } from './host/programs/run-command.ts'
+import { answerConsole } from './jails/answer-console.ts'
 import { makeJailLocks } from './jails/jail-locks.ts'
 import { reportJail } from './jails/report-jail.ts'
 import { retryLeftovers } from './jails/retry-leftovers.ts'
@@ -29,7 +30,8 @@ import { refuseUnreadable } from './jobs/refuse-unreadable.ts'
 import { makeRunFill } from './jobs/run-fill.ts'
 import { type JobDeps, runJob } from './jobs/run-job.ts'
 import { type JournalFiles, journalFiles } from './journal/file.ts'
-import { type Journal, openJournal } from './journal/journal.ts'
+import { openJournal } from './journal/journal.ts'
+import { makeSpareRoom } from './journal/spare-room.ts'
 import { openOperationLog } from './plans/operation-log.ts'
 import { knownPlans } from './plans/plans.ts'
 import { bindOperation, readRecorded } from './plans/read-record.ts'
@@ -40,10 +42,10 @@ import { takePresence } from './reports/presence.ts'
 import { makeHostReporter } from './reports/report-host.ts'
 import { openReportStream } from './reports/report-stream.ts'
 import { makeTimings } from './reports/timings.ts'
+import { watchDisk } from './reports/watch-disk.ts'
 import { openFillKills } from './worlds/fill-kills.ts'
 import { makeWorldStore } from './worlds/make-world-store.ts'
 import { makeRemoveUnusedWorlds } from './worlds/remove-unused-worlds.ts'
-import type { WorldStore } from './worlds/world-store.ts'
 
 /** `plans`: the plan versions that the worker knows. `amend`: changes what runs work with, for tests that plant faults. */
 type Parts = {
@@ -160,15 +162,18 @@ async function openHost(base: Base) {
   })
   await worlds.open()
   const journal = await openJournal(journalDirectory, files)
+  const spare = makeSpareRoom(journalDirectory)
+  const disk = watchDisk({ directory, spare, log, refusedForMs: base.timing.silence })
   const revived = reviveJails(settledJails(journal), { ...base, worlds, journal, send: sendOfJail })
-  return { journalDirectory, worlds, journal, revived }
+  return { journalDirectory, worlds, journal, revived, spare, disk }
 }
 
 type Fleet = Awaited<ReturnType<typeof joinFleet>>
 
 /** Takes this host's name in the fleet, and compares its jails with the fleet's records. */
-async function joinFleet(base: Base, { journalDirectory, journal, worlds, revived }: Local) {
+async function joinFleet(base: Base, local: Local) {
   const { redis, keys, hostId, timing, services, stopping, repeat, reporter } = base
+  const { journalDirectory, journal, revived } = local
   services.add(await takePresence(redis, hostId, base.presence, stopping))
   services.add(reporter)
   const drift = makeHostNotes(redis, keys.hostDrift(hostId), Drift)
@@ -176,7 +181,7 @@ async function joinFleet(base: Base, { journalDirectory, journal, worlds, revive
   await Promise.all([drift.open(), leftoverNotes.open()])
 
   const precedence = makePrecedence(mostWaitMs)
-  const runDeps = base.amend(runDepsOf(base, journal, worlds, precedence.waitForOthers))
+  const runDeps = base.amend(runDepsOf(base, local, precedence.waitForOthers))
   const compareDeps = { ...base, drift, runDeps }
   const fleet = services.add(
     await followFleet({
@@ -201,12 +206,17 @@ async function joinFleet(base: Base, { journalDirectory, journal, worlds, revive
   return { drift, leftoverNotes, runDeps, compareDeps, fleet, precedence }
 }
 
-function runDepsOf(base: Base, journal: Journal, worlds: WorldStore, waitForOthers: RunDeps['waitForOthers']): RunDeps {
+function runDepsOf(base: Base, local: Local, waitForOthers: RunDeps['waitForOthers']): RunDeps {
   const { redis, keys, host, plans, withJail, send, stopping, retry } = base
+  const { journal, worlds, spare, disk } = local
   const patiently = <T>(ask: () => Promise<T>) => untilRedisAnswers(stopping, ask)
   return {
     ...{ host, worlds, journal, plans, withJail, waitForOthers, send, stopping, retry },
     withSuspect: pLimit(1),
+    diskFull({ kind }) {
+      disk.refused()
+      return (kind === 'stop' || kind === 'destroy') && spare.giveUp()
+    },
     deliver: (report) => patiently(() => send(report)),
     recorded: (job) => patiently(() => readRecorded(redis, keys, job)),
     bind: (job) => patiently(() => bindOperation(redis, keys, job)),
@@ -216,7 +226,7 @@ function runDepsOf(base: Base, journal: Journal, worlds: WorldStore, waitForOthe
 type Watching = Awaited<ReturnType<typeof watchHost>>
 
 /** Starts the background work on what this host has. */
-async function watchHost(base: Base, { journal, worlds, revived }: Local, { drift, leftoverNotes }: Fleet) {
+async function watchHost(base: Base, { journal, worlds, revived, disk }: Local, { drift, leftoverNotes, fleet }: Fleet) {
   const { config, host, log, redis, keys, timing, services, repeat, sendOfJail } = base
   const timings = services.add(
     makeTimings({ write: (now) => redis.set(keys.hostTimings(config.host), JSON.stringify(now)), log }),
@@ -224,7 +234,9 @@ async function watchHost(base: Base, { journal, worlds, revived }: Local, { drif
   for await (const report of journal.latestReports(timedAtStart)) timings.note(report)
   const delays = { firstMs: timing.leftoversFirst, mostMs: timing.leftoversMost }
   const leftovers = services.add(retryLeftovers({ ...base, journal, notes: leftoverNotes, delays }))
-  services.add(watchDrift({ ...base, journal, drift, revived, send: sendOfJail, everyMs: timing.drift }))
+  services.add(watchDrift({ ...base, journal, drift, revived, fleet: fleet.known, send: sendOfJail, everyMs: timing.drift }))
+  services.add(repeat('watch-disk', timing.heartbeat, disk.look))
+  await disk.look().catch((error) => log.warn({ err: error }, 'how full the disk is could not be read'))
   const usedWorlds = () => journal.jails().map(({ spec }) => ({ name: spec.world, digest: spec.worldDigest }))
   const removeUnusedWorlds = makeRemoveUnusedWorlds({ worlds, used: usedWorlds, log })
   services.add(repeat('remove-unused-worlds', unusedWorldsEveryMs, removeUnusedWorlds))
@@ -236,16 +248,23 @@ async function watchHost(base: Base, { journal, worlds, revived }: Local, { drif
 /** Takes this host's jobs and notices, and enrols it. */
 async function takeJobs(base: Base, local: Local, joined: Fleet, watching: Watching): Promise<void> {
   const { config, keys, services, reporter } = base
-  const { journal, worlds } = local
+  const { journal, worlds, disk } = local
   const { drift, leftoverNotes, fleet } = joined
   const consumer = await consume(base, local, joined, watching)
   // Together: jobs that were taken while fills end would only be put back.
   services.add({ name: 'jobs', stop: () => Promise.all([worlds.close(), consumer.stop()]) })
-  await followNotices({ ...base, channel: keys.notices(config.host), consumer, retryLeftovers: watching.leftovers.tryAll })
+  await followNotices({
+    ...base,
+    channel: keys.notices(config.host),
+    consumer,
+    retryLeftovers: watching.leftovers.tryAll,
+    answerConsole: (notice) => answerConsole(notice, { ...base, journal }),
+  })
   await reporter.begin({
     worlds,
     drift: () => drift.entries().size,
     leftovers: () => leftoverNotes.entries().size,
+    disk: disk.now,
     fleet: fleet.known,
     load: () => readLoad({ worlds, consumer, journal }),
   })

@@ -1,11 +1,12 @@
 import { Command } from 'commander'
-import { Jail } from '#shared/jail.ts'
+import { type CommandState, Jail } from '#shared/jail.ts'
 import { hasEnded, Operation } from '#shared/operation.ts'
 import { formatBytes } from '#shared/size.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { Refusal } from '../http/refusal.ts'
 import { type Fact, factLines } from '../print/fact-lines.ts'
 import { failureLines, moveLines, operationLines } from '../print/operation-lines.ts'
+import { quoteWords } from '../print/quote-words.ts'
 
 export function showCommand({ client, print }: CommandContext): Command {
   return new Command('show')
@@ -52,7 +53,8 @@ function jailLines(jail: Jail): string[] {
     ['cpu', `${limits.cpu} cores`],
     ['processes', String(limits.processes)],
     ['disk', limits.disk ? formatBytes(limits.disk) : undefined],
-    ['command', jail.command?.join(' ')],
+    ['command', jail.command && quoteWords(jail.command)],
+    ['its command', jail.commandState && describeCommand(jail.commandState)],
     ['jid', jail.jid?.toString()],
     ...Object.entries(jail.labels).map(([key, value]): Fact => ['label', `${key}=${value}`]),
     ['created', jail.createdAt],
@@ -61,4 +63,9 @@ function jailLines(jail: Jail): string[] {
   ])
   const checks = jail.isolation?.checks.map(({ name, ok, detail }) => `  ${ok ? '✓' : '✗'} ${name}: ${detail}`) ?? []
   return [...facts, ...(checks.length > 0 ? [`isolation, as seen at ${jail.isolation?.checkedAt}:`, ...checks] : [])]
+}
+
+function describeCommand({ state, exitCode, startedAt, endedAt }: CommandState): string {
+  if (state === 'running') return `runs since ${startedAt}`
+  return `ended ${endedAt ?? 'unseen'}${exitCode === null ? '' : ` with exit code ${exitCode}`}`
 }

@@ -104,7 +104,8 @@ function judge(
   }
   if (misfit) return ['incompatible', misfit]
   if (!beat) return ['down', 'its worker sends no heartbeats that this producer knows; upgrade it']
-  return draining.has(id) ? ['draining', undefined] : ['up', undefined]
+  const reason = beat.disk?.isFull ? fullDisk : undefined
+  return [draining.has(id) ? 'draining' : 'up', reason]
 }
 
 function whyIncompatible(report: HostReport, members: Set<string>, conflicts: Map<string, string>): string | undefined {
@@ -113,6 +114,7 @@ function whyIncompatible(report: HostReport, members: Set<string>, conflicts: Ma
   return conflicts.get(report.id)
 }
 
+const fullDisk = 'its disk is full'
 const noLoad = { fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }
 
 function toHost(
@@ -133,6 +135,7 @@ function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, ti
     promised: { ...promised },
     operations,
     load: beat?.load ?? noLoad,
+    ...(beat?.disk ? { disk: beat.disk } : {}),
     drift: beat?.drift ?? 0,
     leftovers: beat?.leftovers ?? 0,
     lastSeen: seen,

@@ -24,6 +24,7 @@ export function requirementsOf(ask: CreateJail, fleet: PlacementHost[]): Require
   const required = Object.entries(ask.labels ?? {}).filter(([key]) => labelKeysOf(fleet).has(key))
   return [
     isUp,
+    hasRoom,
     offersWorld(ask.world),
     ...definesWorldAsOthers(ask.world, conflictsOf(fleet)),
     ...required.map(hasLabel),
@@ -43,6 +44,12 @@ const isUp: Requirement = {
   code: 'no_suitable_host',
   met: ({ state }) => state === 'up',
   detail: ({ state, reason }) => `is ${state}${reason ? ` (${reason})` : ''}`,
+}
+
+const hasRoom: Requirement = {
+  code: 'no_capacity',
+  met: ({ disk }) => !disk?.isFull,
+  detail: () => 'has a full disk',
 }
 
 const offersWorld = (name: string): Requirement => ({

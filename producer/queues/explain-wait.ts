@@ -50,6 +50,8 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
     if (host.state === 'down') return { reason: `host ${host.id} is down` }
     if (!host.versions.plans.includes(operation.plan))
       return { reason: `the worker of host ${host.id} does not know plans of version ${operation.plan}` }
+    // Whatever it would wait for otherwise: nothing can be noted there.
+    if (host.disk?.isRefusing) return { reason: `room on the disk of host ${host.id}, which is full` }
     if (operation.waiting) return operation.waiting
     const job = nextJob(operation)
     if (!job) return undefined

@@ -52,5 +52,12 @@ function jailChange(jail: JailRecord, report: OperationReport | JailReport, keys
     updatedAt: at,
   }
   if (jailState === 'unchanged') return changeJail(jail, facts, keys)
-  return changeJail(jail, { ...facts, state: jailState, jid: jailState === 'running' ? report.jid : null }, keys)
+  const jid = jailState === 'running' ? report.jid : null
+  return changeJail(jail, { ...facts, state: jailState, jid, commandState: commandStateAfter(jail, report) }, keys)
+}
+
+/** That of a running jail only: what is not reported of it stays as it was while it runs on. */
+function commandStateAfter(jail: JailRecord, { jailState, commandState, jid }: OperationReport | JailReport) {
+  if (commandState || jailState !== 'running') return commandState
+  return jail.state === 'running' && jail.jid === jid ? jail.commandState : undefined
 }

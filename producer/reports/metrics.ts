@@ -132,6 +132,8 @@ function gaugeHosts(registers: Registry[], hosts: Pick<FleetHosts, 'all'>): void
     })
   gauge('up', 'Whether the host takes jails.', ({ state }) => (state === 'up' ? 1 : 0))
   gauge('operations', 'Operations on the host that have not ended.', ({ operations }) => operations)
+  gauge('disk_free_bytes', 'Room on the disk of its worlds and jails.', ({ disk }) => disk?.free ?? Number.NaN)
+  gauge('disk_full', 'Whether its disk is too full for more jails.', ({ disk }) => (disk?.isFull ? 1 : 0))
   gauge('drifted_jails', 'Jails that the host has otherwise than the records say.', ({ drift }) => drift)
   gauge('leftovers', 'Jails of which the host has something left that it could not remove.', ({ leftovers }) => leftovers)
   gauge('jails', 'Jails promised.', ({ promised }) => promised.jails)

@@ -87,6 +87,8 @@ export function redisKeys(prefix: string) {
     binding: (host: string, operation: string, epoch: number) => `${prefix}:host:${host}:binding:${operation}:${epoch}`,
     /** List: commands of an operation on this host, with their output. */
     log: (host: string, operation: string) => `${prefix}:host:${host}:log:${operation}`,
+    /** String: its answer to a request for a jail's console, `ConsoleText` or null, JSON. Expires. */
+    console: (host: string, request: string) => `${prefix}:host:${host}:console:${request}`,
     /** Channel: `HostNotice`, JSON. A cancel is durable only as the operation's `cancelRequested`. */
     notices: (host: string) => `${prefix}:host:${host}:notices`,
   }

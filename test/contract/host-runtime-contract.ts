@@ -224,6 +224,28 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
       expect(await host.findJail(jail)).toEqual({ jid })
     })
 
+    it('gives its command its arguments as they are, without a shell', async () => {
+      const odd = ['a b', '', "it's", '"', '$(id)', '`id`', '$HOME', '*', '-n', '--', '--cwd', '\\', ';', '|', 'a\tb', 'ä %s']
+      jail = trial.jail({ command: ['/bin/sh', '-c', 'for word; do echo "[$word]"; done', '-d', ...odd] })
+      await provision(jail)
+      await until('its output on the console', () => trial.consoleOf(jail) === odd.map((word) => `[${word}]\n`).join(''))
+    })
+
+    it('knows that its command runs, and with which exit code it has ended', async () => {
+      jail = trial.jail({ command: ['/bin/sh', '-c', 'until [ -e /data/go ]; do sleep 0.1; done; exit 3'] })
+      await provision(jail)
+      const startedAt = expect.stringMatching(/Z$/)
+      expect(await host.commandStateOf(jail)).toEqual({ state: 'running', exitCode: null, startedAt, endedAt: null })
+      await writeFile(join(trial.rootOf(jail), 'data/go'), '')
+      const over = await until('its end', async () => {
+        const state = await host.commandStateOf(jail)
+        return state?.state === 'ended' && state
+      })
+      expect(over).toEqual({ state: 'ended', exitCode: 3, startedAt, endedAt: startedAt })
+      await host.startCommand(jail, signal)
+      expect(await host.commandStateOf(jail)).toEqual(over)
+    })
+
     it('waits for /etc/rc and says how it failed', async () => {
       jail = trial.jail()
       await host.ensureRoot(jail, signal)

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { RuntimeName } from '#shared/host.ts'
-import type { Isolation } from '#shared/jail.ts'
+import type { CommandState, Isolation } from '#shared/jail.ts'
 import type { JailSpec, WorldId } from '#shared/job.ts'
 
 /** One thing that a host must have or be, and what to do when it is not so. */
@@ -62,6 +62,8 @@ export interface HostRuntime {
   startCommand(jail: JailSpec, signal: AbortSignal): Promise<void>
   /** Ends what a `startCommand` that was cut short has begun, should any of it run beside what a second one starts. */
   endCommand(jail: JailSpec, signal: AbortSignal): Promise<void>
+  /** Returns how the own command of a running jail fares; undefined where it has none. `jid`: of the jail, where it is known. */
+  commandStateOf(jail: JailSpec, jid?: number): Promise<CommandState | undefined>
   /** Returns the jail if it runs, by what the host says and not by what was asked for. */
   findJail(jail: JailSpec): Promise<{ jid: number } | undefined>
   /** Returns the jails of this host that run, by name, in one look. Never those of another root. */
@@ -70,7 +72,7 @@ export interface HostRuntime {
   unlinkedJails(jails: JailSpec[]): Promise<Set<string>>
   /** Whether the jail's root is there, mounted or not. */
   hasRoot(jail: JailSpec): Promise<boolean>
-  /** Returns the file on the host to which the jail's processes print. */
+  /** Returns the file on the host that has what the jail's processes print. */
   consoleOf(jail: JailSpec): string
   /** Proves the isolation of the running jail from outside, with no program of its own world. */
   proveIsolation(jail: JailSpec, signal: AbortSignal): Promise<Isolation>

@@ -4,6 +4,7 @@ import type { JailReport } from '#shared/report.ts'
 import type { JournaledDrift } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { DriftNotes } from '../reports/host-notes.ts'
+import type { CommandDrift } from './watch-commands.ts'
 
 export type ReportDeps = {
   hostId: string
@@ -13,6 +14,8 @@ export type ReportDeps = {
   drift: Pick<DriftNotes, 'note' | 'forget' | 'entries'>
   repeat: Repeat
   everyMs: number
+  /** By jail, whose command has failed; undefined while nobody has looked. */
+  died(): ReadonlyMap<string, CommandDrift> | undefined
 }
 
 /** By jail, in which epoch and since when it runs without its link. */
@@ -25,7 +28,7 @@ export const driftReasons: Record<JournaledDrift['found'] | 'unlinked', string> 
 }
 
 /** Reports to the fleet how jails really are, again and again until Redis has taken it. `unlinked`: what no journal has. */
-export function reportDrift({ hostId, journal, send, drift, repeat, everyMs }: ReportDeps, unlinked: Unlinked) {
+export function reportDrift({ hostId, journal, send, drift, repeat, everyMs, died }: ReportDeps, unlinked: Unlinked) {
   /** By jail. */
   const unsent = new Map<string, JailReport>()
 
@@ -45,15 +48,23 @@ export function reportDrift({ hostId, journal, send, drift, repeat, everyMs }: R
     const noted = drift.entries()
     for (const { spec } of journal.jails()) {
       const now = driftOf(spec.name)
-      if (now && needsNote(noted.get(spec.name), now))
-        await drift.note({ ...now, jail: spec.name, reason: driftReasons[now.found] })
+      if (now && needsNote(noted.get(spec.name), now)) await drift.note({ ...now, jail: spec.name })
     }
-    for (const [name, entry] of [...noted]) if (entry.found !== 'orphan' && !driftOf(name)) await drift.forget(name)
+    for (const [name, entry] of [...noted]) if (isOver(name, entry)) await drift.forget(name)
   }
 
+  /** Returns how a jail differs from what is wanted: as the journal has it, else as it was seen to run. */
   function driftOf(name: string): Noted | undefined {
+    const known = journal.jail(name)?.settled?.drift
+    if (known) return { ...known, reason: driftReasons[known.found] }
     const since = unlinked.get(name)?.since
-    return journal.jail(name)?.settled?.drift ?? (since === undefined ? undefined : { found: 'unlinked', since })
+    return since === undefined ? died()?.get(name) : { found: 'unlinked', since, reason: driftReasons.unlinked }
+  }
+
+  function isOver(name: string, { found }: Drift): boolean {
+    if (found === 'orphan' || driftOf(name)) return false
+    // The notes of an earlier worker stay until this one has looked.
+    return found !== 'command-died' || died() !== undefined
   }
 
   const reporting = repeat('report-drift', everyMs, async () => {
@@ -62,15 +73,19 @@ export function reportDrift({ hostId, journal, send, drift, repeat, everyMs }: R
   })
   return {
     /** Takes how a jail was found in an epoch, for the next pass. */
-    add(jail: string, epoch: number, how: Pick<JailReport, 'jailState' | 'jid' | 'reason'>): void {
-      unsent.set(jail, { type: 'jail', host: hostId, jail, epoch, at: new Date().toISOString(), ...how })
+    add(jail: string, epoch: number, how: Pick<JailReport, 'jailState' | 'jid' | 'reason' | 'commandState'>): void {
+      const before = unsent.get(jail)
+      const commandState = how.commandState ?? (before?.epoch === epoch ? before.commandState : undefined)
+      const reason = how.reason ?? (how.jailState === 'running' && unlinked.has(jail) ? driftReasons.unlinked : undefined)
+      const known = { ...(commandState ? { commandState } : {}), ...(reason === undefined ? {} : { reason }) }
+      unsent.set(jail, { type: 'jail', host: hostId, jail, epoch, at: new Date().toISOString(), ...how, ...known })
     },
     now: reporting.now,
     stop: reporting.stop,
   }
 }
 
-type Noted = { found: JournaledDrift['found'] | 'unlinked'; since: string }
+type Noted = { found: JournaledDrift['found'] | 'unlinked' | 'command-died'; since: string; reason: string }
 
 function needsNote(entry: Drift | undefined, { found, since }: Noted): boolean {
   return entry?.found !== 'orphan' && !(entry?.found === found && entry.since === since)

@@ -6,8 +6,8 @@ const largestBytes = 4 * 1024 ** 2
 const keptBytes = 64 * 1024
 
 /**
- * Keeps the consoles of jails small: what a jail prints goes to a file of the host, to which no limit of the jail applies. All
- * who write to it append, so it may be cut while they have it open.
+ * Keeps consoles small that nothing bounds: what jail(8) starts on FreeBSD has the file itself, and so has a jail that an older
+ * worker has started. All who write to it append, so it may be cut while they have it open.
  */
 export async function trimConsoles(paths: string[], log: Pick<Logger, 'warn'>): Promise<void> {
   for (const path of paths) await trimConsole(path).catch((error) => log.warn({ err: error, path }, 'console'))

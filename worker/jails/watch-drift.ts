@@ -5,23 +5,27 @@ import type { RunDeps } from '../plans/run.ts'
 import { takeDown } from './remove-jail.ts'
 import { driftReasons, type ReportDeps, reportDrift, type Unlinked } from './report-drift.ts'
 import type { SettledJail } from './revive-jails.ts'
+import { type RunningJail, watchCommands } from './watch-commands.ts'
 import { makeWatchLinks } from './watch-links.ts'
 
-type Deps = ReportDeps &
+type Deps = Omit<ReportDeps, 'died'> &
   Pick<RunDeps, 'host' | 'journal' | 'withJail'> & {
     /** Settles once every jail that is wanted running was started again, with those that could not be. No look before that. */
     revived: Promise<SettledJail[]>
+    /** The id of the fleet that has the records. */
+    fleet(): string | undefined
     log: Logger
   }
 
 /**
- * Watches for jails that somebody stopped, started, removed or took off the network at the host without an operation. The journal is brought up to
- * what is there first; from it the fleet gets its report.
+ * Watches for jails that somebody stopped, started, removed or took off the network at the host without an operation. The journal
+ * is brought up to what is there first; from it the fleet gets its report. A running jail whose command has failed is drift, too.
  */
 export function watchDrift(deps: Deps) {
   const { host, journal, withJail, log } = deps
   const unlinked: Unlinked = new Map()
-  const reporting = reportDrift(deps, unlinked)
+  const commands = watchCommands({ ...deps, report: (...report) => reporting.add(...report) })
+  const reporting = reportDrift({ ...deps, died: commands.died }, unlinked)
   const lookAtLinks = makeWatchLinks({ host, journal, reporting, log }, unlinked)
   /** By jail, the epoch in which its drift was handled by this worker. */
   const handled = new Map<string, number>()
@@ -47,7 +51,14 @@ export function watchDrift(deps: Deps) {
         })
     }
     await lookAtLinks(running)
+    await commands.look(runningOf(running))
   }
+
+  const runningOf = (running: Map<string, { jid: number }>): RunningJail[] =>
+    journal.jails().flatMap(({ spec, settled, current }) => {
+      const jid = running.get(spec.name)?.jid
+      return jid !== undefined && settled && !current ? [{ spec, epoch: settled.epoch, jid }] : []
+    })
 
   function needsHandling({ spec, settled, current }: JournaledJail, isRunning: boolean): boolean {
     // Leftovers of an operation are removed, not reported as started by hand.

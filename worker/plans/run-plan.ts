@@ -16,7 +16,7 @@ const fullDiskAgainMs = 1_000
  * to a pause, or to a failure, after which what was done is undone. `cancel` ends it at once.
  */
 export function runPlan(job: JailJob, name: JobName, log: OperationLog, cancel: AbortSignal, deps: RunDeps): Promise<Outcome> {
-  return deps.withJail(job.jail.name, async () => {
+  const attempt = async (): Promise<Outcome> => {
     try {
       const early = await settleEarly(job, deps)
       if (early) return early
@@ -31,9 +31,11 @@ export function runPlan(job: JailJob, name: JobName, log: OperationLog, cancel: 
       if (code !== 'disk_full') throw thrown
       // Not a failure of the operation: what is already done or undone must still be noted.
       log.note(`${code}: ${message}`)
+      if (deps.diskFull(job)) return attempt()
       return { type: 'paused', pause: new Pause('room for its journal', { delayMs: fullDiskAgainMs }) }
     }
-  })
+  }
+  return deps.withJail(job.jail.name, attempt)
 }
 
 /** Returns what stopped it: its failure, a pause, or the end of the worker; undefined once all its steps are done. */

@@ -49,6 +49,8 @@ export type RunDeps = {
   /** Aborted when the worker stops: no further step begins. */
   stopping: AbortSignal
   retry: RetryPolicy
+  /** Called when the disk has no room for a note. Returns whether some was made, for what frees more. */
+  diskFull(job: JailJob): boolean
 }
 
 /** One pickup of an operation: its plan, its place in the journal, and what it reports. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { release, type } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { BackgroundWork, HostBeat, HostReport } from '#shared/host.ts'
+import type { BackgroundWork, HostBeat, HostDisk, HostReport } from '#shared/host.ts'
 import type { Repeat, Repeated } from '#shared/process/repeat.ts'
 import { version } from '#shared/process/version.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
@@ -38,6 +38,8 @@ type Sources = {
   drift(): number
   /** How many of its jails have leftovers. */
   leftovers(): number
+  /** How full its disk is. */
+  disk(): HostDisk | undefined
   /** The id of the fleet that it knows its jails by, if it has any. */
   fleet(): string | undefined
 }
@@ -83,15 +85,16 @@ export function makeHostReporter(deps: Deps) {
 }
 
 /** Has only a digest of the report, which shows whether it has changed: a producer reads the beats of all hosts each second. */
-function beatOf({ load, drift, leftovers, fleet }: Sources, report: string): HostBeat {
+function beatOf({ load, drift, leftovers, disk, fleet }: Sources, report: string): HostBeat {
   const digest = createHash('sha256').update(report).digest('hex').slice(0, 16)
-  const known = fleet()
+  const [known, full] = [fleet(), disk()]
   return {
     report: digest,
     load: load(),
     drift: drift(),
     leftovers: leftovers(),
     ...(known ? { fleet: known } : {}),
+    ...(full ? { disk: full } : {}),
     at: new Date().toISOString(),
   }
 }

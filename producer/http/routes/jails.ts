@@ -1,9 +1,12 @@
+import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { mostConsoleBytes } from '#shared/console.ts'
 import { ProvostError } from '#shared/errors.ts'
 import { CreateJail, DryRun, Jail, JailState, PlainName } from '#shared/jail.ts'
 import { JailOperationKind } from '#shared/operation.ts'
+import { followConsole, readConsole } from '../../hosts/read-console.ts'
 import { tryAdmission } from '../../operations/admit.ts'
 import type { Verb } from '../../operations/decide-operation.ts'
 import { createJail, operateJail } from '../../operations/operate.ts'
@@ -26,6 +29,19 @@ const CreateQuery = z.strictObject({
     .enum(['true', 'false'])
     .default('false')
     .describe('Answers what would happen and why, for each host; nothing is done.'),
+})
+const LogQuery = z.strictObject({
+  bytes: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(mostConsoleBytes)
+    .default(64 * 1024)
+    .describe('How much of its end, at most.'),
+  follow: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('Goes on with what is printed from then on, until the jail is gone.'),
 })
 // A name that no jail can have is not an invalid request: it is answered with 404, like any other name without a jail.
 const Params = z.object({ name: z.string().max(256) })
@@ -60,6 +76,33 @@ export const jailRoutes =
         const jail = await records.jail(name)
         if (!jail) throw new ProvostError('not_found', `There is no jail ${name}.`)
         return toJail(jail)
+      },
+    )
+
+    app.get(
+      '/v1/jails/:name/log',
+      {
+        // No HEAD, as it would wait for the end of what is followed.
+        exposeHeadRoute: false,
+        schema: { summary: 'What its processes printed last, asked of its host', params: Params, querystring: LogQuery },
+      },
+      async ({ params: { name }, query: { bytes: mostBytes, follow } }, reply) => {
+        const jail = await records.jail(name)
+        if (!jail) throw new ProvostError('not_found', `There is no jail ${name}.`)
+        const console = await readConsole(deps, jail, { mostBytes })
+        reply.type('text/plain; charset=utf-8')
+        if (follow === 'false') return reply.send(console?.text ?? '')
+        const ending = new AbortController()
+        const unsubscribe = deps.feed.subscribe(
+          () => undefined,
+          () => ending.abort(),
+        )
+        const printed = Readable.from(followConsole(deps, jail, console, { mostBytes, signal: ending.signal }))
+        printed.once('close', () => {
+          ending.abort()
+          unsubscribe()
+        })
+        return reply.send(printed)
       },
     )
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Isolation, Jail, Labels, Limits } from '#shared/jail.ts'
+import { CommandState, Isolation, Jail, Labels, Limits } from '#shared/jail.ts'
 import { JailSpec } from '#shared/job.ts'
 import { JailFacts } from '#shared/redis/record-facts.ts'
 import { integer, json, nullable } from '../fields.ts'
@@ -15,6 +15,7 @@ const JailFields = JailFacts.extend({
   leases: json(z.array(Lease)),
   limits: json(Limits),
   command: json(z.array(z.string())).optional(),
+  commandState: json(CommandState).optional(),
   labels: json(Labels),
   state: Jail.shape.state,
   reason: z.string().optional(),

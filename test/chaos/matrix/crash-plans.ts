@@ -15,7 +15,7 @@ export type CrashPlan = {
   ask(trial: Trial, jail: string): Promise<Answer>
 }
 
-const enter = 'runc exec'
+const enter = 'perl start runc exec'
 const whole = { world: 'busybox', command: ['/bin/sleep', '100000'], limits: { disk: '16M' } }
 const nothing = async () => {}
 

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { scaledTiming } from '#shared/process/timing.ts'
 import { journalFiles } from '../../../worker/journal/file.ts'
@@ -19,13 +21,16 @@ type Disk = ReturnType<typeof makeDisk>
 
 function makeDisk() {
   let fault: string | undefined
+  let isFull = () => true
   const disk = {
     refused: 0,
-    refuse(code: string | undefined): void {
+    /** `until`: there is room again. */
+    refuse(code: string | undefined, until = () => false): void {
       fault = code
+      isFull = () => !until()
     },
     async write(...[file, text]: Parameters<typeof journalFiles.write>): Promise<void> {
-      if (fault === undefined) return journalFiles.write(file, text)
+      if (fault === undefined || !isFull()) return journalFiles.write(file, text)
       disk.refused += 1
       throw Object.assign(new Error(`${fault}: write`), { code: fault })
     },
@@ -52,6 +57,38 @@ describe('an operation on a host whose disk is full', () => {
     disk.refuse(undefined)
     expect(await fleet.ended(asked)).toMatchObject({ status: 'failed', error: { code: 'disk_full', step: 'run-command' } })
     expect(fleet.host().state()).toEqual(nothing)
+  })
+
+  test('waits for room by name, its host takes no other jail, and both are over once there is some', async ({ fleet, disk }) => {
+    disk.refuse('ENOSPC')
+    const asked = await fleet.ask('web1')
+    const reason = 'room on the disk of host host1, which is full'
+    await until('it to say so', async () => (await fleet.operation(asked.body.operation.id)).waiting?.reason === reason)
+    const host = async () => (await fleet.call('GET', '/v1/hosts/host1')).body
+    await until('its host to say so', async () => (await host()).reason === 'its disk is full')
+    expect(await host()).toMatchObject({ state: 'up', disk: { isFull: true, isRefusing: true, free: expect.any(Number) } })
+    expect((await fleet.ask('web2')).body).toMatchObject({ code: 'no_capacity', detail: expect.stringContaining('full disk') })
+    expect((await fleet.call('GET', '/metrics')).text).toMatch(/^provost_host_disk_full\{host="host1"\} 1$/m)
+    disk.refuse(undefined)
+    expect(await fleet.ended(asked)).toMatchObject({ status: 'succeeded' })
+    await until('its host to have room', async () => (await host()).reason === undefined)
+    expect((await fleet.ended(await fleet.ask('web2'))).status).toBe('succeeded')
+  })
+
+  test('goes on where it makes room, with what is kept for that', async ({ fleet, disk }) => {
+    const spare = join(fleet.host().root, 'host/journal/spare')
+    await fleet.ended(await fleet.ask('web1'))
+    await until('room to be kept', () => existsSync(spare))
+    disk.refuse('ENOSPC', () => !existsSync(spare))
+    const waiting = await fleet.call('POST', '/v1/jails/web1/restart')
+    await until('a restart to wait', () => disk.refused > 3)
+    await fleet.call('POST', `/v1/operations/${waiting.body.operation.id}/cancel`)
+    disk.refuse(undefined)
+    await fleet.ended(waiting)
+    disk.refuse('ENOSPC', () => !existsSync(spare))
+    expect(await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))).toMatchObject({ status: 'succeeded' })
+    expect(fleet.host().state()).toEqual(nothing)
+    await until('room to be kept again', () => existsSync(spare))
   })
 
   test('is not gone on with where its undoing could not be noted', async ({ fleet, disk }) => {

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import { describe, expect } from 'vitest'
 import { startRealFleet } from '../../support/fleets/real-fleet.ts'
 import { whyNoLinuxJails } from '../../support/hosts/host-fitness.ts'
 import { test } from '../../support/redis/redis-test.ts'
+import { until } from '../../support/until.ts'
 
 const whyNot = whyNoLinuxJails()
 const busybox = { world: 'busybox' }
@@ -78,6 +80,25 @@ describe.skipIf(whyNot)('jails asked for over HTTP', () => {
 })
 
 describe.skipIf(whyNot)('a host whose disk is full', () => {
+  test('takes no jails and says why, and destroys go on', async ({ redis }) => {
+    const small = await mkdtemp(join(tmpdir(), 'provost-small-'))
+    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=120m', 'tmpfs', small])
+    const fleet = await startRealFleet(redis, { root: join(small, 'host'), timeScale: 0.2 })
+    await fleet.ended(await fleet.ask('web1', busybox))
+    await until('room to be kept', () => existsSync(join(fleet.root, 'journal/spare')))
+    for (const size of ['1M', '4k']) spawnSync('dd', ['if=/dev/zero', `of=${join(small, size)}`, `bs=${size}`])
+    const reason = async () => (await fleet.call('GET', '/v1/hosts/real1')).body.reason
+    await until('its host to say so', async () => (await reason()) === 'its disk is full')
+    expect((await fleet.ask('web2', busybox)).body).toMatchObject({ status: 409, code: 'no_capacity' })
+    expect((await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))).status).toBe('succeeded')
+    for (const size of ['1M', '4k']) await rm(join(small, size))
+    await until('its host to have room', async () => (await reason()) === undefined)
+    expect((await fleet.ended(await fleet.ask('web2', busybox))).status).toBe('succeeded')
+    await fleet.stop()
+    spawnSync('umount', [small])
+    await rm(small, { recursive: true })
+  })
+
   test('says so, and keeps nothing of the world it could not fill', async ({ redis }) => {
     const small = await mkdtemp(join(tmpdir(), 'provost-small-'))
     spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', small])

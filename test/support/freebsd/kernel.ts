@@ -64,11 +64,14 @@ export type Kernel = {
   host(program: string, args: string[]): Promise<CommandResult>
   /** Runs a command in a jail and waits for it. */
   inJail(jail: KernelJail, argv: string[], log: string | undefined): Promise<Answer>
-  /** Leaves a command running in a jail. */
-  leaveInJail(jail: KernelJail, argv: string[], log: string | undefined): void
+  /** Leaves a command running in a jail; `ended` hears of its exit code. */
+  leaveInJail(jail: KernelJail, left: Left): void
   /** Changes what jls says of a jail: how a test breaks its isolation. */
   amend(parameters: Record<string, string | string[]>): void
 }
+
+/** What daemon(8) leaves running. */
+export type Left = { argv: string[]; log: string | undefined; ended(code: number): void }
 
 /** What the facts do not tell: the product must not ask for it. */
 export function notKnown(what: string): never {

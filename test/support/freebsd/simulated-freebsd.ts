@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import { ifconfigProgram } from './ifconfig-program.ts'
@@ -83,7 +83,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
       return complete(await answer(argv, {}))
     },
     inJail: inJail ? pretend(inJail) : reallyRun,
-    leaveInJail: inJail ? (jail, argv, log) => void leavePretended(inJail, jail, argv, log) : reallyLeave,
+    leaveInJail: inJail ? (jail, left) => void leavePretended(inJail, jail, left) : reallyLeave,
     amend: (parameters) => {
       amended = { ...amended, ...parameters }
     },
@@ -123,12 +123,14 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
       const { status, stderr } = spawnSync('tar', args, { encoding: 'utf8' })
       return { exitCode: status ?? 1, stderr }
     },
-    daemon: (args, options) => {
-      const [jexec, clean, which = '', ...argv] = args
-      if (jexec !== 'jexec' || clean !== '-l') return notKnown(`daemon ${args.join(' ')}`)
+    daemon: (args) => {
+      const [env, clean, sh, script = '', log, end = '', which = '', ...argv] = args
+      const isOurs = env === '/usr/bin/env' && clean === '-i' && sh === '/bin/sh' && script.endsWith('/run-command.sh')
+      if (!isOurs) return notKnown(`daemon ${args.join(' ')}`)
       const jail = findJail(kernel, which)
       // daemon(8) has gone to the background when jexec(8) finds that there is no such jail.
-      if (jail && jail.dyingFor === undefined) kernel.leaveInJail(jail, argv, options.outputFile)
+      if (jail && jail.dyingFor === undefined)
+        kernel.leaveInJail(jail, { argv, log, ended: (code) => writeFileSync(end, `${code}\n`) })
       return {}
     },
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { test as base, describe, expect } from 'vitest'
 import type { Drift } from '#shared/host.ts'
+import type { CommandState } from '#shared/jail.ts'
 import type { JailJob } from '#shared/job.ts'
 import { repeat } from '#shared/process/repeat.ts'
 import type { JailReport, OperationReport } from '#shared/report.ts'
@@ -27,7 +28,7 @@ function ended({ operation, jail, epoch }: JailJob, jailState: OperationReport['
   return makeReport({ operation, epoch, jail: jail.name, jailState })
 }
 
-type Options = Partial<Pick<Parameters<typeof watchDrift>[0], 'send' | 'revived' | 'journal'>>
+type Options = Partial<Pick<Parameters<typeof watchDrift>[0], 'send' | 'revived' | 'journal' | 'fleet'>>
 
 /** Opens a host with a real journal, to watch both. */
 async function open() {
@@ -71,6 +72,7 @@ async function open() {
         drift,
         log,
         revived,
+        fleet: () => 'fleet1',
         repeat,
         everyMs,
         ...options,
@@ -195,6 +197,53 @@ describe('a jail that is not as its journal has it', () => {
     await until('its note to go', async () => !trial.entries.has('web1'))
     expect(trial.reports().at(-1)).toEqual({ ...report, jailState: 'running', jid: 77 })
     expect((await trial.reopened()).jail('web1')?.settled).toEqual({ epoch: 5, wanted: 'running', leftovers: [] })
+  })
+
+  test('runs without its command, which has failed: the fleet gets its exit code, and a note until it runs again', async ({
+    trial,
+  }) => {
+    const job = await running(trial)
+    const startedAt = '2026-01-01T00:00:00.000Z'
+    let command: CommandState = { state: 'running', exitCode: null, startedAt, endedAt: null }
+    trial.host.commandStateOf = async ({ name }) => (name === 'web1' ? command : undefined)
+    const jid = (await trial.host.findJail(job.jail))?.jid ?? 0
+    trial.watch()
+    await trial.nextLooks()
+    expect([trial.reports(), trial.entries.size]).toEqual([[], 0])
+    command = { state: 'ended', exitCode: 1, startedAt, endedAt: '2026-01-01T00:00:05.000Z' }
+    expect(await noted(trial)).toEqual({
+      found: 'command-died',
+      jail: 'web1',
+      reason: 'Its command ended with exit code 1.',
+      since: command.endedAt,
+    })
+    expect(trial.reports()).toEqual([{ ...report, jailState: 'running', jid, commandState: command }])
+    await trial.nextLooks()
+    expect(trial.reports()).toHaveLength(1)
+    command = { state: 'running', exitCode: null, startedAt, endedAt: null }
+    await until('its note to go', async () => !trial.entries.has('web1'))
+  })
+
+  test('runs without its command, which has ended well: the fleet knows, and it is no drift', async ({ trial }) => {
+    await running(trial)
+    const at = '2026-01-01T00:00:00.000Z'
+    trial.host.commandStateOf = async () => ({ state: 'ended', exitCode: 0, startedAt: at, endedAt: at })
+    trial.watch()
+    await until('a report', async () => trial.reports().length > 0)
+    await trial.nextLooks()
+    expect([trial.reports().length, trial.entries.size]).toEqual([1, 0])
+  })
+
+  test('is told again to a fleet that has lost its records', async ({ trial }) => {
+    await running(trial)
+    const at = '2026-01-01T00:00:00.000Z'
+    trial.host.commandStateOf = async () => ({ state: 'running', exitCode: null, startedAt: at, endedAt: null })
+    let fleet = 'fleet1'
+    trial.watch({ fleet: () => fleet })
+    await trial.nextLooks()
+    expect(trial.reports()).toEqual([])
+    fleet = 'fleet2'
+    await until('a report', async () => trial.reports().length === 1)
   })
 
   test('loses its note when an operation has ended since, and not before', async ({ trial }) => {

@@ -31,6 +31,7 @@ describe('a provision whose worker is killed while it is undone', () => {
       journal,
       plans: [planVersion],
       withJail: (_name, work) => work(),
+      diskFull: () => false,
       withSuspect: (work) => work(),
       waitForOthers: async () => undefined,
       send: async () => undefined,

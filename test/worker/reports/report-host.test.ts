@@ -46,6 +46,7 @@ async function open() {
     worlds: { states: () => [now.world] },
     load: () => ({ fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }),
     fleet: () => undefined,
+    disk: () => undefined,
     drift: () => now.drift,
     leftovers: () => 0,
   })

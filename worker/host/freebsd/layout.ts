@@ -33,11 +33,14 @@ export function layoutOf(directory: string, dataset?: string) {
         conf: join(own, 'jail.conf'),
         /** The same file, while the jail starts at boot. */
         boot: join(boot, `${name}.conf`),
+        /** What the jail has printed last; of its own command, what is older is in a file with `.1` behind it. */
         console: join(own, 'console.log'),
         /** The addresses that we put, or were about to put, on an interface, and its name. */
         aliases: join(own, 'aliases.json'),
         /** The boot and the jid in which the jail's own command was started. */
         commandStarted: join(own, 'command.started'),
+        /** The exit code of that command, once it has ended. */
+        commandEnd: join(own, 'command.end'),
         parent,
         root: join(parent, 'tree'),
         /** The names of a root while it is copied and while it is removed: a jail never starts on a half-made root. */

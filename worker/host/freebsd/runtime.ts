@@ -11,6 +11,7 @@ import { enrol } from './enrol.ts'
 import type { FreebsdHost, Patience } from './freebsd-host.ts'
 import { proveIsolation } from './isolation/isolation.ts'
 import { startCommand } from './jail/command.ts'
+import { commandState } from './jail/command-state.ts'
 import { endJail } from './jail/end-jail.ts'
 import { ensureJail, findJail, listJails } from './jail/jail.ts'
 import { type Layout, layoutOf } from './layout.ts'
@@ -90,6 +91,7 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     startCommand: (jail, signal) => startCommand(host, jail, signal),
     // A second `startCommand` sees by the jail's processes that the command was started.
     endCommand: async () => undefined,
+    commandStateOf: (jail, jid) => commandState(host, jail, jid),
     findJail: (jail) => findJail(host, jail),
     listJails: () => listJails(host),
     unlinkedJails: (jails) => unlinkedJails(host, jails),

@@ -37,9 +37,14 @@ export function layoutOf(configuredRoot: string) {
         runcLog: join(bundle, 'runc.log'),
         commandPid: join(bundle, 'command.pid'),
         commandDone: join(bundle, 'command.done'),
+        /** The exit code of the command, once it has ended. */
+        commandEnd: join(bundle, 'command.end'),
+        /** What the jail has printed last; what is older is in a file with `.1` behind it. */
         console: join(directory, 'console.log'),
         runcState: `${runDirectory}/runc/${name}`,
         cgroup: `${cgroupParent}/${name}`,
+        /** Within the jail's: of what takes in what the jail prints, which is none of the jail's processes. */
+        consoleCgroup: `${cgroupParent}/${name}/console`,
         network: `${runDirectory}/netns/${name}`,
         /** At most 15 characters, IFNAMSIZ. */
         veth: `pv${hashOf(`${root}\0${name}`).slice(0, 10)}`,

@@ -7,6 +7,7 @@ import type { RunCommand } from '../programs/run-command.ts'
 import { checkHost } from './checks/check.ts'
 import { proveIsolation } from './isolation/isolation.ts'
 import { endCommand, startCommand } from './jail/command.ts'
+import { commandState } from './jail/command-state.ts'
 import { removeJail } from './jail/end-jail.ts'
 import { ensureJail, findInit, listJails } from './jail/jail.ts'
 import { layoutOf } from './layout.ts'
@@ -72,6 +73,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     removeJail: (jail, signal) => removeJail(host, jail, signal),
     startCommand: (jail, signal) => startCommand(host, jail, signal),
     endCommand: (jail, signal) => endCommand(host, jail, signal),
+    commandStateOf: async (jail) => commandState(host, jail),
     findJail: async (jail) => {
       const jid = findInit(host, jail.name)
       return jid === undefined ? undefined : { jid }

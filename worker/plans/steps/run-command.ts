@@ -7,6 +7,10 @@ export const runCommand = {
   timeoutMs: 10 * 60_000,
   weight: 10,
   repeatable: false,
-  run: ({ host, jail, signal }) => host.startCommand(jail, signal),
+  async run({ host, jail, signal, learn }) {
+    await host.startCommand(jail, signal)
+    const commandState = await host.commandStateOf(jail)
+    if (commandState) learn({ commandState })
+  },
   undo: ({ host, jail, signal }) => host.endCommand(jail, signal),
 } as const satisfies Step

@@ -1,10 +1,10 @@
-import type { Isolation } from '#shared/jail.ts'
+import type { CommandState, Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { HostRuntime } from '../../host/host-runtime.ts'
 import type { Asker, WorldStore } from '../../worlds/world-store.ts'
 
 /** What a step learnt of the jail, for its record. */
-export type JailFacts = { jid?: number | null; isolation?: Isolation }
+export type JailFacts = { jid?: number | null; isolation?: Isolation; commandState?: CommandState }
 
 /** What a step works with. `signal` ends it: on a cancel, at its timeout, or on the second signal to the worker. */
 export type StepContext = {

@@ -37,6 +37,12 @@ export const busybox: WorldMethod<BusyboxWorld> = async ({ directory, run, signa
   async function proveStatic(): Promise<void> {
     await run('chroot', [directory, '/bin/busybox', 'true'], { signal }).catch((error) => {
       signal.throwIfAborted()
+      const { logTail = '' } = error instanceof ProvostError ? error.facts : {}
+      if (/Permission denied/.test(logTail))
+        throw new ProvostError('world_source_missing', `No program may run in ${directory}.`, {
+          hint: 'See whether it is mounted with noexec: `provost doctor` says so. Mount it with exec, then retry.',
+          cause: error,
+        })
       throw new ProvostError('world_source_missing', 'The busybox of this host is not a static one.', {
         hint: 'Install the static busybox (on Debian: apt-get install busybox-static), then retry.',
         cause: error,

@@ -1,14 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bare } from '../../addresses.ts'
+import { checkMountOptions } from '../../checks/check-mount-options.ts'
 import { addressesOf, checkPools } from '../../checks/check-pools.ts'
 import { fault, fine, type NamedCheck, type Result, runChecks } from '../../checks/check-result.ts'
 import type { Check } from '../../host-runtime.ts'
+import { existingAbove } from '../../paths.ts'
 import { findProgram } from '../../programs/run-command.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { includeLine } from '../jail/boot.ts'
 import type { Layout } from '../layout.ts'
 import { bridgeName } from '../network/vnet.ts'
+import { readMounts } from '../root/mounts.ts'
 import { checkBoot, checkDevfsRuleset, checkInclude, checkInterface, checkRctl, checkZfs } from './host-checks.ts'
 
 /** All in FreeBSD's base system. */
@@ -27,6 +30,7 @@ export async function checkHost(host: Unopened, layout: Layout | undefined): Pro
     ['rctl', () => checkRctl(host)],
     ['devfs rulesets', () => checkDevfsRuleset(host)],
     ['root', () => checkRoot(host)],
+    ['root mount', () => checkMount(host, layout)],
     ['zfs', () => (root.startsWith('/') ? checkCopies(host) : checkZfs(host, root.split('/')[0]))],
     [network.mode === 'vnet' ? 'bridge' : 'interface', () => checkInterface(host)],
     ['pools', () => checkOwnAddresses(host, layout)],
@@ -55,6 +59,13 @@ function checkProgram({ config }: Unopened, program: string): Result {
 function checkRoot({ config }: Unopened): Result {
   if (/^[A-Za-z0-9_./:-]+$/.test(config.root)) return fine(config.root)
   return fault(`root is ${config.root}.`, 'Choose one of letters, digits and _ . / : - only.')
+}
+
+/** FreeBSD has no nodev: only devfs(5) has devices there (mount(8)). On ZFS the option is the property exec. */
+async function checkMount({ run, config }: Unopened, layout: Layout | undefined): Promise<Result> {
+  const directory = layout?.directory ?? (config.root.startsWith('/') ? existingAbove(config.root) : undefined)
+  if (directory === undefined) return fine('It is checked once the dataset is there.')
+  return checkMountOptions(directory, await readMounts(run), false)
 }
 
 function checkCopies({ config }: Unopened): Result {

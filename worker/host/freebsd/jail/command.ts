@@ -1,5 +1,6 @@
 import { lstatSync, readlinkSync } from 'node:fs'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { undefinedIfAbsent } from '../../paths.ts'
@@ -10,6 +11,7 @@ import { findJail } from './jail.ts'
 const maxLinks = 32
 /** What `jexec -l` sets. */
 const searched = ['/bin', '/usr/bin']
+const script = join(import.meta.dirname, 'run-command.sh')
 
 /**
  * Starts the jail's own command, once in a boot of the jail. `/bin/sh /etc/rc` is not started here: it is the jail's exec.start,
@@ -20,15 +22,18 @@ export async function startCommand(host: FreebsdHost, jail: JailSpec, signal: Ab
   if (!running) throw new ProvostError('unexpected', `Jail ${jail.name} is not running.`)
   const { command } = jail
   if (!command) return
-  const { console: outputFile, commandStarted, root } = host.layout.jail(jail.name)
+  const { console, commandStarted, commandEnd, root } = host.layout.jail(jail.name)
   // The jid alone is not enough: jids begin again with every boot of the host.
   const mark = `${await host.bootId()} ${running.jid}`
   if ((await readFile(commandStarted, 'utf8').catch(undefinedIfAbsent)) === mark) return
   // Only its own command can run in the jail: with any process there, a worker has started it and was killed before the note.
   if ((await processesOf(host.run, running.jid, signal)).length === 0) {
     requireProgram(root, command[0] ?? '')
-    // daemon(8) detaches from the worker and becomes jexec(8), whose -l keeps the worker's environment out of the jail.
-    await host.run('daemon', ['jexec', '-l', `${running.jid}`, ...command], { outputFile, signal })
+    await rm(commandEnd, { force: true })
+    // daemon(8) detaches from the worker. What it becomes stays on the host beside the jail, so it must not have the worker's
+    // marks in its environment: the next worker ends what has them.
+    const args = ['/usr/bin/env', '-i', '/bin/sh', script, console, commandEnd, `${running.jid}`, ...command]
+    await host.run('daemon', args, { signal })
   }
   await writeFile(`${commandStarted}.new`, mark)
   await rename(`${commandStarted}.new`, commandStarted)

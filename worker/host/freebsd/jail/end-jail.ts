@@ -15,7 +15,7 @@ import { dyingJails, findByName, isKept, type KernelJail } from './jls.ts'
  * @throws ProvostError `resource_busy`
  */
 export async function endJail(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  const { conf, root, commandStarted } = host.layout.jail(jail.name)
+  const { conf, root, commandStarted, commandEnd } = host.layout.jail(jail.name)
   await disableAtBoot(host, jail.name)
   const running = await findByName(host, jail.name, signal)
   // Somebody else's jail of this name must not be ended.
@@ -27,7 +27,7 @@ export async function endJail(host: FreebsdHost, jail: JailSpec, signal: AbortSi
   // Rules belong to the name, which somebody else's jail may have by now: then only those that are exactly ours are removed.
   const isAnothers = running !== undefined && running.path !== root
   for (const filter of isAnothers ? limitRules(jail) : [`jail:${jail.name}`]) await removeRules(host, filter, signal)
-  for (const path of [commandStarted, conf, `${conf}.unchecked`]) await rm(path, { force: true })
+  for (const path of [commandStarted, commandEnd, conf, `${conf}.unchecked`]) await rm(path, { force: true })
 }
 
 /** Removes a jail with the file that it was started with, which undoes its mounts and addresses; without it where that fails. */

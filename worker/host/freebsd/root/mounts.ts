@@ -2,7 +2,7 @@ import { ProvostError } from '#shared/errors.ts'
 import { unescapeOctal } from '../../paths.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
 
-export type Mount = { device: string; point: string; fsType: string }
+export type Mount = { device: string; point: string; fsType: string; options: string[] }
 
 /** Returns all mounts of the host in the order in which they were made: `mount -p` prints them as fstab(5). */
 export async function readMounts(run: RunCommand, signal?: AbortSignal): Promise<Mount[]> {
@@ -11,8 +11,8 @@ export async function readMounts(run: RunCommand, signal?: AbortSignal): Promise
     .split('\n')
     .filter(Boolean)
     .map((line) => {
-      const [device = '', point = '', fsType = ''] = line.split(/\s+/).map(unescapeOctal)
-      return { device, point, fsType }
+      const [device = '', point = '', fsType = '', options = ''] = line.split(/\s+/).map(unescapeOctal)
+      return { device, point, fsType, options: options.split(',') }
     })
 }
 

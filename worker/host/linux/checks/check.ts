@@ -1,6 +1,7 @@
 import { existsSync, readlinkSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { checkMountOptions } from '../../checks/check-mount-options.ts'
 import { fault, fine, type NamedCheck, type Result, runChecks } from '../../checks/check-result.ts'
 import type { Check } from '../../host-runtime.ts'
 import { existingAbove } from '../../paths.ts'
@@ -9,6 +10,7 @@ import { isStaticProgram } from '../jail/static-program.ts'
 import type { Controller } from '../limits/cgroups.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { namespaces } from '../processes/processes.ts'
+import { readMounts } from '../root/mounts.ts'
 import { checkMode, checkOwnAddresses } from './check-network.ts'
 
 /** By program, the Debian package that has it. */
@@ -20,6 +22,8 @@ const programs: Record<string, string> = {
   umount: 'mount',
   nsenter: 'util-linux',
   unshare: 'util-linux',
+  setsid: 'util-linux',
+  perl: 'perl-base',
   flock: 'util-linux',
   tar: 'tar',
   rm: 'coreutils',
@@ -41,6 +45,7 @@ export async function checkHost(host: LinuxHost): Promise<Check[]> {
     ['pools', () => checkOwnAddresses(host)],
     ['disk limit', () => checkDisk(host)],
     ['root directory', () => checkRoot(host)],
+    ['root mount', () => checkMount(host)],
     ['overlay', () => checkOverlay(host)],
   ]
   return runChecks(checks)
@@ -117,6 +122,11 @@ function checkRoot({ layout }: LinuxHost): Result {
   if (/[,:\\\s]/.test(layout.root))
     return fault(`root is ${layout.root}.`, 'Choose one without a comma, colon, backslash or space.')
   return fine(layout.root)
+}
+
+function checkMount({ config, layout }: LinuxHost): Result {
+  const needsDevices = config.worlds.some(({ method }) => method === 'debootstrap')
+  return checkMountOptions(existingAbove(layout.root), readMounts(), needsDevices)
 }
 
 /** Mounts an overlay in the file system of the root: not every file system can be below or above one. */

@@ -1,17 +1,21 @@
 import { existsSync, lstatSync } from 'node:fs'
-import { open, rm, stat, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { readValue } from '../limits/cgroups.ts'
+import { markConsole, readConsole } from '../../console.ts'
+import { ensureChildCgroup, readValue } from '../limits/cgroups.ts'
 import { withTasksForRunc } from '../limits/limits.ts'
 import type { LinuxHost } from '../linux-host.ts'
-import { endAllBut, killAllBut } from './end-jail.ts'
+import { endAllBut, endConsole, killAllBut } from './end-jail.ts'
 import { findInit } from './jail.ts'
 import { removeRuncCopies } from './runc-copies.ts'
 
 const rc = ['/bin/sh', '/etc/rc']
 const tailBytes = 4_096
+/** Node has no prctl(2); its number in the two tables of system calls. */
+const prctl = process.arch === 'x64' ? 157 : 167
+const keeper = join(import.meta.dirname, 'run-command.pl')
 
 /** Starts the jail's command, once in a boot of the jail, beside its first process. */
 export async function startCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
@@ -19,7 +23,7 @@ export async function startCommand(host: LinuxHost, jail: JailSpec, signal: Abor
   if (first === undefined) throw new ProvostError('unexpected', `Jail ${jail.name} is not running.`)
   const { root } = host.layout.jail(jail.name)
   if (jail.command) {
-    if (!wasStarted(host, jail)) await execute(host, jail, first, jail.command, ['--detach'], signal)
+    if (!wasStarted(host, jail)) await execute(host, jail, first, jail.command, 'start', signal)
     return
   }
   if (hasRc(root)) return runRc(host, jail, first, signal)
@@ -27,16 +31,17 @@ export async function startCommand(host: LinuxHost, jail: JailSpec, signal: Abor
 
 /** Ends all but the jail's first process: only the command can run yet, and runc may not have written its id. */
 export async function endCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  const { commandPid, commandDone } = host.layout.jail(jail.name)
+  const { commandPid, commandDone, commandEnd } = host.layout.jail(jail.name)
   const first = findInit(host, jail.name)
   if (first !== undefined) await endAllBut(host, jail, first, signal)
-  for (const path of [commandPid, commandDone]) await rm(path, { force: true })
+  await endConsole(host, jail, signal)
+  for (const path of [commandPid, commandDone, commandEnd]) await rm(path, { force: true })
 }
 
 async function runRc(host: LinuxHost, jail: JailSpec, first: number, signal: AbortSignal): Promise<void> {
   const { commandDone } = host.layout.jail(jail.name)
   if (existsSync(commandDone)) return
-  await execute(host, jail, first, rc, [], signal)
+  await execute(host, jail, first, rc, 'wait', signal)
   await writeFile(commandDone, '')
 }
 
@@ -48,26 +53,30 @@ function wasStarted({ layout }: LinuxHost, jail: JailSpec): boolean {
   return /^\d+$/.test(readValue(layout.jail(jail.name).commandPid) ?? '')
 }
 
+/** Runs a command in the jail: until it has started, or until it has ended. */
 async function execute(
   host: LinuxHost,
   jail: JailSpec,
   first: number,
   command: string[],
-  flags: string[],
+  until: 'start' | 'wait',
   signal: AbortSignal,
 ): Promise<void> {
-  const { console: outputFile, commandPid } = host.layout.jail(jail.name)
-  const before = await stat(outputFile).catch(() => ({ size: 0 }))
-  const args = ['--root', host.layout.runcRoot, 'exec', ...flags, '--pid-file', commandPid, jail.name, ...command]
-  const enter = () => host.run('runc', args, { outputFile, signal })
+  const { console, commandPid, commandEnd, consoleCgroup } = host.layout.jail(jail.name)
+  const runc = ['runc', '--root', host.layout.runcRoot, 'exec', '--detach', '--pid-file', commandPid, jail.name, ...command]
   // A worker that was killed while it waited left a script half run, and a runc that was killed with it may not have written
   // what it had started. Nothing else runs in the jail yet.
   await killAllBut(host, jail, first, signal)
+  await endConsole(host, jail, signal)
   await removeRuncCopies(host, jail, signal)
-  for (const path of [commandPid, unfinished(commandPid)]) await rm(path, { force: true })
+  for (const path of [commandPid, unfinished(commandPid), commandEnd]) await rm(path, { force: true })
+  const cgroups = ensureChildCgroup(host.cgroups, consoleCgroup)
+  const args = [keeper, until, `${prctl}`, console, commandPid, commandEnd, cgroups.join('\n'), ...runc]
+  const mark = await markConsole(console)
+  const enter = () => host.run('perl', args, { signal })
   await withTasksForRunc(host, jail, () => wasStarted(host, jail), enter).catch(async (error) => {
     if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
-    const logTail = await readFrom(outputFile, before.size)
+    const logTail = (await readConsole(console, { after: mark, mostBytes: tailBytes })).text
     const lastLine = logTail
       .trim()
       .split('\n')
@@ -82,16 +91,4 @@ async function execute(
 function hasRc(root: string): boolean {
   const etc = lstatSync(join(root, 'etc'), { throwIfNoEntry: false })
   return etc?.isDirectory() === true && lstatSync(join(root, 'etc/rc'), { throwIfNoEntry: false }) !== undefined
-}
-
-async function readFrom(path: string, start: number): Promise<string> {
-  const file = await open(path, 'r')
-  try {
-    const { size } = await file.stat()
-    const from = Math.max(start, size - tailBytes)
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(0, size - from)), { position: from })
-    return buffer.toString('utf8', 0, bytesRead)
-  } finally {
-    await file.close()
-  }
 }

@@ -21,17 +21,31 @@ export async function removeJail(host: LinuxHost, jail: JailSpec, signal: AbortS
 }
 
 export async function endJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
-  const { runcState, cgroup, bundle } = host.layout.jail(jail.name)
+  const { runcState, cgroup, consoleCgroup, bundle } = host.layout.jail(jail.name)
   await endProcesses(host, jail, signal)
+  await endConsole(host, jail, signal)
   if (existsSync(runcState)) {
     await removeRuncCopies(host, jail, signal)
     // runc cannot read a state that a killed runc wrote halfway; with no process left it is only a file.
     await host.run('runc', ['--root', host.layout.runcRoot, 'delete', '--force', jail.name], { signal, okExitCodes: [1] })
     await rm(runcState, { recursive: true, force: true })
   }
-  if (cgroupExists(host.cgroups, cgroup) && !(await waitUntil(() => removeCgroup(host.cgroups, cgroup), cgroupMs, signal)))
+  const isGone = () => removeCgroup(host.cgroups, consoleCgroup) && removeCgroup(host.cgroups, cgroup)
+  if (cgroupExists(host.cgroups, cgroup) && !(await waitUntil(isGone, cgroupMs, signal)))
     throw new ProvostError('resource_busy', `The cgroup ${cgroup} cannot be removed.`)
   await rm(bundle, { recursive: true, force: true })
+}
+
+/**
+ * Waits for what takes in what the jail prints: it ends with the last process that could print, and is killed if it does not.
+ * @throws ProvostError `resource_busy`
+ */
+export async function endConsole({ cgroups, layout }: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const left = () => processesIn(cgroups, layout.jail(jail.name).consoleCgroup)
+  if (await waitUntil(() => left().length === 0, graceMs, signal)) return
+  for (const pid of left()) killProcess(pid, 'SIGKILL')
+  if (await waitUntil(() => left().length === 0, killMs, signal)) return
+  throw new ProvostError('resource_busy', `What takes in the console of ${jail.name} does not end: ${left().join(', ')}.`)
 }
 
 async function endProcesses({ cgroups, layout }: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {

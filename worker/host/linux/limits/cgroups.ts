@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 import { parseMount } from '../root/mounts.ts'
@@ -40,6 +40,18 @@ export function processesIn(cgroups: Cgroups, cgroup: string): number[] {
 
 export function cgroupExists(cgroups: Cgroups, cgroup: string): boolean {
   return cgroups.points.some((point) => existsSync(join(point, cgroup)))
+}
+
+/**
+ * Makes a cgroup within that of a jail, under the jail's limits of CPU and memory. Returns the files through which a process
+ * joins it. Not under the limit of processes where that can be: it is none of the jail's.
+ */
+export function ensureChildCgroup(cgroups: Cgroups, cgroup: string): string[] {
+  const directories = (['cpu', 'memory'] as const).flatMap((controller) => cgroups.directory(controller, cgroup) ?? [])
+  return [...new Set(directories)].map((directory) => {
+    mkdirSync(directory, { recursive: true })
+    return join(directory, 'cgroup.procs')
+  })
 }
 
 /** Removes an empty cgroup from every hierarchy. Returns whether it is gone from all. */

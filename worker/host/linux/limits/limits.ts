@@ -49,13 +49,19 @@ export async function withTasksForRunc<T>(
 }
 
 function limitTasks(cgroups: Cgroups, cgroup: string, count: number): void {
-  setValue(join(cgroups.directory('pids', cgroup) ?? '', 'pids.max'), `${count}`)
+  setValue(join(cgroups.directory('pids', cgroup) ?? '', 'pids.max'), `${count + tasksBeside(cgroups)}`)
+}
+
+/** How many tasks in the jail's cgroup are not the jail's: in v2 a child for the console cannot leave out one controller. */
+function tasksBeside({ version }: Cgroups): number {
+  return version === 2 ? 1 : 0
 }
 
 export function readLimits(cgroups: Cgroups, cgroup: string): EnforcedLimits {
   const file = (controller: 'memory' | 'cpu' | 'pids', name: string) =>
     readValue(join(cgroups.directory(controller, cgroup) ?? '/nonexistent', name))
-  const processes = numberOf(file('pids', 'pids.max'))
+  const tasks = numberOf(file('pids', 'pids.max'))
+  const processes = tasks && tasks - tasksBeside(cgroups)
   if (cgroups.version === 2) {
     const [quota, period] = (file('cpu', 'cpu.max') ?? 'max').split(' ')
     const memory = numberOf(file('memory', 'memory.max'))
