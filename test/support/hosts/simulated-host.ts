@@ -112,7 +112,11 @@ export async function simulatedHost() {
     /** What a person at the host does without Provost. */
     byHand: {
       stop: (name: string) => void jails.delete(name),
-      start: (name: string, jid: number) => void jails.set(name, jid),
+      /** By the jail's own file, which makes its link. */
+      start(name: string, jid: number): void {
+        jails.set(name, jid)
+        networks.set(name, networks.get(name) ?? [])
+      },
       removeRoot: (name: string) => void roots.delete(name),
       removeLink: (name: string) => void networks.delete(name),
       addLink: (name: string) => void networks.set(name, []),
