@@ -34,7 +34,6 @@ export type BatchOptions = z.infer<typeof BatchOptions>
 
 export const CreateBatch = BatchOptions.extend({ jails: z.array(CreateJail).min(1).max(largestBatch.rows) }).meta({
   id: 'CreateBatch',
-  examples: [{ name: 'spring', maxInFlight: 50, canary: 10, jails: [{ name: 'web1', client: 'acme', world: 'debian-12' }] }],
 })
 export type CreateBatch = z.infer<typeof CreateBatch>
 

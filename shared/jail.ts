@@ -95,19 +95,7 @@ export const CreateJail = z
     command: Command.optional(),
     labels: Labels.optional(),
   })
-  .meta({
-    id: 'CreateJail',
-    examples: [
-      {
-        name: 'web1',
-        client: 'acme',
-        clientName: 'Acme GmbH',
-        world: 'debian-12',
-        limits: { memory: '512M', cpu: 0.5, processes: 200 },
-        labels: { tier: 'gold' },
-      },
-    ],
-  })
+  .meta({ id: 'CreateJail' })
 export type CreateJail = z.infer<typeof CreateJail>
 
 /** The default host name of a jail: its name with `_` replaced by `-`, without trailing `-`. */

@@ -30,10 +30,30 @@ const problem = (description: string): Response => ({
   description,
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
 })
-const fileTypes = {
+const jailBody = (json: OpenApi.MediaTypeObject) => ({ 'application/json': { ...json, example: examples.createJail } })
+const batchBody = (json: OpenApi.MediaTypeObject) => ({
+  'application/json': { ...json, example: examples.createBatch },
   'text/csv': { schema: { type: 'string' }, example: examples.csv },
   'application/x-ndjson': { schema: { type: 'string' }, example: examples.ndjson },
-} as const
+})
+/** What may be sent, by path, with examples: a schema of what is transformed loses its own. */
+const bodies: Record<string, typeof jailBody | typeof batchBody> = {
+  '/v1/jails': jailBody,
+  '/v1/batches': batchBody,
+  '/v1/batches/rejects': batchBody,
+}
+
+/** In the order of a reader's interest; a call belongs to that of its path. */
+const tags = [
+  { name: 'jails', description: 'Ask for jails, start, stop and destroy them.' },
+  { name: 'operations', description: 'What was asked for: how far it is, its log, to try it again or cancel it.' },
+  { name: 'batches', description: 'Many jails at once, from a file.' },
+  { name: 'events', description: 'All changes of the fleet, as they happen.' },
+  { name: 'hosts', description: 'The hosts, their worlds, and what on them the fleet does not know.' },
+  { name: 'worlds', description: 'What jails are made from, and where it is ready.' },
+  { name: 'recover', description: 'A Redis that lost its records.' },
+  { name: 'service', description: 'Health, figures, and sessions of browsers.' },
+]
 
 /** Completes the description of the HTTP interface by what is the same for every call, or follows from its path. */
 export function completeDocument(given: Document): Document {
@@ -44,12 +64,13 @@ export function completeDocument(given: Document): Document {
       const operation = item?.[method]
       if (operation) completeOperation(operation, method, path)
     }
-  return withoutTwins(document)
+  return withoutTwins({ ...document, tags })
 }
 
 function completeOperation(operation: Operation, method: string, path: string): void {
   operation.operationId = operationIdOf(method, path)
-  operation.tags = [/^\/v1\/(\w+)/.exec(path)?.[1] ?? 'service']
+  const thing = /^\/v1\/(\w+)/.exec(path)?.[1]
+  operation.tags = [tags.find(({ name }) => name === thing)?.name ?? 'service']
   const responses = { ...(operation.responses as Record<string, Response>) }
   operation.responses = responses
   for (const response of Object.values(responses))
@@ -70,6 +91,6 @@ function completeOperation(operation: Operation, method: string, path: string): 
   }
 
   if (path.endsWith('/events')) operation.parameters = [...(operation.parameters ?? []), lastEventId]
-  const body = operation.requestBody as OpenApi.RequestBodyObject | undefined
-  if (body && (path === '/v1/batches' || path === '/v1/batches/rejects')) body.content = { ...body.content, ...fileTypes }
+  const content = (operation.requestBody as OpenApi.RequestBodyObject | undefined)?.content
+  if (content && method === 'post') Object.assign(content, bodies[path]?.(content['application/json'] ?? {}))
 }

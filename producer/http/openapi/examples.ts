@@ -1,5 +1,14 @@
-/** Examples of what is sent and answered as text, for the description of the interface. */
+/** Examples of what is sent and answered, for the description of the interface. */
 export const examples = {
+  createJail: {
+    name: 'web1',
+    client: 'acme',
+    clientName: 'Acme GmbH',
+    world: 'debian-12',
+    limits: { memory: '512M', cpu: 0.5, processes: 200 },
+    labels: { tier: 'gold' },
+  },
+  createBatch: { name: 'spring', maxInFlight: 50, canary: 10, jails: [{ name: 'web1', client: 'acme', world: 'debian-12' }] },
   problem: {
     type: 'about:blank',
     title: 'Bad Request',
