@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { PlainName } from '#shared/jail.ts'
 import { ConfigError, readConfig, readConfigFile } from '#shared/process/read-config.ts'
 import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
+import { RedisUrl } from '#shared/redis/redis-url.ts'
 import { type PublicUrl, readPublicUrl } from './http/public-url.ts'
 
 const ProducerFile = z.strictObject({
@@ -12,7 +13,7 @@ const ProducerFile = z.strictObject({
 })
 
 const Environment = z.object({
-  PROVOST_REDIS_URL: z.string().min(1).default('redis://127.0.0.1:6379'),
+  PROVOST_REDIS_URL: RedisUrl.default('redis://127.0.0.1:6379'),
   PROVOST_REDIS_PREFIX: z.string().min(1).default('{provost}'),
   PROVOST_LISTEN: z
     .string()

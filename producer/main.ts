@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8'
-import { pino } from 'pino'
+import { openLog } from '#shared/process/open-log.ts'
 import { readArguments } from '#shared/process/read-arguments.ts'
 import { runService } from '#shared/process/run-service.ts'
 import { readProducerConfig } from './config.ts'
@@ -10,5 +10,5 @@ const { startProducer } = await import('./start-producer.ts')
 
 const usage = 'Usage: provost producer [--config FILE]    (see docs/operate.md for what is read from the environment)'
 const values = readArguments(usage, { config: { type: 'string' } })
-const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'info' })
+const log = openLog(process.env['PROVOST_LOG_LEVEL'])
 await runService(() => startProducer(readProducerConfig(process.env, values.config), log), log)

@@ -14,12 +14,13 @@ import { buildApp } from './http/app.ts'
 import type { AppDeps } from './http/app-deps.ts'
 import { makeAwaitReplica } from './http/await-replica.ts'
 import { makeDropExpired } from './operations/drop-expired.ts'
-import { addMissingJobs } from './queues/add-missing-jobs.ts'
+import { makeAddMissingJobs } from './queues/add-missing-jobs.ts'
 import { openQueues } from './queues/enqueue.ts'
 import { makeExplain } from './queues/explain-wait.ts'
 import { replaceLostJobs } from './queues/replace-lost-jobs.ts'
 import { openEventFeed } from './records/event-feed.ts'
 import { openStore } from './records/store.ts'
+import { watchWrites } from './records/watch-writes.ts'
 import { openRecovery } from './recovery/recovery.ts'
 import { followReports } from './reports/follow-reports.ts'
 import { makeMetrics } from './reports/metrics.ts'
@@ -42,16 +43,21 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
 
   const queues = services.add(openQueues(store))
   const feed = services.add(await openEventFeed({ ...store, reader: connections.eventReader, follow }))
-  const known = { ...store, log, repeat, timing, members: config.hosts }
+  const writes = watchWrites(store, timing.silence)
+  const known = { ...store, log, repeat, timing, writes, members: config.hosts }
   const hosts = services.add(await openHostRegistry({ ...known, onChange: (id) => void announceHost(known, id) }))
   metrics.watchHosts(hosts)
   const recovery = services.add(await openRecovery({ ...known, hosts }))
   const { enqueue } = queues
-  const { openFleet } = recovery
+  const openFleet = () => {
+    writes.assertTaken()
+    return recovery.openFleet()
+  }
   const deps = { ...known, enqueue, hosts, placement: config.placement, openFleet, feed, metrics, onMoved: metrics.moved }
+  const missingJobs = makeAddMissingJobs(deps)
 
   services.add(followReports({ ...deps, follow, reader: connections.reportReader }))
-  services.add(repeat('add-missing-jobs', timing.look, () => addMissingJobs(deps)))
+  services.add(repeat('add-missing-jobs', timing.look, missingJobs.add))
   services.add(repeat('replace-lost-jobs', timing.lost, () => replaceLostJobs(deps)))
   services.add(repeat('drop-expired', timing.lost, makeDropExpired(store)))
   services.add(repeat('move-operations', timing.look, makeMoveOperations(deps)))
@@ -62,7 +68,8 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   const app = {
     ...deps,
     recovery,
-    explain: makeExplain(deps),
+    missingJobs,
+    explain: makeExplain({ ...deps, missingJobs }),
     apiKey: config.apiKey,
     publicUrl: config.publicUrl ?? { path: '' },
     awaitReplica,

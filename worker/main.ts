@@ -1,4 +1,4 @@
-import { pino } from 'pino'
+import { openLog } from '#shared/process/open-log.ts'
 import { readArguments } from '#shared/process/read-arguments.ts'
 import { runService } from '#shared/process/run-service.ts'
 import { readWorkerConfig } from './config/config.ts'
@@ -8,7 +8,7 @@ import { startWorker } from './start-worker.ts'
 
 const usage = 'Usage: provost worker [--config FILE]    (see docs/operate.md for what is read from the environment)'
 const values = readArguments(usage, { config: { type: 'string' } })
-const log = pino({ level: process.env['PROVOST_LOG_LEVEL'] ?? 'info' })
+const log = openLog(process.env['PROVOST_LOG_LEVEL'])
 await runService(async () => {
   const config = readWorkerConfig(process.env, values.config)
   const run = commandRunner({ commandPath: config.commandPath, worker: config.root })

@@ -7,12 +7,20 @@ import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import { countPromise, type PlacementHost } from '../placement/placement-host.ts'
 import type { Store } from '../records/store.ts'
+import type { Writes } from '../records/watch-writes.ts'
 import { memoizeByPools } from './memoize-by-pools.ts'
 import { poolConflicts } from './pool-conflicts.ts'
 import { type HostReading, makeReadHosts } from './read-hosts.ts'
 import { sharedPools } from './shared-pools.ts'
 
-type Deps = Store & { log: Logger; repeat: Repeat; members: string[]; timing: Timing; onChange(host: string): void }
+type Deps = Store & {
+  log: Logger
+  repeat: Repeat
+  members: string[]
+  timing: Timing
+  writes: Pick<Writes, 'look' | 'mayHostsBeUnheard'>
+  onChange(host: string): void
+}
 
 export type HostRegistry = Awaited<ReturnType<typeof openHostRegistry>>
 
@@ -21,7 +29,7 @@ type Known = { reading: HostReading; host: PlacementHost }
 
 /** Opens the registry of the fleet's hosts, as their workers last reported them. Reads them every `timing.look`. */
 export async function openHostRegistry(deps: Deps) {
-  const { redis, keys, repeat, members, timing, onChange } = deps
+  const { redis, keys, repeat, members, timing, writes, onChange } = deps
   const readHosts = makeReadHosts(deps)
   const conflictsOf = memoizeByPools(poolConflicts)
   const poolsOf = memoizeByPools(sharedPools)
@@ -30,7 +38,9 @@ export async function openHostRegistry(deps: Deps) {
   let all: PlacementHost[] = []
 
   async function refresh(): Promise<void> {
-    const [ids, drainingIds] = await Promise.all([redis.smembers(keys.hosts), redis.smembers(keys.draining)])
+    // With each reading: a heartbeat that could not be written must not make its host seem silent.
+    const asked = [redis.smembers(keys.hosts), redis.smembers(keys.draining), writes.look()] as const
+    const [ids, drainingIds] = await Promise.all(asked)
     const draining = new Set(drainingIds)
     const readings = await readHosts(ids.sort())
     const reports = readings.map(({ report }) => report)
@@ -38,8 +48,10 @@ export async function openHostRegistry(deps: Deps) {
     const before = known
     known = new Map()
     for (const [i, reading] of readings.entries()) {
-      const [state, reason] = judge(reading, draining, named, conflicts, timing)
       const last = before.get(reading.id)
+      const wasThere = last !== undefined && last.host.state !== 'down'
+      const isSilent = reading.ttlMs <= 0 && !(wasThere && writes.mayHostsBeUnheard())
+      const [state, reason] = judge(reading, isSilent, draining, named, conflicts, timing)
       const own = pools[i] ?? []
       const isSame =
         last?.host.state === state &&
@@ -90,7 +102,8 @@ export async function openHostRegistry(deps: Deps) {
 }
 
 function judge(
-  { id, report, beat, ttlMs }: HostReading,
+  { id, report, beat }: HostReading,
+  isSilent: boolean,
   draining: Set<string>,
   members: Set<string>,
   conflicts: Map<string, string>,
@@ -98,7 +111,7 @@ function judge(
 ): [HostState, string | undefined] {
   const misfit = whyIncompatible(report, members, conflicts)
   // First: a silent host must be `down`, whatever else is wrong with it, or its work is not moved and it cannot be forgotten.
-  if (ttlMs <= 0) {
+  if (isSilent) {
     const also = misfit ?? (draining.has(id) ? 'draining' : undefined)
     return ['down', `silent for more than ${timing.silence / 1000} s${also ? `; ${also}` : ''}`]
   }

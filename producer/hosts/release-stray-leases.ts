@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { bareAddress } from '#shared/network/addresses.ts'
+import { answersOf } from '#shared/redis/transactions.ts'
 import type { FleetHosts } from '../placement/placement-host.ts'
 import type { Change } from '../records/change.ts'
 import { Lease, leaseFor } from '../records/jails/leases.ts'
@@ -46,11 +47,11 @@ export async function releaseStrayLeases(deps: Deps, nowMs: number): Promise<voi
   async function strayAmong(page: Leased[]): Promise<Leased[]> {
     const pipeline = redis.pipeline()
     for (const { holder } of page) pipeline.hget(keys.jail(holder), 'leases')
-    const answers = (await pipeline.exec()) ?? []
+    const answers = await answersOf(pipeline)
     return page.filter(({ address, holder }, i) => {
       if (holder === keys.forgottenHolder(holder.slice(holder.indexOf(':') + 1)))
         return returned.get(holder)?.has(address) === false
-      const leases = JSON.parse((answers[i]?.[1] as string | null) ?? '[]') as unknown[]
+      const leases = JSON.parse((answers[i] as string | null) ?? '[]') as unknown[]
       return !leases.some((lease) => Lease.parse(lease)[0] === address)
     })
   }

@@ -1,7 +1,9 @@
 import type { HostRegistry } from '../hosts/host-registry.ts'
 import type { AcceptDeps } from '../operations/decision.ts'
+import type { MissingJobs } from '../queues/add-missing-jobs.ts'
 import type { Explain } from '../queues/explain-wait.ts'
 import type { EventFeed } from '../records/event-feed.ts'
+import type { Writes } from '../records/watch-writes.ts'
 import type { Recovery } from '../recovery/recovery.ts'
 import type { Metrics } from '../reports/metrics.ts'
 import type { AwaitReplica } from './await-replica.ts'
@@ -13,6 +15,8 @@ export type AppDeps = AcceptDeps & {
   explain: Explain
   metrics: Metrics
   recovery: Recovery
+  writes: Writes
+  missingJobs: Pick<MissingJobs, 'reasons'>
   feed: EventFeed
   apiKey: string
   publicUrl: PublicUrl

@@ -1,7 +1,7 @@
 import { fastifySSE } from '@fastify/sse'
 import fastifySwagger from '@fastify/swagger'
 import scalar from '@scalar/fastify-api-reference'
-import { type FastifyInstance, fastify, LogController } from 'fastify'
+import { type FastifyInstance, fastify, LogController, type RouteHandlerMethod, type RouteOptions } from 'fastify'
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -44,8 +44,8 @@ const bodyLimitBytes = 1024 * 1024
 const heartbeatMs = 15_000
 const docsPolicy =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
-/** Writes that are allowed while records are being rebuilt. */
-const inRecovery = new Set(['/v1/recover', '/v1/hosts/:id/forget', '/v1/hosts/:id/drain', '/v1/hosts/:id/undrain'])
+/** Calls that are answered while records are being rebuilt. */
+const inRecovery = new Set(['/metrics', '/v1/recover', '/v1/hosts/:id/forget', '/v1/hosts/:id/drain', '/v1/hosts/:id/undrain'])
 
 /** Routes that require the key. */
 const guardedRoutes = [
@@ -107,7 +107,9 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     })
     guarded.addHook('preValidation', async ({ method, routeOptions }) => {
       const { url = '' } = routeOptions
-      if (isRead(method) || inRecovery.has(url)) return
+      if (isRead(method)) return
+      deps.writes.assertTaken()
+      if (inRecovery.has(url)) return
       deps.recovery.assertRebuilt()
       // The script of an admission checks this by itself.
       if (url !== '/v1/jails') await deps.recovery.assertNotLost()
@@ -116,6 +118,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     guarded.addHook('onRoute', (route) => {
       const hasBody = route.method === 'POST' || route.method === 'DELETE'
       route.schema = { querystring: NoQuery, ...(hasBody ? { body: NoBody } : {}), ...route.schema }
+      // A stream looks by itself, for as long as it lasts.
+      if (!inRecovery.has(route.url) && !('sse' in route)) route.handler = fromWholeRecords(route, deps.recovery)
     })
     for (const routes of guardedRoutes) await guarded.register(routes(deps))
   })
@@ -142,6 +146,22 @@ const docs = ({ publicUrl }: AppDeps) =>
       },
     })
   }
+
+/** Returns a handler that does not answer from records that were lost meanwhile. What a write has done is answered all the same. */
+function fromWholeRecords({ method, handler }: RouteOptions, recovery: AppDeps['recovery']): RouteHandlerMethod {
+  if ([method].flat().every(isRead))
+    return function (request, reply) {
+      return recovery.fromWhole(async () => handler.call(this, request, reply))
+    }
+  return async function (request, reply) {
+    try {
+      return await handler.call(this, request, reply)
+    } catch (error) {
+      await recovery.assertNotLost()
+      throw error
+    }
+  }
+}
 
 function newApp(log: Logger, publicUrl: PublicUrl) {
   const app = fastify({

@@ -6,7 +6,8 @@ import { z } from 'zod'
 import { FaultCauses, RowFault } from '#shared/batch.ts'
 import { ErrorCodeText } from '#shared/error-code.ts'
 import { ProvostError } from '#shared/errors.ts'
-import { isRedisAway } from '#shared/redis/redis-away.ts'
+import { isRedisAway, isWriteRefused } from '#shared/redis/redis-away.ts'
+import { writesRefused } from '../records/watch-writes.ts'
 import { examples } from './openapi/examples.ts'
 
 /** A problem as in RFC 9457. `code` is for programs; `hint` is what a person can do. */
@@ -97,6 +98,7 @@ function translate(thrown: FastifyError): ProvostError | undefined {
   if (thrown.code === 'FST_ERR_MAX_PARAM_LENGTH') return new ProvostError('not_found', 'There is nothing with so long a name.')
   if (thrown.code === 'FST_ERR_BAD_URL')
     return invalid([{ field: 'url', message: 'has a percent sign that stands for no UTF-8 character' }])
+  if (isWriteRefused(thrown)) return writesRefused(thrown.message)
   if (isRedisAway(thrown))
     return new ProvostError('queue_unavailable', 'Redis, which holds the queue and the records, cannot be used now.')
   if (thrown.statusCode !== undefined && thrown.statusCode >= 400 && thrown.statusCode < 500)

@@ -48,7 +48,7 @@ export function decideAdmission({ keys, openFleet }: AcceptDeps, ask: CreateJail
 
 /** Commits an admission. @throws ProvostError why no jail is admitted: `name_taken`, `no_capacity`, `no_free_address`, … */
 export async function commitAdmission(deps: AcceptDeps, { ask, change, accepted, isAgain }: Admission): Promise<Committed> {
-  const answer = await placeJail(deps, ask, change)
+  const answer = await placeJail(deps, ask, change).catch((error) => throwUnlessUnheard(error, deps))
   switch (answer.type) {
     case 'done': {
       const { host, epoch } = answer.place
@@ -68,6 +68,14 @@ export async function commitAdmission(deps: AcceptDeps, { ask, change, accepted,
       if (isAgain) return { type: 'changed' }
       throw new ProvostError('queue_unavailable', 'Redis has just lost its records.', { retryAfter: 2 })
   }
+}
+
+/** A refusal is final for who asks, so none may be for hosts that could not write that they are there. */
+function throwUnlessUnheard(error: unknown, { writes }: AcceptDeps): never {
+  const isOfHosts = error instanceof ProvostError && error.code === 'no_suitable_host'
+  if (!isOfHosts || !writes?.mayHostsBeUnheard()) throw error
+  const message = `Redis took no writes until a moment ago, and hosts have yet to report. ${error.message}`
+  throw new ProvostError('queue_unavailable', message, { retryAfter: 2 })
 }
 
 /** Returns where a jail would go if it were requested now, and the answer of each host. @throws ProvostError `unknown_host`. */

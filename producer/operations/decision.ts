@@ -9,6 +9,7 @@ import type { JailRecord, NewJail } from '../records/jails/jail-record.ts'
 import type { UnplacedOperation } from '../records/operations/operation-changes.ts'
 import type { NewOperation, OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
+import type { Writes } from '../records/watch-writes.ts'
 
 /** What every request that makes an operation needs. */
 export type AcceptDeps = Store &
@@ -18,9 +19,11 @@ export type AcceptDeps = Store &
     enqueue(enqueued: Enqueued): Promise<void>
     /**
      * Returns the id of the fleet of these hosts: nothing new is admitted if Redis has another one by then.
-     * @throws ProvostError `queue_unavailable` while its records are missing.
+     * @throws ProvostError `queue_unavailable` while its records are missing, or Redis takes no writes.
      */
     openFleet?(): string
+    /** Whether Redis takes writes, or did not a moment ago. */
+    writes?: Pick<Writes, 'mayHostsBeUnheard'>
   }
 
 /** The answer to a caller: the operation as it is now, its jail if there still is one, and whether it repeats an old answer. */

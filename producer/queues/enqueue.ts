@@ -1,6 +1,7 @@
 import { type FlowJob, FlowProducer } from 'bullmq'
 import { type Job, type JobName, jobsOf } from '#shared/job.ts'
 import { jobId, queueName, queueOf } from '#shared/redis/queues.ts'
+import { isForgottenScript, loadScripts } from '#shared/redis/transactions.ts'
 import { type NewJail, toSpec } from '../records/jails/jail-record.ts'
 import type { NewOperation } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
@@ -33,10 +34,17 @@ export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
 
   /** A FlowProducer that was opened while Redis was away never works again, so any error discards it. */
   async function addFlow(flow: FlowJob): Promise<void> {
-    flows ??= new FlowProducer({ connection: redis, skipWaitingForReady: true }).on('error', () => undefined)
+    flows ??= new FlowProducer({ connection: redis, skipWaitingForReady: true, skipVersionCheck: true }).on(
+      'error',
+      () => undefined,
+    )
     const used = flows
     try {
-      await used.add(flow)
+      await used.add(flow).catch(async (error) => {
+        if (!isForgottenScript(error)) throw error
+        await loadScripts(redis)
+        await used.add(flow)
+      })
     } catch (error) {
       if (flows === used) flows = undefined
       used.close().catch(() => undefined)

@@ -2,12 +2,19 @@ import { Timings } from '#shared/host.ts'
 import { firstJobOf, type JobName, lastJobOf } from '#shared/job.ts'
 import { hasEnded, type Operation, type Waiting } from '#shared/operation.ts'
 import { jobId, type QueueKind, queueName, queueOf } from '#shared/redis/queues.ts'
+import { answersOf } from '#shared/redis/transactions.ts'
 import type { FleetHosts, PlacementHost } from '../placement/placement-host.ts'
 import { type NewOperation, toOperation } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
+import type { Writes } from '../records/watch-writes.ts'
+import type { MissingJobs } from './add-missing-jobs.ts'
 import { estimateEnd } from './estimate-end.ts'
 
-type Deps = Store & { hosts: Pick<FleetHosts, 'get'> }
+type Deps = Store & {
+  hosts: Pick<FleetHosts, 'get'>
+  missingJobs: Pick<MissingJobs, 'faultOf'>
+  writes: Pick<Writes, 'reasons'>
+}
 
 export type Explain = ReturnType<typeof makeExplain>
 
@@ -19,7 +26,7 @@ const farthestPosition = 10_000
  * Returns a function that converts operations to what HTTP shows, with what each of them waits for and an estimate of its end.
  * That is looked up on every call, since a position in a queue changes without the operation.
  */
-export function makeExplain({ redis, keys, hosts }: Deps) {
+export function makeExplain({ redis, keys, hosts, missingJobs, writes }: Deps) {
   const timings = new Map<string, { readMs: number; of: Timings }>()
 
   async function timingsOf(host: string): Promise<Timings> {
@@ -33,19 +40,20 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
   /** Returns the position of a job among those that wait in a queue, from 1; undefined if it is not one of them. */
   async function positionIn(queue: QueueKind, host: string, job: string): Promise<number | undefined> {
     const key = `${keys.host(host)}:${queueName(host, queue)}`
-    const answers = await redis
+    const looks = redis
       .pipeline()
       .llen(`${key}:wait`)
       .lpos(`${key}:wait`, job, 'RANK', -1, 'MAXLEN', farthestPosition)
       .zrank(`${key}:prioritized`, job)
-      .exec()
-    const [length, fromHead, rank] = (answers ?? []).map(([, value]) => value as number | null)
+    const [length, fromHead, rank] = (await answersOf(looks)) as (number | null)[]
     // Jobs are taken from the tail of the list; those with a priority come after all of it.
     if (typeof fromHead === 'number') return (length ?? 0) - fromHead
     return typeof rank === 'number' ? (length ?? 0) + rank + 1 : undefined
   }
 
   async function waitOf(operation: NewOperation, host: PlacementHost | undefined): Promise<Waiting | undefined> {
+    const [noWrites] = writes.reasons()
+    if (noWrites !== undefined) return { reason: noWrites }
     if (!host) return { reason: `host ${operation.host} has not reported` }
     if (host.state === 'down') return { reason: `host ${host.id} is down` }
     if (!host.versions.plans.includes(operation.plan))
@@ -53,6 +61,8 @@ export function makeExplain({ redis, keys, hosts }: Deps) {
     // Whatever it would wait for otherwise: nothing can be noted there.
     if (host.disk?.isRefusing) return { reason: `room on the disk of host ${host.id}, which is full` }
     if (operation.waiting) return operation.waiting
+    const fault = missingJobs.faultOf(operation.id)
+    if (fault !== undefined) return { reason: `its job cannot be added to a queue of host ${host.id}: ${fault}` }
     const job = nextJob(operation)
     if (!job) return undefined
     const queue = queueOf(job, operation.batch !== undefined)

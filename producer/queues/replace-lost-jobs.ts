@@ -5,6 +5,7 @@ import { hasEnded } from '#shared/operation.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import { jobId, queueName, queueOf } from '#shared/redis/queues.ts'
+import { answersOf } from '#shared/redis/transactions.ts'
 import { type Change, merge } from '../records/change.ts'
 import { changeJail } from '../records/jails/jail-changes.ts'
 import type { JailRecord } from '../records/jails/jail-record.ts'
@@ -37,10 +38,7 @@ async function withoutJob({ redis, keys, timing }: JobDeps, operations: Operatio
     pipeline
       .zscore(keys.wakeups, operation.id)
       .hmget(keyOfJob(operation, lastJobOf(operation.kind), keys), 'timestamp', 'finishedOn')
-  const answers = ((await pipeline.exec()) ?? []).map(([error, answer]) => {
-    if (error) throw error
-    return answer
-  })
+  const answers = await answersOf(pipeline)
   return operations.filter(({ status }, i) => {
     const [wakesAt, [addedAt, finishedAt]] = [answers[2 * i], answers[2 * i + 1] as (string | null)[]]
     if (hasEnded(status) || wakesAt !== null) return false

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { RedisKeys } from '#shared/redis/keys.ts'
+import { answersOf } from '#shared/redis/transactions.ts'
 import { type JailRecord, jailFromFields } from './jails/jail-record.ts'
 import { type OperationRecord, operationFromFields } from './operations/operation-record.ts'
 
@@ -16,9 +17,7 @@ export function openRecords(redis: Redis, keys: RedisKeys, log?: Pick<Logger, 'e
     if (all.length === 0) return []
     const pipeline = redis.pipeline()
     for (const key of all) pipeline.hgetall(key)
-    const answers = (await pipeline.exec()) ?? []
-    return answers.flatMap(([error, fields], i) => {
-      if (error) throw error
+    return (await answersOf(pipeline)).flatMap((fields, i) => {
       const key = all[i] ?? ''
       return Object.keys(fields as object).length === 0 ? [] : [{ key, fields: fields as Fields }]
     })

@@ -23,7 +23,7 @@ export function openScripts(redis: Redis, keys: RedisKeys) {
   return {
     async commit(change: Change): Promise<CommitAnswer> {
       const input = JSON.stringify({ lease: [], hold: [], release: [], ...change })
-      const [type, ...rest] = await commit([keys.eventSequence, keys.events, keys.leases], input)
+      const [type, ...rest] = await commit([keys.eventSequence, keys.events, keys.leases, keys.fleet], input)
       if (type === 'leased') return { type, address: String(rest[0]), holder: String(rest[1]) }
       if (type === 'replayed') return { type, operation: String(rest[0]) }
       return { type: type === 'done' || type === 'reused' ? type : 'changed' }

@@ -26,12 +26,13 @@ export type Recovery = Awaited<ReturnType<typeof openRecovery>>
 const lostText =
   'Operations that had not begun on a host, fills, batches, the logs of operations, which hosts were drained, and the addresses held for forgotten hosts.'
 
+const justLost = 'Redis has just lost its records'
 const retryAfterSeconds = 2
 const lockMs = 60_000
 
 /**
  * Watches whether Redis has lost everything: then it has no fleet id, or another one than its hosts have. The records are rebuilt
- * from the journals that those hosts upload. Until then nothing is admitted.
+ * from the journals that those hosts upload. Until then nothing is admitted, and no record is shown.
  */
 export async function openRecovery(deps: Deps) {
   const { redis, keys, hosts, repeat, members, timing, log } = deps
@@ -76,12 +77,18 @@ export async function openRecovery(deps: Deps) {
     if ((await redis.set(keys.fleetLock, uuid(), 'PX', lockMs, 'NX')) === null) return
     await rebuildFromJournals(deps, complete).finally(() => redis.del(keys.fleetLock))
     await hosts.refresh()
-    const now = state.fleet()
-    if (now) state.update(now, await readFleetHosts(deps))
+    await readStatuses()
+  }
+
+  async function readStatuses(): Promise<void> {
+    const statuses = await readFleetHosts(deps)
+    // Only now: it may have become another one meanwhile.
+    const fleet = state.fleet()
+    if (fleet) state.update(fleet, statuses)
   }
 
   const unavailable = (why: string) =>
-    new ProvostError('queue_unavailable', `Nothing is accepted until the records are rebuilt: ${why}.`, {
+    new ProvostError('queue_unavailable', `Nothing is accepted or shown until the records are rebuilt: ${why}.`, {
       retryAfter: retryAfterSeconds,
       hint: '`provost recover` shows how far it is; `provost hosts forget HOST` gives a host up that does not come back.',
     })
@@ -89,6 +96,21 @@ export async function openRecovery(deps: Deps) {
   function assertRebuilt(): void {
     const why = state.reasons()
     if (why.length > 0) throw unavailable(why.join('; '))
+  }
+
+  /** Returns the id of the fleet whose records are complete. @throws ProvostError `queue_unavailable` while some are missing. */
+  function openFleet(): string {
+    assertRebuilt()
+    const fleet = state.fleet()
+    if (!fleet) throw unavailable('Redis has not answered yet')
+    return fleet.id
+  }
+
+  /** Asks Redis whether it still has a fleet. */
+  const isStill = async (fleet: string | undefined) => (await readFleetId(redis, keys)) === fleet && state.fleet()?.id === fleet
+
+  async function assertStill(fleet: string | undefined): Promise<void> {
+    if (!(await isStill(fleet))) throw unavailable(justLost)
   }
 
   const looking = repeat('look-up-fleet', timing.look, look)
@@ -101,24 +123,33 @@ export async function openRecovery(deps: Deps) {
     halt: looking.halt,
     stop: looking.stop,
     lookNow: looking.now,
-    /** Returns why nothing is admitted now; empty if it is. */
-    reasons: state.reasons,
+    /** Asks Redis why nothing is admitted now; empty if it is, and if Redis does not answer. */
+    async reasonsNow(): Promise<string[]> {
+      const known = state.reasons()
+      const isLost = known.length === 0 && (await isStill(state.fleet()?.id).catch(() => true)) === false
+      return isLost ? [justLost] : known
+    },
     waitsFor: (id: string) => state.waitedFor().includes(id),
 
     /** @throws ProvostError `queue_unavailable` while records are missing, naming the hosts that it waits for. */
     assertRebuilt,
 
-    /** Returns the id of the fleet, which may admit now. @throws ProvostError `queue_unavailable` while records are missing. */
-    openFleet(): string {
-      assertRebuilt()
-      const fleet = state.fleet()
-      if (!fleet) throw unavailable('Redis has not answered yet')
-      return fleet.id
-    },
+    openFleet,
 
     /** Asks Redis, to notice a loss since the last look. @throws ProvostError `queue_unavailable`. */
-    async assertNotLost(): Promise<void> {
-      if ((await readFleetId(redis, keys)) !== state.fleet()?.id) throw unavailable('Redis has just lost them')
+    assertNotLost: () => assertStill(state.fleet()?.id),
+
+    /**
+     * Returns what `read` returns, which gets the id of the fleet.
+     * @throws ProvostError `queue_unavailable` if records are missing, also since then: what was not found may have been lost.
+     */
+    async fromWhole<T>(read: (fleet: string) => T | Promise<T>): Promise<T> {
+      const fleet = openFleet()
+      try {
+        return await read(fleet)
+      } finally {
+        await assertStill(fleet)
+      }
     },
 
     /** No longer waits for a host. If it comes back later, its jails are orphans. */
@@ -129,21 +160,21 @@ export async function openRecovery(deps: Deps) {
     },
 
     async show(): Promise<Shown> {
-      const fleet = state.fleet()
-      if (fleet) state.update(fleet, await readFleetHosts(deps))
-      return showRecovery(deps, state)
+      await readStatuses()
+      const isLost = !(await isStill(state.fleet()?.id))
+      return showRecovery(deps, state, isLost)
     },
   }
 }
 
-async function showRecovery(store: Store, state: ReturnType<typeof makeFleetState>): Promise<Shown> {
+async function showRecovery(store: Store, state: ReturnType<typeof makeFleetState>, isLost: boolean): Promise<Shown> {
   const { id: fleet = '', hasLost = false } = state.fleet() ?? {}
   const waited = state.waitedFor()
   const ids = [...new Set([...state.statuses().keys(), ...waited])].sort()
   const uploads = await readUploads(store, fleet, ids)
   return {
     fleet,
-    state: state.isRecovering() ? 'recovering' : 'normal',
+    state: isLost || state.isRecovering() ? 'recovering' : 'normal',
     hosts: ids.map((id) => {
       const status = state.statuses().get(id)
       const { jails, operations, conflicts } = status ?? nothingTaken

@@ -14,8 +14,8 @@ export type Metrics = ReturnType<typeof makeMetrics>
 const durationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600]
 
 /**
- * Makes the metrics for Prometheus. Gauges cover the whole fleet and are read on each scrape; counters and histograms cover what
- * this producer has applied, so they are to be summed over producers.
+ * Makes the metrics for Prometheus. Those of the fleet cover all of it and are read on each scrape; the others cover what this
+ * producer has applied, so they are to be summed over producers.
  */
 export function makeMetrics(store: Store) {
   const registry = new Registry()
@@ -23,7 +23,14 @@ export function makeMetrics(store: Store) {
   // These are gauges, whose names must not end so (promtool check metrics); by type they are there without.
   for (const name of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${name}_total`)
   const registers = [registry]
-  gaugeRecords(registers, store)
+  const fleet = new Registry()
+  gaugeRecords([fleet], store)
+
+  const complete = new Gauge({
+    name: 'provost_records_complete',
+    help: 'Whether the records can be read and are complete. While they are not, nothing of the fleet is in the figures.',
+    registers,
+  })
 
   const ended = new Counter({
     name: 'provost_operations_ended_total',
@@ -48,11 +55,16 @@ export function makeMetrics(store: Store) {
 
   return {
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    ofFleet: () => fleet.metrics(),
+    /** Returns the figures of this producer and, if they are known, those of the fleet. */
+    async text(ofFleet: string | undefined): Promise<string> {
+      complete.set(ofFleet === undefined ? 0 : 1)
+      return `${await registry.metrics()}\n${ofFleet ?? ''}`
+    },
     /** Adds the metrics of hosts. */
     watchHosts(hosts: Pick<FleetHosts, 'all'>): void {
-      gaugeHosts(registers, hosts)
-      countWorkOfHosts(registers, store, hosts)
+      gaugeHosts([fleet], hosts)
+      countWorkOfHosts([fleet], store, hosts)
     },
     passed({ name: work, seconds, error }: Pass): void {
       own.passes.inc({ work })

@@ -1,4 +1,5 @@
-import { Redis, type RedisOptions } from 'ioredis'
+import type { Redis, RedisOptions } from 'ioredis'
+import { StrictRedis } from './transactions.ts'
 
 // ioredis 6 speaks RESP3 and shapes replies in one of two ways; BullMQ and the code here expect the older one.
 type Legacy = RedisOptions & { replyMapping: 'legacy' }
@@ -17,8 +18,8 @@ export function connectRedis(url: string, options: RedisOptions = {}): Redis {
     ...options,
     replyMapping: 'legacy',
   }
-  if (!hasSentinel(url)) return new Redis(url, common)
-  return new Redis(Object.assign(common, sentinelOptions(url)))
+  if (!hasSentinel(url)) return new StrictRedis(url, common)
+  return new StrictRedis(Object.assign(common, sentinelOptions(url)))
 }
 
 /** Whether a replica takes over when the primary is lost. */

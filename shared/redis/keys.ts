@@ -31,6 +31,8 @@ export function redisKeys(prefix: string) {
     promised: (host: string) => `${prefix}:promised:${host}`,
     /** String: written before a WAIT for replicas, so that the WAIT covers all earlier writes. */
     replicated: `${prefix}:replicated`,
+    /** String: written again and again, to see whether Redis takes writes. */
+    writable: `${prefix}:writable`,
     /** Hash: the fleet's `id`, created in a Redis that has none; when, and whether jails were lost with the previous one. */
     fleet: `${prefix}:fleet`,
     /** Hash: host → its `FleetHost`, JSON: hosts that a recovery waits for, has taken in, or has given up. */

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import type { RedisKeys } from './keys.ts'
+import { answersOf } from './transactions.ts'
 
 /** The fields of a jail's record that a worker reads, to see whether the jail on its host is the recorded one. */
 export const JailFacts = z.object({
@@ -38,8 +39,7 @@ export async function readFacts<S extends z.ZodObject>(
   const names = Object.keys(schema.shape)
   const pipeline = redis.pipeline()
   for (const key of keys) pipeline.hmget(key, ...names)
-  return ((await pipeline.exec()) ?? []).map(([error, values]) => {
-    if (error) throw error
+  return (await answersOf(pipeline)).map((values) => {
     const fields = Object.fromEntries(names.map((name, i) => [name, (values as (string | null)[])[i]]))
     return schema.safeParse(fields).data
   })

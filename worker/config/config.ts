@@ -7,6 +7,7 @@ import { contains, overlaps, parseBlock } from '#shared/network/addresses.ts'
 import { Pool } from '#shared/network/pool.ts'
 import { readConfig, readConfigFile } from '#shared/process/read-config.ts'
 import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
+import { RedisUrl } from '#shared/redis/redis-url.ts'
 import { Size } from '#shared/size.ts'
 import { AbsolutePath, misfit, World } from './world.ts'
 
@@ -86,7 +87,7 @@ export const WorkerFile = z
   })
 
 const Environment = z.object({
-  PROVOST_REDIS_URL: z.string().min(1).default('redis://127.0.0.1:6379'),
+  PROVOST_REDIS_URL: RedisUrl.default('redis://127.0.0.1:6379'),
   PROVOST_REDIS_PREFIX: z.string().min(1).default('{provost}'),
   PROVOST_CONFIG: z.string().min(1).optional(),
   PROVOST_TIME_SCALE: TimeScale,

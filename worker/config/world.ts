@@ -24,6 +24,11 @@ export type DebootstrapWorld = z.infer<typeof DebootstrapWorld>
 /** A release of FreeBSD, without its patch level: `14.4`. */
 const Release = z.string().regex(/^\d{1,2}\.\d{1,2}$/, 'must be a release of FreeBSD, like 14.4')
 
+/** fetch takes no user and password in a URL, and would say them in its refusal. */
+const FetchedUrl = z
+  .url({ protocol: /^https?$/ })
+  .refine((url) => !/^[^/]*\/\/[^/?#]*@/.test(url), 'must have no user and password: they cannot be sent')
+
 /**
  * A tar with any compression that tar(1) knows, checked against a sha256 or against its line in a file of checksums. With
  * `release` it is FreeBSD's base.txz: the official one unless `path` or `url` names another, checked against the trusted
@@ -34,10 +39,10 @@ export const ArchiveWorld = z
     ...common,
     method: z.literal('archive'),
     path: AbsolutePath.optional(),
-    url: z.url({ protocol: /^https?$/ }).optional(),
+    url: FetchedUrl.optional(),
     sha256: Sha256.optional(),
     /** Path or URL of a file of checksums: a FreeBSD MANIFEST, or what sha256sum or sha256(1) prints. */
-    manifest: z.union([AbsolutePath, z.url({ protocol: /^https?$/ })]).optional(),
+    manifest: z.union([AbsolutePath, FetchedUrl]).optional(),
     release: Release.optional(),
     /** Where trusted MANIFESTs are, if not in /usr/local/share/freebsd/MANIFESTS. */
     manifests: AbsolutePath.optional(),

@@ -6,6 +6,7 @@ import { Job, type JobName } from '#shared/job.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import { type QueueKind, queueKinds, queueName } from '#shared/redis/queues.ts'
+import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import { makeOpenJobs, type OpenJobsDeps } from './open-jobs.ts'
 import { makeSleepJobs } from './sleep-jobs.ts'
 import { makeQueueSlots } from './slots.ts'
@@ -36,7 +37,9 @@ const streams = { events: { maxLen: 100 } }
 /** Takes the jobs from this host's queues and runs them, each kind in its own slots. */
 export async function consumeJobs(deps: Deps) {
   const { redis, stopping, log } = deps
-  const queues = openQueues(deps)
+  // BullMQ asks for the version of Redis by INFO, which a user of Redis may not be allowed.
+  const skipVersionCheck = await untilRedisAnswers(stopping, () => isRefused(redis))
+  const queues = openQueues(deps, skipVersionCheck)
   const sleeping = makeSleepJobs({ queues, asleepMs: deps.timing.asleep, stopping })
   const open = makeOpenJobs({ ...deps, slots: makeQueueSlots(deps.slots), wake: sleeping.wakeJobsOf })
 
@@ -70,7 +73,7 @@ export async function consumeJobs(deps: Deps) {
 
   const taken = await takeBackJobs(queues, redis)
   if (taken > 0) log.info({ jobs: taken }, 'took back the jobs of an earlier worker')
-  const workers = openWorkers(deps, processJob)
+  const workers = openWorkers(deps, processJob, skipVersionCheck)
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))
   const looking = deps.repeat('end-unwanted', deps.timing.recorded, open.endUnwanted)
 
@@ -87,8 +90,20 @@ export async function consumeJobs(deps: Deps) {
   }
 }
 
-function openQueues({ hostId, prefix, redis, log }: Deps): Queue[] {
-  const queues = queueKinds.map((kind) => new Queue(queueName(hostId, kind), { connection: redis, prefix, streams }))
+/** Whether Redis refuses INFO. */
+async function isRefused(redis: Redis): Promise<boolean> {
+  return redis.info('server').then(
+    () => false,
+    (error: Error) => {
+      if (/^(NOPERM|ERR)\b/.test(error.message)) return true
+      throw error
+    },
+  )
+}
+
+function openQueues({ hostId, prefix, redis, log }: Deps, skipVersionCheck: boolean): Queue[] {
+  const options = { connection: redis, prefix, streams, skipVersionCheck }
+  const queues = queueKinds.map((kind) => new Queue(queueName(hostId, kind), options))
   // The connection itself logs that it is away.
   for (const queue of queues) queue.on('error', (error) => log.debug({ err: error, queue: queue.name }, 'queue'))
   return queues
@@ -96,12 +111,12 @@ function openQueues({ hostId, prefix, redis, log }: Deps): Queue[] {
 
 type Process = (queue: QueueKind, job: BullJob, token: string | undefined) => Promise<string>
 
-function openWorkers({ hostId, prefix, redis, slots, timing, log }: Deps, process: Process): Worker[] {
+function openWorkers({ hostId, prefix, redis, slots, timing, log }: Deps, process: Process, skipVersionCheck: boolean): Worker[] {
   const { build, start } = slots
   const concurrency = { ...slots, 'batch-build': Math.max(1, build - 1), 'batch-start': Math.max(1, start - 1) }
   const locks = { lockDuration: timing.lock, stalledInterval: timing.stalled }
   return queueKinds.map((kind) => {
-    const options = { connection: redis, prefix, ...often, ...locks, concurrency: concurrency[kind] }
+    const options = { connection: redis, prefix, skipVersionCheck, ...often, ...locks, concurrency: concurrency[kind] }
     const worker = new Worker(queueName(hostId, kind), (job, token) => process(kind, job, token), options)
     worker.on('error', (error) => log.warn({ err: error, queue: kind }, 'queue'))
     worker.on('failed', (job, error) => log.info({ job: job?.id, reason: error.message }, 'job failed'))

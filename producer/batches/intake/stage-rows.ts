@@ -1,3 +1,4 @@
+import { answersOf } from '#shared/redis/transactions.ts'
 import { type BatchRow, jailOfRow } from '../../records/batches/batch-row.ts'
 import type { Store } from '../../records/store.ts'
 
@@ -20,14 +21,12 @@ export async function openStage({ redis, keys, scripts }: Store, batch: string) 
       names.push(...rows.map((row) => jailOfRow(row).name))
       const texts = rows.map((row) => JSON.stringify(storedOf(row)))
       await lastWrite
-      lastWrite = redis
-        .pipeline()
-        .rpush(list, ...texts)
-        .expire(list, keptSeconds)
-        .exec()
-        .then((answers) => {
-          for (const [error] of answers ?? []) if (error) throw error
-        })
+      lastWrite = answersOf(
+        redis
+          .pipeline()
+          .rpush(list, ...texts)
+          .expire(list, keptSeconds),
+      )
       lastWrite.catch(() => undefined)
     },
     /** Resolves once everything is written. */

@@ -73,7 +73,8 @@ export const batchRoutes =
       async ({ params }, reply) => {
         const batch = await findBatchCalled(deps, params.id)
         reply.header('content-disposition', `attachment; filename="${batch.name}.csv"`)
-        return reply.type('text/csv; charset=utf-8').send(Readable.from(csvOf(deps, batch)))
+        reply.type('text/csv; charset=utf-8')
+        return Readable.from(csvOf(deps, batch))
       },
     )
 
@@ -88,7 +89,8 @@ export const batchRoutes =
       },
       async ({ params }, reply) => {
         const batch = await findBatchCalled(deps, params.id)
-        return reply.type('application/json; charset=utf-8').send(Readable.from(jsonOf(deps, batch)))
+        reply.type('application/json; charset=utf-8')
+        return Readable.from(jsonOf(deps, batch))
       },
     )
   }
@@ -167,10 +169,12 @@ export const batchChangeRoutes =
     )
   }
 
-async function* csvOf(store: Store, batch: BatchRecord): AsyncGenerator<string> {
+async function* csvOf(deps: AppDeps, batch: BatchRecord): AsyncGenerator<string> {
   yield stringify([reportColumns])
-  for await (const rows of reportRows(store, batch))
+  for await (const rows of reportRows(deps, batch))
     yield stringify(rows, { columns: reportColumns, cast: { string: escapeFormula } })
+  // A report that lacks rows must break off.
+  await deps.recovery.assertNotLost()
 }
 
 /** Spreadsheets evaluate a cell that begins like a formula, some also after white space: such a cell is prefixed with `'`. */
@@ -178,13 +182,14 @@ function escapeFormula(cell: string): string {
   return /^(\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|[\t\r\n])/.test(cell) ? `'${cell}` : cell
 }
 
-async function* jsonOf(store: Store, batch: BatchRecord): AsyncGenerator<string> {
+async function* jsonOf(deps: AppDeps, batch: BatchRecord): AsyncGenerator<string> {
   let before = '{"items":['
-  for await (const rows of reportRows(store, batch)) {
+  for await (const rows of reportRows(deps, batch)) {
     for (const row of rows) {
       yield `${before}${JSON.stringify(row)}`
       before = ',\n'
     }
   }
+  await deps.recovery.assertNotLost()
   yield `${before.startsWith('{') ? before : ''}]}\n`
 }

@@ -1,5 +1,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { ProvostError } from '#shared/errors.ts'
 import { Recovery } from '#shared/recovery.ts'
+import { isRedisAway } from '#shared/redis/redis-away.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { contentOf } from '../content.ts'
 import { problems } from '../http-errors.ts'
@@ -17,7 +19,11 @@ export const fleetRoutes =
           response: { 200: contentOf('All figures.', { 'text/plain': examples.metrics }) },
         },
       },
-      async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
+      async (_request, reply) => {
+        const ofFleet = await recovery.fromWhole(metrics.ofFleet).catch(throwUnlessUnavailable)
+        reply.type(metrics.contentType)
+        return metrics.text(ofFleet)
+      },
     )
 
     app.get(
@@ -40,3 +46,8 @@ export const fleetRoutes =
       },
     )
   }
+
+function throwUnlessUnavailable(error: Error): undefined {
+  const isUnavailable = error instanceof ProvostError && error.code === 'queue_unavailable'
+  if (!isUnavailable && !isRedisAway(error)) throw error
+}

@@ -1,13 +1,19 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { AppDeps } from '../app-deps.ts'
-import { redisFaults } from '../check-redis.ts'
+import { checkRedis } from '../check-redis.ts'
 
 const Health = z.object({ status: z.literal('ok') })
-const Readiness = z.object({ status: z.enum(['ready', 'not_ready']), reasons: z.array(z.string()) })
+const Readiness = z.object({
+  status: z.enum(['ready', 'not_ready']),
+  /** Why it is not ready. */
+  reasons: z.array(z.string()),
+  /** What cannot be checked, and so is left to whoever set it up. */
+  warnings: z.array(z.string()),
+})
 
 export const healthRoutes =
-  ({ redis, hosts, recovery }: AppDeps): FastifyPluginAsyncZod =>
+  ({ redis, hosts, recovery, missingJobs, writes }: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
     const open = { security: [] }
 
@@ -25,9 +31,18 @@ export const healthRoutes =
         },
       },
       async (_request, reply) => {
-        const reasons = [...(await redisFaults(redis)), ...hosts.unready(), ...recovery.reasons()]
+        // A Redis that does not answer at all is named by its faults.
+        await writes.look().catch(() => undefined)
+        const { faults, unseen: warnings } = await checkRedis(redis)
+        const reasons = [
+          ...faults,
+          ...writes.reasons(),
+          ...hosts.unready(),
+          ...(await recovery.reasonsNow()),
+          ...missingJobs.reasons(),
+        ]
         const ready = reasons.length === 0
-        return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not_ready', reasons })
+        return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not_ready', reasons, warnings })
       },
     )
 

@@ -78,7 +78,8 @@ export const operationRoutes =
       async ({ params }, reply) => {
         const { id, host } = await findOperation(deps, params.id)
         const chunks = await redis.lrange(keys.log(host, id), 0, -1)
-        return reply.type('text/plain; charset=utf-8').send(chunks.join(''))
+        reply.type('text/plain; charset=utf-8')
+        return chunks.join('')
       },
     )
   }

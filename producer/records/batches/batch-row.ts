@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { CreateJail, JailName, PlainName } from '#shared/jail.ts'
+import { answersOf } from '#shared/redis/transactions.ts'
 import type { Store } from '../store.ts'
 
 /** A row that asks for a jail. */
@@ -32,8 +33,8 @@ export type StoredRow = BatchRow & { number: number }
 export async function readRows({ redis, keys }: Store, batch: string, numbers: number[]): Promise<StoredRow[]> {
   const pipeline = redis.pipeline()
   for (const number of numbers) pipeline.lindex(keys.batchRows(batch), number)
-  const answers = (await pipeline.exec()) ?? []
-  return numbers.map((number, i) => ({ number, ...BatchRow.parse(JSON.parse(String(answers[i]?.[1]))) }))
+  const answers = await answersOf(pipeline)
+  return numbers.map((number, i) => ({ number, ...BatchRow.parse(JSON.parse(String(answers[i]))) }))
 }
 
 /** Reads at most `count` rows of a batch, from number `from` on. */

@@ -1,7 +1,7 @@
 --[[
 Places a jail on the first of several hosts that has what it needs. All or nothing.
 
-Input:  KEYS   eventSequence, events, leases, epoch
+Input:  KEYS   eventSequence, events, leases, epoch, fleet
         ARGV   a change (includes/change.lua) as JSON, with
           name, jailKey, operationKey   the jail, and the keys of its record and its provision's
           newName      {claims, batches, batch}, if the jail must not exist yet: where names are claimed, the prefix of the
@@ -56,7 +56,7 @@ local function place(candidate, taken, pools)
   if input.newName then redis.call('HDEL', input.newName.claims, input.name) end
   local epoch = redis.call('INCR', epochKey)
   local leasesText = #taken == 0 and '[]' or cjson.encode(taken)
-  local revisions = apply(input)
+  local revisions = apply(input, KEYS[5])
   for _, command in ipairs(candidate.commands) do redis.call(unpack(command)) end
   redis.call('HSET', input.jailKey, 'epoch', epoch, 'leases', leasesText)
   redis.call('HSET', input.operationKey, 'epoch', epoch)

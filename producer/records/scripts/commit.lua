@@ -1,7 +1,7 @@
 --[[
 Changes records if they are still as they were read when the change was decided. All or nothing.
 
-Input:  KEYS   eventSequence, events, leases
+Input:  KEYS   eventSequence, events, leases, fleet
         ARGV   a change (includes/change.lua) as JSON, with
           alive        a key that must not exist: a host must still be down
           member       [set, member]: a member that must still be in a set
@@ -40,4 +40,4 @@ if change.unhold then
   end
 end
 for _, lease in ipairs(change.release) do release(leases, lease[1], lease[2], lease[3]) end
-return { 'done', unpack(apply(change)) }
+return { 'done', unpack(apply(change, KEYS[4])) }

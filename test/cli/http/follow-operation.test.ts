@@ -9,7 +9,7 @@ import { makeOperation } from '../../support/samples/operation.ts'
 
 const half = makeOperation({ percent: 45 })
 const done = makeOperation({ status: 'succeeded', percent: 100, finishedAt: '2026-01-01T00:00:06.000Z' })
-const event = (id: number, operation: Operation) => `id: ${id}\nevent: operation\ndata: ${JSON.stringify(operation)}\n\n`
+const event = (id: number | string, operation: Operation) => `id: ${id}\nevent: operation\ndata: ${JSON.stringify(operation)}\n\n`
 
 let close: () => void = () => {}
 afterEach(() => close())
@@ -45,13 +45,13 @@ test('goes on after the last event when the connection breaks', async () => {
     asked.push(request.headers['last-event-id'] as string | undefined)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     if (asked.length === 1) {
-      response.write(event(7, half), () => response.destroy())
+      response.write(event('0199-c-7', half), () => response.destroy())
       return
     }
     response.end(event(9, done))
   })
   expect(await follow(client)).toEqual([45, 100])
-  expect(asked).toEqual([undefined, '7'])
+  expect(asked).toEqual([undefined, '0199-c-7'])
 })
 
 test('reads the operation when nothing comes after the last event', async () => {

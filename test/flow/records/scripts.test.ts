@@ -21,7 +21,7 @@ function writersOf(redis: { url: string; prefix: string }) {
     commit: async (unchanged: Unchanged[]) => (await scripts.commit({ unchanged, commands: [], events: [] })).type,
     admit: async (unchanged: Unchanged[]) => {
       const input = JSON.stringify({ ...admission, unchanged, candidates: [] })
-      const [type] = await scripts.admit([keys.eventSequence, keys.events, keys.leases, keys.epoch], input)
+      const [type] = await scripts.admit([keys.eventSequence, keys.events, keys.leases, keys.epoch, keys.fleet], input)
       return type
     },
   }

@@ -1,25 +1,16 @@
-import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import type { EventSourceMessage } from 'eventsource-parser'
 import { describe, expect } from 'vitest'
-import type { Fleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { follow } from '../../support/fleets/follow.ts'
 import { makeGate } from '../../support/gate.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { until } from '../../support/until.ts'
 
-/** Follows a stream of events in the background. */
-async function follow(fleet: Fleet, path: string, headers: Record<string, string> = {}) {
-  const abort = new AbortController()
-  const response = await fetch(`${fleet.url}${path}`, {
-    headers: { authorization: `Bearer ${fleet.apiKey}`, ...headers },
-    signal: abort.signal,
-  })
-  const events: EventSourceMessage[] = []
-  const parser = createParser({ onEvent: (event) => events.push(event) })
-  const done = (async () => {
-    const decoder = new TextDecoder()
-    for await (const chunk of response.body ?? []) parser.feed(decoder.decode(chunk, { stream: true }))
-  })().catch(() => undefined)
-  return { status: response.status, events, done, close: () => abort.abort() }
+/** The sequences of events; all of them are of one generation. */
+function sequencesOf(events: EventSourceMessage[]): number[] {
+  const ids = events.map(({ id }) => /^(.+)-(\d+)$/.exec(id ?? '') ?? [])
+  expect(new Set(ids.map(([, generation]) => generation)).size).toBe(1)
+  return ids.map(([, , sequence]) => Number(sequence))
 }
 
 describe('events of an operation', () => {
@@ -35,16 +26,16 @@ describe('events of an operation', () => {
     const seen = stream.events.map(({ data }) => JSON.parse(data))
     expect(new Set(stream.events.map(({ event }) => event))).toEqual(new Set(['operation']))
     expect(seen.at(-1)).toEqual(await fleet.operation(asked.body.operation.id))
-    const ids = stream.events.map(({ id }) => Number(id))
+    const ids = sequencesOf(stream.events)
     expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b))
     const percents = seen.map(({ percent }) => percent)
     expect(percents).toEqual([...percents].sort((a, b) => a - b))
     expect(percents.filter((percent) => percent === 100)).toHaveLength(1)
 
-    expect((await follow(fleet, path, { 'last-event-id': String(ids.at(-1)) })).status).toBe(204)
-    const resumed = await follow(fleet, path, { 'last-event-id': String(ids[0]) })
+    expect((await follow(fleet, path, { 'last-event-id': stream.events.at(-1)?.id ?? '' })).status).toBe(204)
+    const resumed = await follow(fleet, path, { 'last-event-id': stream.events[0]?.id ?? '' })
     await resumed.done
-    expect(resumed.events.map(({ id }) => Number(id))).toEqual([ids.at(-1)])
+    expect(sequencesOf(resumed.events)).toEqual([ids.at(-1)])
   })
 
   test('of one that is not there are 404', async ({ fleet }) => {
@@ -66,8 +57,8 @@ describe('events of the fleet', () => {
     await until('the end of the jail', async () =>
       resumed.events.some(({ event, data }) => event === 'jail' && JSON.parse(data).removed && JSON.parse(data).name === 'web1'),
     )
-    const ids = resumed.events.map(({ id }) => Number(id))
-    expect(Math.min(...ids)).toBeGreaterThan(Number(running.id))
+    const ids = sequencesOf(resumed.events)
+    expect(Math.min(...ids)).toBeGreaterThan(sequencesOf([running])[0] ?? 0)
     expect(ids).toEqual([...ids].sort((a, b) => a - b))
     resumed.close()
   })
@@ -80,12 +71,13 @@ describe('events of the fleet', () => {
     const first = Number(await connection.get(keys.eventSequence))
     for (let i = 1; i <= 12_000; i += 1) pipeline.xadd(keys.events, `${first + i}-0`, 'kind', 'jail', 'id', `gone${i}`)
     await pipeline.set(keys.eventSequence, first + 12_000).exec()
-    const stream = await follow(fleet, '/v1/events', { 'last-event-id': String(first) })
+    const generation = await connection.hget(keys.fleet, 'id')
+    const stream = await follow(fleet, '/v1/events', { 'last-event-id': `${generation}-${first}` })
     const stopped = await fleet.call('POST', '/v1/jails/web1/stop')
     await until('the stop to be told', async () =>
       stream.events.some(({ event, data }) => event === 'operation' && JSON.parse(data).id === stopped.body.operation.id),
     )
-    const ids = stream.events.map(({ id }) => Number(id))
+    const ids = sequencesOf(stream.events)
     expect(ids).toEqual([...ids].sort((a, b) => a - b))
     expect(stream.events.filter(({ data }) => JSON.parse(data).removed)).toHaveLength(12_000)
     stream.close()

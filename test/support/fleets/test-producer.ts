@@ -4,6 +4,7 @@ import { standardTiming } from '#shared/process/timing.ts'
 import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
 import { readPublicUrl } from '../../../producer/http/public-url.ts'
 import type { Store } from '../../../producer/records/store.ts'
+import { watchWrites } from '../../../producer/records/watch-writes.ts'
 import { startProducer } from '../../../producer/start-producer.ts'
 import type { TestRedis } from '../redis/redis-test.ts'
 import { apiKey } from './client.ts'
@@ -32,5 +33,13 @@ export function startTestProducer(
 
 /** The hosts as a producer sees them, without one. */
 export function openTestRegistry(store: Store, onChange: (host: string) => void = () => undefined) {
-  return openHostRegistry({ ...store, log, repeat, members: [], timing: standardTiming, onChange })
+  return openHostRegistry({
+    ...store,
+    log,
+    repeat,
+    members: [],
+    timing: standardTiming,
+    writes: watchWrites(store, standardTiming.silence),
+    onChange,
+  })
 }

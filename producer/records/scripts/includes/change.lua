@@ -24,8 +24,8 @@ local function hasChanged(unchanged)
   return false
 end
 
--- Runs the commands of a change and adds its events. Returns a revision for each event.
-local function apply(change)
+-- Runs the commands of a change and adds its events, which bear the id of the fleet. Returns a revision for each event.
+local function apply(change, fleetKey)
   for _, command in ipairs(change.commands) do redis.call(unpack(command)) end
   local idempotency = change.idempotency
   if idempotency then
@@ -33,10 +33,11 @@ local function apply(change)
     redis.call('EXPIRE', idempotency.key, idempotency.ttl)
   end
   local revisions = {}
+  local fleet = #change.events > 0 and redis.call('HGET', fleetKey, 'id') or ''
   for _, event in ipairs(change.events) do
     local revision = redis.call('INCR', KEYS[1])
     if event[3] ~= '' and redis.call('EXISTS', event[3]) == 1 then redis.call('HSET', event[3], 'revision', revision) end
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', 100000, revision .. '-0', 'kind', event[1], 'id', event[2])
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', 100000, revision .. '-0', 'kind', event[1], 'id', event[2], 'fleet', fleet)
     table.insert(revisions, revision)
   end
   return revisions
