@@ -112,10 +112,10 @@ export async function simulatedHost() {
     /** What a person at the host does without Provost. */
     byHand: {
       stop: (name: string) => void jails.delete(name),
-      /** By the jail's own file, which makes its link. */
+      /** As the host starts it by the jail's own file: with its link. */
       start(name: string, jid: number): void {
-        jails.set(name, jid)
         networks.set(name, networks.get(name) ?? [])
+        jails.set(name, jid)
       },
       removeRoot: (name: string) => void roots.delete(name),
       removeLink: (name: string) => void networks.delete(name),
