@@ -113,6 +113,8 @@ describe.skipIf(whyNot)('a host whose disk is full', () => {
     expect(failed).toMatchObject({ status: 'failed', error: { code: 'disk_full', step: 'fill-world' } })
     expect(failed.error?.hint).toContain('Free space')
     expect((await readdir(join(fleet.root, 'worlds'))).filter((name) => name.includes('big'))).toEqual([])
+    const reason = async () => (await fleet.call('GET', '/v1/hosts/real1')).body.reason
+    await until('its host to have room', async () => (await reason()) === undefined)
     expect((await fleet.ended(await fleet.ask('web2', busybox))).status).toBe('succeeded')
     await fleet.stop()
     spawnSync('umount', [small])
