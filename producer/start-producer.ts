@@ -3,10 +3,12 @@ import { backgroundWork } from '#shared/process/repeat.ts'
 import type { Service } from '#shared/process/run-service.ts'
 import { makeServices } from '#shared/process/services.ts'
 import { connectRedis, failFast, hasSentinel, waitForEver, waitUnlessAway } from '#shared/redis/connect-redis.ts'
+import { askTime } from '#shared/redis/fleet-clock.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { runBatches } from './batches/run-batches.ts'
 import type { ProducerConfig } from './config.ts'
 import { announceHost } from './hosts/announce-host.ts'
+import { holdOrphans } from './hosts/hold-orphans.ts'
 import { openHostRegistry } from './hosts/host-registry.ts'
 import { makeMoveOperations } from './hosts/move-operations.ts'
 import { releaseStrayLeases } from './hosts/release-stray-leases.ts'
@@ -41,6 +43,7 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
   const { repeat, follow } = backgroundWork(log, metrics.passed)
   const services = makeServices(log)
 
+  await askTime(redis).catch(() => undefined)
   const queues = services.add(openQueues(store))
   const feed = services.add(await openEventFeed({ ...store, reader: connections.eventReader, follow }))
   const writes = watchWrites(store, timing.silence)
@@ -53,15 +56,26 @@ export async function startProducer(config: ProducerConfig, log: Logger): Promis
     writes.assertTaken()
     return recovery.openFleet()
   }
-  const deps = { ...known, enqueue, hosts, placement: config.placement, openFleet, feed, metrics, onMoved: metrics.moved }
+  const deps = {
+    ...known,
+    enqueue,
+    hosts,
+    placement: config.placement,
+    openFleet,
+    seenEpoch: recovery.seenEpoch,
+    feed,
+    metrics,
+    onMoved: metrics.moved,
+  }
   const missingJobs = makeAddMissingJobs(deps)
 
   services.add(followReports({ ...deps, follow, reader: connections.reportReader }))
   services.add(repeat('add-missing-jobs', timing.look, missingJobs.add))
   services.add(repeat('replace-lost-jobs', timing.lost, () => replaceLostJobs(deps)))
-  services.add(repeat('drop-expired', timing.lost, makeDropExpired(store)))
+  services.add(repeat('drop-expired', timing.lost, makeDropExpired(known)))
   services.add(repeat('move-operations', timing.look, makeMoveOperations(deps)))
-  services.add(repeat('release-stray-leases', strayLeasesEveryMs, () => releaseStrayLeases(deps, Date.now())))
+  services.add(repeat('hold-orphans', timing.look, () => holdOrphans(deps)))
+  services.add(repeat('release-stray-leases', strayLeasesEveryMs, () => releaseStrayLeases(deps)))
   services.add(runBatches(deps))
 
   const awaitReplica = hasSentinel(config.redisUrl) ? makeAwaitReplica(redis, store.keys) : undefined

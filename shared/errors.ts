@@ -57,6 +57,13 @@ const table = {
   world_source_missing: { hint: "Put the world's source where its definition says, or correct the definition." },
   world_too_new: { hint: 'Upgrade the host, or define an older world: a jail may be older than its host, never newer.' },
   disk_full: { hint: "Free space on the host's disk, then retry." },
+  host_exhausted: {
+    retryable: true,
+    hint: 'See what takes the processes, the memory or the open files of the host (ps, free, sysctl), then retry.',
+  },
+  address_in_use: {
+    hint: 'Another jail of the host lives with this address. `provost hosts HOST` shows it; adopt or clean it, then retry.',
+  },
   isolation_unproven: { hint: 'A check of isolation failed; the jail was taken down. The named check says what was seen.' },
   journal_conflict: { hint: "The host's journal knows a later operation of this jail. Retry from the newest one." },
   not_built: { hint: 'The root of this jail is not on the host. Retry the provision.' },
@@ -125,12 +132,20 @@ export class ProvostError extends Error {
   }
 }
 
-/** Converts any thrown value: a full disk becomes `disk_full`, an unknown error `unexpected`. */
+const fullDisk = ['ENOSPC', 'EDQUOT']
+const noRoom = ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']
+
+/** Whether an errno says that the host has no room for another process, its memory or its files: it may have in a moment. */
+export const isNoRoom = (errno: string | undefined) => errno !== undefined && noRoom.includes(errno)
+
+/** Converts any thrown value: a full disk becomes `disk_full`, a host without room `host_exhausted`, any other `unexpected`. */
 export function toProvostError(thrown: unknown): ProvostError {
   if (thrown instanceof ProvostError) return thrown
-  if (errnoOf(thrown) === 'ENOSPC' || errnoOf(thrown) === 'EDQUOT')
+  const errno = errnoOf(thrown)
+  if (errno !== undefined && fullDisk.includes(errno))
     return new ProvostError('disk_full', 'The disk of the host is full.', { cause: thrown })
   const message = thrown instanceof Error ? thrown.message : String(thrown)
+  if (isNoRoom(errno)) return new ProvostError('host_exhausted', `The host has no room: ${message}`, { cause: thrown })
   return new ProvostError('unexpected', message, { cause: thrown })
 }
 

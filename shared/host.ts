@@ -4,6 +4,9 @@ import { JailSpec } from './job.ts'
 import { Pool } from './network/pool.ts'
 import { OperationKind } from './operation.ts'
 
+/** By how much a host's clock may differ from that of Redis, in milliseconds, before somebody should set it. */
+export const toleratedOffMs = 2_000
+
 /** What a host promises to jails up to its capacity, in the order in which shortages are reported. */
 export const resources = ['jails', 'memory', 'cpu', 'disk'] as const
 export type Resource = (typeof resources)[number]
@@ -72,6 +75,10 @@ export const HostBeat = z.object({
   /** The id of the fleet that its jails belong to; omitted by a host that has never had one. */
   fleet: z.string().optional(),
   disk: HostDisk.optional(),
+  /** The highest epoch in its journal: a Redis with a lower one is older than the host. */
+  epoch: z.int().optional(),
+  /** By how many milliseconds its clock is ahead of Redis'; negative when it is behind. */
+  clockOffsetMs: z.int().optional(),
   at: z.iso.datetime(),
 })
 export type HostBeat = z.infer<typeof HostBeat>
@@ -141,6 +148,8 @@ export const Host = z
     leftovers: z.int(),
     labels: z.record(z.string(), z.string()),
     lastSeen: z.iso.datetime(),
+    /** By how many milliseconds its clock is ahead of Redis'; missing from a worker that does not tell. */
+    clockOffsetMs: z.int().optional(),
     versions: HostReport.shape.versions,
   })
   .meta({ id: 'Host' })

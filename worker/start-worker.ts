@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Logger } from 'pino'
@@ -7,11 +8,13 @@ import { type RetryPolicy, stepRetry } from '#shared/process/retry-policy.ts'
 import type { Service } from '#shared/process/run-service.ts'
 import { makeServices, type Services } from '#shared/process/services.ts'
 import { connectRedis, waitForEver, waitUnlessAway } from '#shared/redis/connect-redis.ts'
+import { askTime, fleetTimeMs, mostOffMs } from '#shared/redis/fleet-clock.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { WorkerConfig } from './config/config.ts'
 import { compareAll, compareJail } from './fleet/compare-records.ts'
 import { followFleet } from './fleet/follow-fleet.ts'
+import { undoProvisions } from './fleet/undo-provisions.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import { lockHost } from './host/lock-host.ts'
 import type { RunCommand } from './host/programs/run-command.ts'
@@ -22,7 +25,7 @@ import { retryLeftovers } from './jails/retry-leftovers.ts'
 import { reviveJails, settledJails } from './jails/revive-jails.ts'
 import { trimConsoles } from './jails/trim-consoles.ts'
 import { watchDrift } from './jails/watch-drift.ts'
-import { consumeJobs } from './jobs/consume-jobs.ts'
+import { type Consumer, consumeJobs } from './jobs/consume-jobs.ts'
 import { followNotices } from './jobs/follow-notices.ts'
 import { makePrecedence } from './jobs/precedence.ts'
 import { readLoad } from './jobs/read-load.ts'
@@ -38,7 +41,7 @@ import { bindOperation, readRecorded } from './plans/read-record.ts'
 import type { RunDeps } from './plans/run.ts'
 import { countPasses } from './reports/count-passes.ts'
 import { makeHostNotes } from './reports/host-notes.ts'
-import { takePresence } from './reports/presence.ts'
+import { openPresence } from './reports/presence.ts'
 import { makeHostReporter } from './reports/report-host.ts'
 import { openReportStream } from './reports/report-stream.ts'
 import { makeTimings } from './reports/timings.ts'
@@ -91,14 +94,23 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     const local = await openHost(base)
     const fleet = await joinFleet(base, local)
     const watching = await watchHost(base, local, fleet)
-    await takeJobs(base, local, fleet, watching)
+    const consumer = await takeJobs(base, local, fleet, watching)
     log.info({ host: config.host }, 'worker is up')
+    const failed = base.presence.lost.then((loss) => {
+      log.error({ reason: loss.message }, 'this worker ends: its host has another one')
+      stopping.abort()
+      consumer.abandonProvisions(loss)
+      return loss
+    })
     return {
+      failed,
       async stop() {
         stopping.abort()
         // At once: should this process be killed while a step still runs, that must not count against its operation.
         await local.journal.leaveRuns().catch((error) => log.warn({ err: error }, 'that runs were left could not be noted'))
         await endServices()
+        const loss = base.presence.loss()
+        if (loss) await undoProvisions(loss, { hostId: config.host, runDeps: fleet.runDeps, log })
       },
     }
   } catch (error) {
@@ -128,18 +140,17 @@ async function openBase(config: WorkerConfig, parts: Parts, opened: Opened) {
   const { host, run, log, plans = knownPlans, retry = stepRetry, files = journalFiles, amend = (deps) => deps } = parts
   const keys = redisKeys(config.redisPrefix)
   const passes = countPasses()
+  const root = `${opened.directory}, inode ${(await stat(opened.directory)).ino}`
+  const worker = `${root}, boot ${await host.bootId()}`
+  const named = { key: keys.hostAlive(config.host), worker, lastsMs: config.timing.silence }
+  const presence = openPresence(opened.redis, config.host, named)
   const base = {
     ...opened,
-    ...{ config, hostId: config.host, timing: config.timing, host, run, log, plans, retry, files, amend, keys },
-    ...openReportStream(opened.redis, keys),
+    ...{ config, hostId: config.host, timing: config.timing, host, run, log, plans, retry, files, amend, keys, root, presence },
+    ...openReportStream(opened.redis, keys, presence),
     repeat: backgroundWork(log, passes.count).repeat,
     background: passes.totals,
     withJail: makeJailLocks(),
-    presence: {
-      key: keys.hostAlive(config.host),
-      worker: `${opened.directory}, boot ${await host.bootId()}`,
-      lastsMs: config.timing.silence,
-    },
     operationLog: (operation: string) => openOperationLog(opened.redis, keys.log(config.host, operation)),
   }
   return { ...base, reporter: makeHostReporter(base) }
@@ -174,7 +185,11 @@ type Fleet = Awaited<ReturnType<typeof joinFleet>>
 async function joinFleet(base: Base, local: Local) {
   const { redis, keys, hostId, timing, services, stopping, repeat, reporter } = base
   const { journalDirectory, journal, revived } = local
-  services.add(await takePresence(redis, hostId, base.presence, stopping))
+  await base.presence.take(stopping)
+  services.add(base.presence)
+  const clockOffsetMs = await untilRedisAnswers(stopping, () => askTime(redis))
+  // Not earlier: without Redis it is not known what time it is.
+  if (Math.abs(clockOffsetMs) <= mostOffMs) await journal.dropOld(fleetTimeMs())
   services.add(reporter)
   const drift = makeHostNotes(redis, keys.hostDrift(hostId), Drift)
   const leftoverNotes = makeHostNotes(redis, keys.hostLeftovers(hostId), Leftover)
@@ -207,7 +222,7 @@ async function joinFleet(base: Base, local: Local) {
 }
 
 function runDepsOf(base: Base, local: Local, waitForOthers: RunDeps['waitForOthers']): RunDeps {
-  const { redis, keys, host, plans, withJail, send, stopping, retry } = base
+  const { host, plans, withJail, send, stopping, retry } = base
   const { journal, worlds, spare, disk } = local
   const patiently = <T>(ask: () => Promise<T>) => untilRedisAnswers(stopping, ask)
   return {
@@ -218,8 +233,8 @@ function runDepsOf(base: Base, local: Local, waitForOthers: RunDeps['waitForOthe
       return (kind === 'stop' || kind === 'destroy') && spare.giveUp()
     },
     deliver: (report) => patiently(() => send(report)),
-    recorded: (job) => patiently(() => readRecorded(redis, keys, job)),
-    bind: (job) => patiently(() => bindOperation(redis, keys, job)),
+    recorded: (job) => patiently(() => readRecorded(base, job)),
+    bind: (job) => patiently(() => bindOperation(base, job)),
   }
 }
 
@@ -246,7 +261,7 @@ async function watchHost(base: Base, { journal, worlds, revived, disk }: Local, 
 }
 
 /** Takes this host's jobs and notices, and enrols it. */
-async function takeJobs(base: Base, local: Local, joined: Fleet, watching: Watching): Promise<void> {
+async function takeJobs(base: Base, local: Local, joined: Fleet, watching: Watching): Promise<Consumer> {
   const { config, keys, services, reporter } = base
   const { journal, worlds, disk } = local
   const { drift, leftoverNotes, fleet } = joined
@@ -266,9 +281,11 @@ async function takeJobs(base: Base, local: Local, joined: Fleet, watching: Watch
     leftovers: () => leftoverNotes.entries().size,
     disk: disk.now,
     fleet: fleet.known,
+    epoch: journal.highestEpoch,
     load: () => readLoad({ worlds, consumer, journal }),
   })
   worlds.prefill()
+  return consumer
 }
 
 function consume(base: Base, { journal, worlds }: Local, joined: Fleet, { timings, leftovers }: Watching) {

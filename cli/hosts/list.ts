@@ -1,9 +1,9 @@
 import { Command } from 'commander'
-import { Host } from '#shared/host.ts'
+import { Host, toleratedOffMs } from '#shared/host.ts'
 import { formatBytes } from '#shared/size.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { listAll } from '../http/list-all.ts'
-import { formatAge, formatCores } from '../print/amounts.ts'
+import { formatAge, formatClock, formatCores } from '../print/amounts.ts'
 import { tableLines } from '../print/table.ts'
 import { adoptCommand } from './adopt.ts'
 import { cleanCommand } from './clean.ts'
@@ -29,7 +29,7 @@ export function hostsCommand(context: CommandContext): Command {
 
 export function hostTable(hosts: Host[], now: number): string[] {
   if (hosts.length === 0) return ['No hosts.']
-  const rows = hosts.map(({ id, state, runtime, promised, capacity, operations, drift, worlds, lastSeen, reason }) => [
+  const rows = hosts.map(({ id, state, runtime, promised, capacity, operations, drift, worlds, lastSeen, ...more }) => [
     id,
     state,
     runtime,
@@ -43,8 +43,14 @@ export function hostTable(hosts: Host[], now: number): string[] {
       .map(({ name }) => name)
       .join(' ') || '-',
     `${formatAge(lastSeen, now)} ago`,
-    reason ?? '',
+    noteOf(more),
   ])
   const header = ['HOST', 'STATE', 'RUNTIME', 'JAILS', 'MEMORY', 'CPU', 'OPERATIONS', 'DRIFT', 'READY WORLDS', 'SEEN', '']
   return tableLines(header, rows)
+}
+
+/** Returns what somebody should see to. */
+function noteOf({ reason, clockOffsetMs = 0 }: Pick<Host, 'reason' | 'clockOffsetMs'>): string {
+  const clock = Math.abs(clockOffsetMs) > toleratedOffMs ? [`its clock is ${formatClock(clockOffsetMs)}`] : []
+  return [...(reason ? [reason] : []), ...clock].join('; ')
 }

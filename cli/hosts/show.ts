@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { type Host, HostInDetail, type WorldState } from '#shared/host.ts'
 import { formatBytes } from '#shared/size.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
-import { formatAge, formatCores } from '../print/amounts.ts'
+import { formatAge, formatClock, formatCores } from '../print/amounts.ts'
 import { type Fact, factLines } from '../print/fact-lines.ts'
 import { tableLines } from '../print/table.ts'
 import { worldStateText } from './worlds.ts'
@@ -32,6 +32,7 @@ function factsOf(host: Host, now: number): string[] {
     ['runtime', host.runtime],
     ['platform', host.platform],
     ['seen', `${formatAge(host.lastSeen, now)} ago`],
+    ['clock', host.clockOffsetMs === undefined ? undefined : formatClock(host.clockOffsetMs)],
     ['jails', `${promised.jails} of ${capacity.jails} promised, ${load.jails} on it`],
     ['memory', `${formatBytes(promised.memory)} of ${formatBytes(capacity.memory)} promised`],
     ['cpu', `${formatCores(promised.cpu)} of ${capacity.cpu} cores promised`],

@@ -28,3 +28,8 @@ export function formatAge(time: string, now: number): string {
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US')
 }
+
+/** Formats by how much a clock is ahead of Redis', or behind it. */
+export function formatClock(offsetMs: number): string {
+  return `${formatDuration(Math.abs(offsetMs))} ${offsetMs < 0 ? 'behind' : 'ahead of'} Redis`
+}

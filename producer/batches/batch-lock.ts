@@ -28,11 +28,11 @@ export async function withBatchLock<T>(
 
 /** Does the same, but waits for the lock. @throws ProvostError `queue_unavailable` when it is not released in time. */
 export async function awaitBatchLock<T>(store: Store, id: string, work: (lock: Unchanged) => Promise<T>): Promise<T> {
-  const deadlineMs = Date.now() + lockedMs
+  const deadlineMs = performance.now() + lockedMs
   for (;;) {
     const answer = await withBatchLock(store, id, async (lock) => ({ is: await work(lock) }))
     if (answer) return answer.is
-    if (Date.now() > deadlineMs)
+    if (performance.now() > deadlineMs)
       throw new ProvostError('queue_unavailable', `Batch ${id} is held by another request.`, { retryAfter: 1 })
     await sleep(againMs)
   }

@@ -1,6 +1,7 @@
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Running } from '#shared/process/services.ts'
 import type { Timing } from '#shared/process/timing.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { AcceptDeps } from '../operations/decision.ts'
 import { changeBatch } from '../records/batches/batch-changes.ts'
 import { batchList, closeBatch } from '../records/batches/batch-lists.ts'
@@ -88,7 +89,7 @@ function makeRunBatches(deps: Deps): (again: () => void) => Promise<void> {
     const { id, queued, running, succeeded, failed, cancelled } = batch
     const rate = rates.get(id) ?? makeRate()
     rates.set(id, rate)
-    rate.note(succeeded + failed + cancelled, Date.now())
+    rate.note(succeeded + failed + cancelled, performance.now())
     const counters = [queued, running, succeeded, failed, cancelled].join(' ')
     if (published.get(id) === counters) return
     published.set(id, counters)
@@ -99,7 +100,7 @@ function makeRunBatches(deps: Deps): (again: () => void) => Promise<void> {
     const { id } = batch
     // A crash may have left some, and a batch that has ended must claim no name.
     await returnAllNames(deps, batch)
-    const ended = { status, finishedAt: new Date().toISOString(), reason: undefined, rate: undefined, eta: undefined }
+    const ended = { status, finishedAt: fleetTime().toISOString(), reason: undefined, rate: undefined, eta: undefined }
     await set(batch, ended, closeBatch(id, keys))
     // A row may have been retried at this very moment.
     const now = await readBatch(deps, id)

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
 import type { DryRunOfForget } from '#shared/host.ts'
 import { hasEnded } from '#shared/operation.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { FleetHosts } from '../placement/placement-host.ts'
 import { forgetJail } from '../records/jails/jail-changes.ts'
 import { jailList } from '../records/jails/jail-lists.ts'
@@ -109,7 +110,7 @@ async function failOperation({ keys, scripts }: Store, operation: OperationRecor
   if (hasEnded(status))
     return void (await scripts.commit({ unchanged: [], commands: leaveListOfHost(id, host, keys), events: [] }))
   const { code, message, hint } = new ProvostError('host_forgotten', `Host ${host} was forgotten.`)
-  const finishedAt = new Date().toISOString()
+  const finishedAt = fleetTime().toISOString()
   await scripts.commit(endOperation(operation, { status: 'failed', error: { code, message, hint, step }, finishedAt }, keys))
 }
 

@@ -5,6 +5,7 @@ import { planVersion } from '#shared/job.ts'
 import type { Pool } from '#shared/network/pool.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
+import { fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import { countPromise, type PlacementHost } from '../placement/placement-host.ts'
 import type { Store } from '../records/store.ts'
 import type { Writes } from '../records/watch-writes.ts'
@@ -78,6 +79,11 @@ export async function openHostRegistry(deps: Deps) {
       const beat = known.get(id)?.reading.beat
       return beat && (beat.fleet ?? '')
     },
+    /** Returns the highest epoch in the journal of a host, as of its last beat; 0 without one. */
+    epochOf: (id: string): number => known.get(id)?.reading.beat?.epoch ?? 0,
+    /** Returns the hosts whose ledger has another number of jails than there are records: Redis has lost it. */
+    withoutLedger: (): string[] =>
+      [...known.values()].flatMap(({ reading }) => (reading.promised.jails === reading.jails ? [] : [reading.id])),
     /** Reads the hosts now; an older reading never replaces a newer one. */
     refresh: reading.now,
     /** Counts a new promise until the ledger is read again, so that jails requested at the same time are spread, too. */
@@ -143,7 +149,7 @@ function toHost(
 
 /** Returns what changes all the time. `promised` is a copy, since `notePromise` counts in it. */
 function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, timing: Timing) {
-  const seen = ttlMs > 0 ? new Date(Date.now() - (timing.silence - ttlMs)).toISOString() : (beat?.at ?? report.startedAt)
+  const seen = ttlMs > 0 ? new Date(fleetTimeMs() - (timing.silence - ttlMs)).toISOString() : (beat?.at ?? report.startedAt)
   return {
     promised: { ...promised },
     operations,
@@ -152,6 +158,7 @@ function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, ti
     drift: beat?.drift ?? 0,
     leftovers: beat?.leftovers ?? 0,
     lastSeen: seen,
+    ...(beat?.clockOffsetMs === undefined ? {} : { clockOffsetMs: beat.clockOffsetMs }),
   } satisfies Partial<Host>
 }
 

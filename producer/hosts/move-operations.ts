@@ -2,6 +2,7 @@ import pLimit from 'p-limit'
 import { ProvostError } from '#shared/errors.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { Timing } from '#shared/process/timing.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { AcceptDeps } from '../operations/decision.ts'
 import { placeJail } from '../placement/place-jail.ts'
 import type { PlacementHost } from '../placement/placement-host.ts'
@@ -24,13 +25,13 @@ const atOnce = 8
  */
 export function makeMoveOperations(deps: Deps): () => Promise<void> {
   const { redis, hosts, log, timing } = deps
-  let steadySinceMs = Date.now()
+  let steadySinceMs = performance.now()
   redis.on('ready', () => {
-    steadySinceMs = Date.now()
+    steadySinceMs = performance.now()
   })
   return async () => {
     // After an outage of Redis every host seems silent until its next heartbeat.
-    if (Date.now() - steadySinceMs < timing.silence) return
+    if (performance.now() - steadySinceMs < timing.silence) return
     for (const host of hosts.all())
       if (host.operations > 0 && (host.state === 'down' || host.state === 'draining'))
         await moveFrom(deps, host).catch((error) =>
@@ -91,7 +92,7 @@ async function moveOperation(deps: Deps, operation: OperationRecord, jail: JailR
   const { keys } = deps
   const { id, host, epoch, request, moves = [] } = operation
   if (!request) return undefined
-  const now = new Date()
+  const now = fleetTime()
   const at = now.toISOString()
   const facts = { state: 'queued' as const, updatedAt: at }
   const next = unplaceOperation(operation, now, keys)

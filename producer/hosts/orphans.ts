@@ -1,6 +1,7 @@
 import { ProvostError } from '#shared/errors.ts'
 import { Drift, type DryRunOfClean } from '#shared/host.ts'
 import { hasEnded } from '#shared/operation.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import { accept } from '../operations/accept.ts'
 import type { AcceptDeps, Answer, Decision } from '../operations/decision.ts'
 import type { PlacementHost } from '../placement/placement-host.ts'
@@ -105,7 +106,7 @@ async function decideClean(store: Store, host: PlacementHost, orphan: Orphan): P
   const { known, cleaning, open } = await readCleanable(store, host, orphan)
   if (open && !hasEnded(open.status)) return { type: 'answer', answer: { operation: open, jail: null, replayed: true } }
 
-  const now = new Date()
+  const now = fleetTime()
   const epoch = await redis.incr(keys.epoch)
   const operation = newOperation({ kind: 'destroy', jail, host: host.id, epoch, orphan: spec }, now)
   const change = merge(queueOperation(operation, now, keys), {
@@ -121,7 +122,7 @@ function noOrphan(host: string, jail: string): ProvostError {
 }
 
 function adoption(host: PlacementHost, { jail: name, spec, epoch, wanted }: Orphan, keys: Store['keys']): Change {
-  const at = new Date().toISOString()
+  const at = fleetTime().toISOString()
   const leases = spec.addresses.map((address) => leaseFor(address, host.pools))
   const { addresses: _, ...known } = spec
   const jail = {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { type Host, HostBeat, HostReport, resources } from '#shared/host.ts'
+import { jailList } from '../records/jails/jail-lists.ts'
 import { fromLedger } from '../records/jails/promises.ts'
 import { operationList } from '../records/operations/operation-lists.ts'
 import type { HostAnswer } from '../records/scripts.ts'
@@ -18,6 +19,8 @@ export type HostReading = {
   ttlMs: number
   promised: Host['promised']
   operations: number
+  /** How many records of jails it has: as many as are promised, unless Redis has lost its ledger. */
+  jails: number
 }
 
 /** What a worker wrote last. `digest`: of the report that was read, if any. */
@@ -31,14 +34,17 @@ export function makeReadHosts({ redis, keys, scripts, log }: Store & { log: Logg
   const writtenBy = new Map<string, Written>()
 
   async function readPage(ids: string[]): Promise<HostReading[]> {
-    const keysOf = (id: string) => [keys.hostBeat(id), keys.hostAlive(id), keys.promised(id), operationList({ host: id }, keys)]
+    const keysOf = (id: string) => [
+      ...[keys.hostBeat(id), keys.hostAlive(id), keys.promised(id)],
+      ...[operationList({ host: id }, keys), jailList({ host: id }, keys)],
+    ]
     const answers = await scripts.readHosts(ids.flatMap(keysOf), ...resources)
     for (const [i, id] of ids.entries()) noteBeat(id, answers[i]?.[0] ?? null)
     await readReports(ids.filter((id) => writtenBy.get(id)?.digest !== digestOf(writtenBy.get(id)?.beat)))
     return ids.flatMap((id, i) => {
       const { report, beat } = writtenBy.get(id) ?? {}
-      const [, ttlMs, promised, operations] = answers[i] as HostAnswer
-      return report ? [{ id, report, beat, ttlMs, promised: fromLedger(promised), operations }] : []
+      const [, ttlMs, promised, operations, jails] = answers[i] as HostAnswer
+      return report ? [{ id, report, beat, ttlMs, promised: fromLedger(promised), operations, jails }] : []
     })
   }
 

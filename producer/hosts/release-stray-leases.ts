@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { bareAddress } from '#shared/network/addresses.ts'
+import { askTime, fleetTimeMs, mostOffMs } from '#shared/redis/fleet-clock.ts'
 import { answersOf } from '#shared/redis/transactions.ts'
 import type { FleetHosts } from '../placement/placement-host.ts'
 import type { Change } from '../records/change.ts'
@@ -16,10 +17,13 @@ const pageSize = 500
 
 /**
  * Releases leases without a jail after a quarantine: nothing should ever leave one, so there is time to notice what did. An
- * address held for a forgotten host that has come back is stray if no orphan of the host has it.
+ * address held for a forgotten host that has come back is stray if no orphan of the host has it. The time is that of Redis, and
+ * nothing is released while this computer has quite another.
  */
-export async function releaseStrayLeases(deps: Deps, nowMs: number): Promise<void> {
+export async function releaseStrayLeases(deps: Deps, now?: number): Promise<void> {
   const { redis, keys, scripts, hosts, log } = deps
+  if (Math.abs(await askTime(redis)) > mostOffMs) return
+  const nowMs = now ?? fleetTimeMs()
   const pools = hosts.all().flatMap((host) => host.pools)
   const stray: Leased[] = []
   const returned = await holdersOfReturnedHosts()

@@ -102,7 +102,7 @@ export function makeQueueBoard({ redis, keys, hosts, log, publicUrl }: Deps, pat
 
     /** Updates the queues of the board to the hosts as they are now; `named`: the queue that a request names. */
     async refresh(named: string | undefined): Promise<void> {
-      const now = Date.now()
+      const now = performance.now()
       const wanted = new Set(await hostsToShow())
       const host = named?.slice(0, named.lastIndexOf('.'))
       if (host && hosts.get(host)) wanted.add(host)

@@ -2,6 +2,7 @@ import { v7 as uuid } from 'uuid'
 import { ProvostError } from '#shared/errors.ts'
 import { type CreateJail, type DryRun, defaultHostname } from '#shared/jail.ts'
 import { planVersion } from '#shared/job.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import { type Hosts, placeJail } from '../placement/place-jail.ts'
 import { refusalError } from '../placement/refusals.ts'
 import { tryPlaces } from '../placement/try-places.ts'
@@ -22,8 +23,8 @@ export type Terms = {
 }
 
 /** Decides an admission. @throws ProvostError `queue_unavailable` while records are missing. */
-export function decideAdmission({ keys, openFleet }: AcceptDeps, ask: CreateJail, { again, batch }: Terms): Admission {
-  const now = new Date()
+export function decideAdmission({ keys, openFleet, seenEpoch }: AcceptDeps, ask: CreateJail, { again, batch }: Terms): Admission {
+  const now = fleetTime()
   const { jail, operation } = newRecords(ask, again, batch?.id, now)
   const unchanged: Unchanged[] = [
     ...(batch?.lock ? [batch.lock] : []),
@@ -41,6 +42,7 @@ export function decideAdmission({ keys, openFleet }: AcceptDeps, ask: CreateJail
       ...merge(admitJail(jail, keys), admitOperation(operation, again, now, keys), { unchanged, commands }),
       name: ask.name,
       operation: operation.id,
+      ...(seenEpoch ? { seenEpoch: seenEpoch() } : {}),
       newName: { claims: keys.claims, batches: keys.batch(''), ...(batch ? { batch: batch.id } : {}) },
     },
   }

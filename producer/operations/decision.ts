@@ -24,6 +24,8 @@ export type AcceptDeps = Store &
     openFleet?(): string
     /** Whether Redis takes writes, or did not a moment ago. */
     writes?: Pick<Writes, 'mayHostsBeUnheard'>
+    /** Returns an epoch that Redis has had: with a lower one it is older than it was, and admits nothing. */
+    seenEpoch?(): number
   }
 
 /** The answer to a caller: the operation as it is now, its jail if there still is one, and whether it repeats an old answer. */

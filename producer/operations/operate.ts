@@ -1,6 +1,7 @@
 import { ProvostError } from '#shared/errors.ts'
 import type { CreateJail } from '#shared/jail.ts'
 import { hasEnded } from '#shared/operation.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { PlacementHost } from '../placement/placement-host.ts'
 import { hasSubject } from '../queues/enqueue.ts'
 import type { Unchanged } from '../records/change.ts'
@@ -82,5 +83,5 @@ export function cancelOperation(deps: AcceptDeps, id: string, idempotency?: Idem
 }
 
 async function newContext({ redis, keys }: Store): Promise<Context> {
-  return { keys, epoch: await redis.incr(keys.epoch), now: new Date() }
+  return { keys, epoch: await redis.incr(keys.epoch), now: fleetTime() }
 }

@@ -19,6 +19,8 @@ export type PlacingChange = Change & {
   /** The name of the jail, and the id of its provision. */
   name: string
   operation: string
+  /** An epoch that Redis has had. */
+  seenEpoch?: number
   /** Where names are claimed, and the batch that the jail belongs to; left out for a jail that has its name already. */
   newName?: { claims: string; batches: string; batch?: string }
   /** For an operation that moves: the key that binds it to its old host, and its moves. Leases that its jail keeps stay taken. */

@@ -1,4 +1,5 @@
 import { hasEnded } from '#shared/operation.ts'
+import { fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import { hasSubject } from './enqueue.ts'
 import type { JobDeps } from './replace-lost-jobs.ts'
@@ -17,7 +18,7 @@ export function makeAddMissingJobs(deps: JobDeps) {
     /** Adds what is missing: the producer that accepted it died in between, or could not add it. */
     async add(): Promise<void> {
       // Younger ones are left to the producer that accepted them.
-      const ids = await redis.zrangebyscore(keys.wakeups, 0, Date.now() - timing.look, 'LIMIT', 0, pageSize)
+      const ids = await redis.zrangebyscore(keys.wakeups, 0, fleetTimeMs() - timing.look, 'LIMIT', 0, pageSize)
       const open = new Map((await records.operations(ids)).map((operation) => [operation.id, operation]))
       const now = new Map<string, string>()
       for (const id of ids) {

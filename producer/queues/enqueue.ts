@@ -1,5 +1,6 @@
 import { type FlowJob, FlowProducer } from 'bullmq'
 import { type Job, type JobName, jobsOf } from '#shared/job.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import { jobId, queueName, queueOf } from '#shared/redis/queues.ts'
 import { isForgottenScript, loadScripts } from '#shared/redis/transactions.ts'
 import { type NewJail, toSpec } from '../records/jails/jail-record.ts'
@@ -20,7 +21,7 @@ export function hasSubject({ operation, jail }: Enqueued): boolean {
 /** Returns the data of an operation's jobs. */
 export function toJob({ jail, operation }: Enqueued): Job {
   const { id, kind, plan, host, epoch, attempt, world, worldDigest, orphan, createdAt, batch, requests } = operation
-  const envelope = { version: 1, operation: id, plan, host, epoch, attempt, issuedAt: new Date().toISOString() } as const
+  const envelope = { version: 1, operation: id, plan, host, epoch, attempt, issuedAt: fleetTime().toISOString() } as const
   if (kind === 'fill') return { ...envelope, kind, world: { name: world ?? '', digest: worldDigest ?? '' } }
   const spec = orphan ?? (jail && toSpec(jail))
   if (!spec) throw new Error(`Operation ${id} is about jail ${operation.jail}, which has no record.`)

@@ -1,6 +1,7 @@
 import { Timings } from '#shared/host.ts'
 import { firstJobOf, type JobName, lastJobOf } from '#shared/job.ts'
 import { hasEnded, type Operation, type Waiting } from '#shared/operation.ts'
+import { fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import { jobId, type QueueKind, queueName, queueOf } from '#shared/redis/queues.ts'
 import { answersOf } from '#shared/redis/transactions.ts'
 import type { FleetHosts, PlacementHost } from '../placement/placement-host.ts'
@@ -31,9 +32,9 @@ export function makeExplain({ redis, keys, hosts, missingJobs, writes }: Deps) {
 
   async function timingsOf(host: string): Promise<Timings> {
     const known = timings.get(host)
-    if (known && Date.now() - known.readMs < timingsKeptMs) return known.of
+    if (known && performance.now() - known.readMs < timingsKeptMs) return known.of
     const of = Timings.safeParse(JSON.parse((await redis.get(keys.hostTimings(host))) ?? '{}')).data ?? {}
-    timings.set(host, { readMs: Date.now(), of })
+    timings.set(host, { readMs: performance.now(), of })
     return of
   }
 
@@ -89,7 +90,7 @@ export function makeExplain({ redis, keys, hosts, missingJobs, writes }: Deps) {
       timings: await timingsOf(host.id),
       jobsAhead: Math.max(0, position - 1) / host.capacity.builds,
       fillLeft: fills && offered && offered.state !== 'ready' ? 1 - (offered.percent ?? 0) / 100 : undefined,
-      nowMs: Date.now(),
+      nowMs: fleetTimeMs(),
     })
   }
 

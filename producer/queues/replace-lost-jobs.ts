@@ -3,6 +3,7 @@ import { ProvostError } from '#shared/errors.ts'
 import { firstJobOf, type JobName, lastJobOf } from '#shared/job.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { Timing } from '#shared/process/timing.ts'
+import { fleetTime, fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import { jobId, queueName, queueOf } from '#shared/redis/queues.ts'
 import { answersOf } from '#shared/redis/transactions.ts'
@@ -42,8 +43,8 @@ async function withoutJob({ redis, keys, timing }: JobDeps, operations: Operatio
   return operations.filter(({ status }, i) => {
     const [wakesAt, [addedAt, finishedAt]] = [answers[2 * i], answers[2 * i + 1] as (string | null)[]]
     if (hasEnded(status) || wakesAt !== null) return false
-    // The last report of an operation whose job has just finished may still be on its way.
-    return !addedAt || (finishedAt && Date.now() - Number(finishedAt) >= timing.lost)
+    // The last report of an operation whose job has just finished may still be on its way. A time ahead of now is of a wrong clock.
+    return !addedAt || (finishedAt && Math.abs(fleetTimeMs() - Number(finishedAt)) >= timing.lost)
   })
 }
 
@@ -54,7 +55,7 @@ async function replaceLostJob(deps: JobDeps, operation: OperationRecord): Promis
   const fault = await faultOf(deps, operation)
   const failedJobs = (operation.failedJobs ?? 0) + (fault === null ? 0 : 1)
   if (failedJobs >= mostFailedJobs) return failOperation(deps, operation, jail, fault ?? '')
-  const again = wakeAgain(operation, failedJobs, new Date(), keys)
+  const again = wakeAgain(operation, failedJobs, fleetTime(), keys)
   if ((await scripts.commit(again.change)).type !== 'done') return
   await enqueue({ jail, operation: again.operation })
   log.warn({ operation: operation.id, wakeup: again.operation.wakeup }, 'replaced a job that was lost')
@@ -81,7 +82,7 @@ async function failOperation(deps: JobDeps, operation: OperationRecord, jail: Ja
     `Its job has failed ${mostFailedJobs} times on host ${host}, which did not say why of the operation: ${fault}`,
     { hint: "See the log of the host's worker; its version may not fit the producer's. Then retry." },
   )
-  const at = new Date().toISOString()
+  const at = fleetTime().toISOString()
   const isItsJail = jail !== null && jail.epoch === operation.epoch
   const failed = kind === 'provision' ? { state: 'failed' as const, jid: null } : {}
   const jailChange = isItsJail ? changeJail(jail, { ...failed, reason: undefined, updatedAt: at }, deps.keys) : {}
@@ -93,7 +94,7 @@ async function failOperation(deps: JobDeps, operation: OperationRecord, jail: Ja
 /** Cancels an operation whose jail was destroyed before it had a job, so that its host knows nothing of it. */
 async function cancelWithoutJail({ scripts, keys, log }: JobDeps, operation: OperationRecord): Promise<void> {
   const error = new ProvostError('cancelled', `Jail ${operation.jail} was destroyed before the operation began.`)
-  const change = endWithError(operation, 'cancelled', error, new Date().toISOString(), keys)
+  const change = endWithError(operation, 'cancelled', error, fleetTime().toISOString(), keys)
   if ((await scripts.commit(change)).type === 'done')
     log.warn({ operation: operation.id }, 'cancelled an operation whose jail is gone')
 }

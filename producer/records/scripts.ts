@@ -39,6 +39,9 @@ export function openScripts(redis: Redis, keys: RedisKeys) {
     returnNames: load<null>('return-names'),
     discardRows: load<0 | 1>('discard-rows'),
     readHosts: load<HostAnswer[]>('read-hosts'),
+    renewFleet: load<0 | 1>('renew-fleet'),
+    countLeases: load<0 | 1>('count-leases'),
+    rebuildPromises: load<null>('rebuild-promises'),
   }
 }
 
@@ -47,5 +50,5 @@ export type TriedHost = [host: string, code: string, what: string, leases?: [add
 
 type ClaimedNames = ['lost'] | ['done', jails: string[], claimed: [name: string, batch: string][]]
 
-/** Of one host: its beat, for how many milliseconds it still counts as alive, its ledger, and how many operations are open. */
-export type HostAnswer = [beat: string | null, ttlMs: number, promised: (string | null)[], operations: number]
+/** Of one host: its beat, for how many milliseconds it still counts as alive, its ledger, and how many operations are open and jails are there. */
+export type HostAnswer = [beat: string | null, ttlMs: number, promised: (string | null)[], operations: number, jails: number]

@@ -1,5 +1,6 @@
 import { v7 as uuid } from 'uuid'
 import { FleetHost, Upload } from '#shared/recovery.ts'
+import { fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import { jailList } from '../records/jails/jail-lists.ts'
 import type { Store } from '../records/store.ts'
 
@@ -7,7 +8,7 @@ import type { Store } from '../records/store.ts'
 export type Fleet = { id: string; foundedAtMs: number; hasLost: boolean; wereExpected: boolean }
 
 export const nothingTaken = { jails: 0, operations: 0, conflicts: [] }
-const awaited = JSON.stringify({ state: 'awaited', ...nothingTaken } satisfies FleetHost)
+export const awaited = JSON.stringify({ state: 'awaited', ...nothingTaken } satisfies FleetHost)
 
 /**
  * Returns the fleet in Redis, and creates one if there is none. `before`: the fleet at the last look, if there was one: its hosts
@@ -21,7 +22,13 @@ export async function openFleetRecord(
   const known = await redis.hget(keys.fleet, 'id')
   if (known === null) {
     const had = before.id !== undefined
-    const input = { id: uuid(), foundedAt: String(Date.now()), had, hosts: [...new Set([...members, ...before.hosts])], awaited }
+    const input = {
+      id: uuid(),
+      foundedAt: String(fleetTimeMs()),
+      had,
+      hosts: [...new Set([...members, ...before.hosts])],
+      awaited,
+    }
     await scripts.createFleet([keys.fleet, keys.fleetHosts, jailList('all', keys)], JSON.stringify(input))
   } else if (before.id !== undefined && known !== before.id) {
     for (const id of before.hosts) await redis.hsetnx(keys.fleetHosts, id, awaited)

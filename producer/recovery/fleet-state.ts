@@ -1,5 +1,6 @@
 import type { Timing } from '#shared/process/timing.ts'
 import type { FleetHost } from '#shared/recovery.ts'
+import { fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import type { HostRegistry } from '../hosts/host-registry.ts'
 import type { Fleet } from './fleet-records.ts'
 
@@ -44,7 +45,7 @@ export function makeFleetState({ hosts, members, timing }: Deps) {
     return waited
   }
 
-  const isFresh = () => fleet !== undefined && Date.now() - fleet.foundedAtMs < timing.silence
+  const isFresh = () => fleet !== undefined && fleetTimeMs() - fleet.foundedAtMs < timing.silence
 
   /** If it is not known which hosts there were, more may report: all that are alive do so within one silence. */
   const mayHaveMore = () => fleet?.hasLost === true && !fleet.wereExpected && isFresh()

@@ -4,11 +4,15 @@ import type { z } from 'zod'
 import { bareAddress } from '#shared/network/addresses.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { type FleetHost, type Upload, UploadedJail, UploadedOperation } from '#shared/recovery.ts'
+import { holdAddresses } from '../hosts/hold-orphans.ts'
 import type { PlacementHost } from '../placement/placement-host.ts'
 import { type Change, merge } from '../records/change.ts'
+import { jailList } from '../records/jails/jail-lists.ts'
+import type { JailRecord } from '../records/jails/jail-record.ts'
 import type { NewOperation, OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 import { rebuildJail, rebuildOperation, rebuiltOperation } from './rebuild-records.ts'
+import { dropGone, isJailStale, isOperationStale } from './stale-records.ts'
 
 type Deps = Store & { log: Logger }
 
@@ -24,9 +28,9 @@ const atOnce = 8
 const perCommit = 25
 
 /**
- * Rebuilds the records of the jails and operations that hosts have uploaded. Existing records stay, so it may be repeated, also
- * by two producers at once. Of two jails with the same name or address the one with the higher epoch gets its record; the other
- * one is an orphan of its host.
+ * Rebuilds the records of the jails and operations that hosts have uploaded. A record stays unless it is older than its host, so it
+ * may be repeated, also by two producers at once. Of two jails with the same name or address the one with the higher epoch gets its record; the other
+ * one is an orphan of its host, whose addresses are held.
  */
 export async function rebuildFromJournals(deps: Deps, uploads: Uploaded[]): Promise<void> {
   const { redis, keys, scripts, log } = deps
@@ -46,16 +50,24 @@ export async function rebuildFromJournals(deps: Deps, uploads: Uploaded[]): Prom
 
 async function rebuildJails(deps: Deps, uploads: Uploaded[]): Promise<Conflicts> {
   const conflicts: Conflicts = new Map(uploads.map(({ host }) => [host.id, []]))
-  const note = ({ host, jail }: HostJail, detail: string) => {
+  const note = async ({ host, jail }: HostJail, detail: string) => {
     conflicts.get(host.id)?.push({ jail: jail.spec.name, detail })
+    await holdAddresses(deps, host, jail.spec.addresses)
     deps.log.warn({ host: host.id, jail: jail.spec.name, detail }, 'a jail could not be taken in: it is an orphan of its host')
   }
-  const { winners, losers } = settleConflicts(await readJails(deps, uploads))
-  for (const { loser, detail } of losers) note(loser, detail)
-  for (const left of await commitTogether(deps, winners, ({ host, jail }) => rebuildJail(host, jail, deps.keys))) {
-    const detail = await rebuildOneJail(deps, left)
-    if (detail) note(left, detail)
+  const jails = await readJails(deps, uploads)
+  for (const { host, upload, isForgotten } of uploads) {
+    if ((await deps.redis.zcard(jailList({ host: host.id }, deps.keys))) === 0) continue
+    const own = jails.flatMap(({ host: of, jail }) => (of.id === host.id ? [jail] : []))
+    if (!isForgotten) await dropGone(deps, host.id, own, readOperations(deps, host.id, upload))
   }
+  const { winners, losers } = settleConflicts(jails)
+  for (const left of await commitTogether(deps, winners, ({ host, jail }) => rebuildJail(host, jail, undefined, deps.keys))) {
+    const detail = await rebuildOneJail(deps, left)
+    if (detail) await note(left, detail)
+  }
+  // Once all others have theirs.
+  for (const { loser, detail } of losers) await note(loser, detail)
   return conflicts
 }
 
@@ -93,18 +105,21 @@ function settleConflicts(jails: HostJail[]): { winners: HostJail[]; losers: { lo
 /** Returns why a jail cannot get a record, or undefined. */
 async function rebuildOneJail({ scripts, records, keys }: Deps, { host, jail }: HostJail): Promise<string | undefined> {
   const { name, provision } = jail.spec
-  const committed = await scripts.commit(rebuildJail(host, jail, keys))
-  if (committed.type === 'done') return undefined
-  if (committed.type === 'leased') return addressTaken(committed.address, committed.holder)
-  const known = await records.jail(name)
-  return known?.provision === provision && known.host === host.id ? undefined : nameTaken(name, known?.host)
+  for (let before: JailRecord | undefined; ; ) {
+    const committed = await scripts.commit(rebuildJail(host, jail, before, keys))
+    if (committed.type === 'done') return undefined
+    if (committed.type === 'leased') return addressTaken(committed.address, committed.holder)
+    before = await records.jail(name)
+    if (before && !isJailStale(before, host.id, jail))
+      return before.provision === provision && before.host === host.id ? undefined : nameTaken(name, before.host)
+  }
 }
 
 /** Rebuilds operations page by page, since there may be very many. Returns how many. */
 async function rebuildOperations(deps: Deps, { host, upload, isForgotten }: Uploaded, conflicts: Conflicts): Promise<number> {
   const refused = new Map(conflicts.get(host.id)?.map(({ jail, detail }) => [jail, detail]))
   let rebuilt = 0
-  for await (const page of readPages(deps, host.id, UploadedOperation, upload.jails, upload.jails + upload.operations)) {
+  for await (const page of readOperations(deps, host.id, upload)) {
     const wanted = page.filter(({ status }) => !isForgotten || hasEnded(status))
     const operations = wanted.map((entry) => rebuiltOperation(host.id, entry, refused.get(entry.jail)))
     const left = await commitTogether(deps, operations, (operation) => rebuildOperation(operation, undefined, deps.keys))
@@ -114,12 +129,17 @@ async function rebuildOperations(deps: Deps, { host, upload, isForgotten }: Uplo
   return rebuilt
 }
 
+const readOperations = (deps: Deps, host: string, { jails, operations }: Upload) =>
+  readPages(deps, host, UploadedOperation, jails, jails + operations)
+
 async function rebuildOneOperation({ scripts, records, keys }: Deps, operation: NewOperation): Promise<void> {
   for (let before: OperationRecord | undefined; ; ) {
-    const committed = await scripts.commit(rebuildOperation(operation, before, keys))
+    // No journal has the request that a cancelled provision is admitted from again.
+    const request = before?.request ? { request: before.request } : {}
+    const committed = await scripts.commit(rebuildOperation({ ...operation, ...request }, before, keys))
     if (committed.type !== 'changed') return
     before = await records.operation(operation.id)
-    if (before && before.epoch >= operation.epoch) return
+    if (before && !isOperationStale(before, operation)) return
   }
 }
 

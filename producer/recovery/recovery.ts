@@ -4,12 +4,15 @@ import { ProvostError } from '#shared/errors.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import type { FleetHost, Recovery as Shown } from '#shared/recovery.ts'
+import { askTime } from '#shared/redis/fleet-clock.ts'
 import { readFleetId } from '#shared/redis/record-facts.ts'
 import type { HostRegistry } from '../hosts/host-registry.ts'
 import type { Store } from '../records/store.ts'
 import { type Fleet, nothingTaken, openFleetRecord, readFleetHosts, readUploads } from './fleet-records.ts'
 import { makeFleetState } from './fleet-state.ts'
+import { makeJudgeAge, renewFleet } from './older-redis.ts'
 import { rebuildFromJournals, type Uploaded } from './rebuild-from-journals.ts'
+import { rebuildLedgers } from './rebuild-ledgers.ts'
 
 type Deps = Store & {
   hosts: HostRegistry
@@ -40,13 +43,27 @@ export async function openRecovery(deps: Deps) {
   /** The hosts at the last look at which the records were complete. */
   let remembered: string[] = []
   let wasRecovering = false
+  const age = makeJudgeAge(deps)
+  /** Why Redis may be older than the hosts; undefined when it is not. */
+  let doubt: string | undefined
 
   async function look(): Promise<void> {
+    await askTime(redis)
     const before = state.fleet()
-    const now = await openFleetRecord(deps, { id: before?.id, hosts: remembered }, members)
+    const known = { id: before?.id, hosts: remembered }
+    let now = await openFleetRecord(deps, known, members)
+    const compared = await age.judge(now.id)
+    if (compared === 'older') {
+      await renewFleet(deps, now.id, remembered)
+      now = await openFleetRecord(deps, known, members)
+    }
+    doubt =
+      compared === 'unsure' ? 'Redis is older than it was a moment ago, and hosts are asked what they have done since' : undefined
+    if (compared === 'same') await rebuildLedgers(deps)
     const isOther = now.id !== before?.id
     const statuses = isOther || state.isRecovering() ? await readFleetHosts(deps) : undefined
-    if (before && isOther) log.error({ fleet: now.id, lost: lostText }, 'Redis lost everything: the records are rebuilt')
+    if (before && isOther && compared !== 'older')
+      log.error({ fleet: now.id, lost: lostText }, 'Redis lost everything: the records are rebuilt')
     state.update(now, statuses)
     await takeUploads(now)
     const recovers = state.isRecovering()
@@ -93,8 +110,10 @@ export async function openRecovery(deps: Deps) {
       hint: '`provost recover` shows how far it is; `provost hosts forget HOST` gives a host up that does not come back.',
     })
 
+  const reasons = () => [...state.reasons(), ...(doubt === undefined ? [] : [doubt])]
+
   function assertRebuilt(): void {
-    const why = state.reasons()
+    const why = reasons()
     if (why.length > 0) throw unavailable(why.join('; '))
   }
 
@@ -125,10 +144,12 @@ export async function openRecovery(deps: Deps) {
     lookNow: looking.now,
     /** Asks Redis why nothing is admitted now; empty if it is, and if Redis does not answer. */
     async reasonsNow(): Promise<string[]> {
-      const known = state.reasons()
+      const known = reasons()
       const isLost = known.length === 0 && (await isStill(state.fleet()?.id).catch(() => true)) === false
       return isLost ? [justLost] : known
     },
+    /** Returns the highest epoch that Redis had at a look: with a lower one it has become older since. */
+    seenEpoch: age.seenEpoch,
     waitsFor: (id: string) => state.waitedFor().includes(id),
 
     /** @throws ProvostError `queue_unavailable` while records are missing, naming the hosts that it waits for. */

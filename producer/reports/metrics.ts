@@ -3,6 +3,7 @@ import { BackgroundWork, HostState } from '#shared/host.ts'
 import { JailState } from '#shared/jail.ts'
 import type { OperationStatus } from '#shared/operation.ts'
 import type { Pass } from '#shared/process/repeat.ts'
+import { askTime } from '#shared/redis/fleet-clock.ts'
 import type { FleetHosts, PlacementHost } from '../placement/placement-host.ts'
 import { jailList } from '../records/jails/jail-lists.ts'
 import { operationList } from '../records/operations/operation-lists.ts'
@@ -73,7 +74,7 @@ export function makeMetrics(store: Store) {
     },
     ended({ kind, createdAt }: NewOperation, status: OperationStatus, at: string): void {
       ended.inc({ kind, status })
-      durations.observe({ kind }, (Date.parse(at) - Date.parse(createdAt)) / 1000)
+      durations.observe({ kind }, Math.max(0, Date.parse(at) - Date.parse(createdAt)) / 1000)
     },
     moved: () => moved.inc(),
   }
@@ -148,6 +149,11 @@ function gaugeHosts(registers: Registry[], hosts: Pick<FleetHosts, 'all'>): void
   gauge('disk_full', 'Whether its disk is too full for more jails.', ({ disk }) => (disk?.isFull ? 1 : 0))
   gauge('drifted_jails', 'Jails that the host has otherwise than the records say.', ({ drift }) => drift)
   gauge('leftovers', 'Jails of which the host has something left that it could not remove.', ({ leftovers }) => leftovers)
+  gauge(
+    'clock_offset_seconds',
+    'By how much the clock of the host is ahead of that of Redis.',
+    ({ clockOffsetMs = 0 }) => clockOffsetMs / 1000,
+  )
   gauge('jails', 'Jails promised.', ({ promised }) => promised.jails)
   gauge('capacity_jails', 'Jails that may be promised.', ({ capacity }) => capacity.jails)
   gauge('promised_memory_bytes', 'Memory promised.', ({ promised }) => promised.memory)
@@ -184,5 +190,7 @@ function gaugeRecords(registers: Registry[], { redis, keys }: Store): void {
   )
   gauge('provost_leases', 'Addresses leased.', () => redis.hlen(keys.leases))
   gauge('provost_stray_leases', 'Leases without a jail, in quarantine.', () => redis.zcard(keys.strayLeases))
+  const ahead = async () => (await askTime(redis)) / 1000
+  gauge('provost_clock_offset_seconds', 'By how much the clock of this producer is ahead of that of Redis.', ahead)
   gauge('provost_reports_pending', 'Reports of workers that are not applied yet.', () => redis.xlen(keys.reports))
 }

@@ -13,9 +13,12 @@ export function redisKeys(prefix: string) {
     reports: `${prefix}:reports`,
     /** Sorted set by ms since 1970: operations whose jobs may not be in their queue yet. */
     wakeups: `${prefix}:wakeups`,
-    /** Hash: address → the jail that has it, or `forgotten:HOST` while a forgotten host may still use it. */
+    /**
+     * Hash: address → the jail that has it, or `forgotten:HOST` while an orphan of that host, or a forgotten host, may still use it.
+     * `…:count` is how many there are, by which a Redis that lost some is noticed.
+     */
     leases: `${prefix}:leases`,
-    /** The holder of the leases of a forgotten host, until it is clean or known to be off. */
+    /** The holder of the leases of a forgotten host, until it is clean or known to be off, and of those of a host's orphans. */
     forgottenHolder: (host: string) => `forgotten:${host}`,
     /** Hash: held address → the list it returns to. */
     heldLeases: (host: string) => `${prefix}:leases:held:${host}`,

@@ -3,7 +3,10 @@ import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/pr
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
+import { bareAddress } from '#shared/network/addresses.ts'
 import type { HostRuntime } from '../../worker/host/host-runtime.ts'
+import { attachNetwork } from '../../worker/plans/steps/attach-network.ts'
+import type { WorldStore } from '../../worker/worlds/world-store.ts'
 import { provision as provisionOn, removeAll } from '../support/hosts/trial-host.ts'
 import { until } from '../support/until.ts'
 
@@ -316,6 +319,27 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
       await symlink(outside, join(trial.rootOf(jail), 'data/link'))
       await destroy(jail)
       expect(existsSync(join(outside, 'hello'))).toBe(true)
+    })
+
+    it('gets no address that another jail of the host has', async () => {
+      jail = trial.jail()
+      const other = trial.jail({ addresses: jail.addresses })
+      const learn = () => undefined
+      const worlds = {} as WorldStore
+      const asker = { operation: 'a test', record: learn }
+      const attach = () => attachNetwork.run({ host, jail, neighbours: [other], signal, learn, worlds, asker })
+      await provision(other)
+      expect(await host.hasNetwork(other, signal)).toBe(true)
+      await expect(attach()).rejects.toMatchObject({
+        code: 'address_in_use',
+        message: `Jail ${other.name} of this host has the address ${bareAddress(jail.addresses[0] ?? '')}.`,
+      })
+      expect(await host.hasNetwork(jail, signal)).toBe(false)
+      await destroy(other)
+      expect(await host.hasNetwork(other, signal)).toBe(false)
+      await attach()
+      await destroy(jail)
+      expect(trial.snapshot()).toEqual(empty)
     })
 
     it('fails every check when it does not run', async () => {

@@ -160,6 +160,21 @@ describe.skipIf(whyNot)('the Linux runtime', () => {
     await trial.close()
   })
 
+  it('says that the disk is full where runc finds it so', async () => {
+    const trial = await trialHost()
+    const jail = trial.jail()
+    const { runcRoot } = trial.layout
+    await mkdir(runcRoot, { recursive: true })
+    // Room for the directory itself, and no file.
+    await trial.run('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=1', 'tmpfs', runcRoot])
+    await expect(provision(trial.host, jail)).rejects.toMatchObject({
+      code: 'disk_full',
+      message: expect.stringMatching(/^The disk of the host is full: runc: .*no space left on device/),
+    })
+    await trial.run('umount', [runcRoot])
+    await trial.close()
+  })
+
   it('does not take a jail that runc made and did not start for a running one', async () => {
     const trial = await trialHost()
     const jail = trial.jail()

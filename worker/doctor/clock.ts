@@ -1,7 +1,7 @@
+import { toleratedOffMs } from '#shared/host.ts'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { fault, fine, note, type Result } from '../host/checks/check-result.ts'
 
-const toleratedMs = 2_000
 const patienceMs = 3_000
 
 /** How far this clock is ahead of another, and how uncertain that is: half of the time that the answer took. Milliseconds. */
@@ -25,8 +25,8 @@ export async function checkClock(redisUrl: string): Promise<Result> {
 export function judgeClock({ aheadMs, uncertainMs }: ClockReading): Result {
   const seconds = (Math.abs(aheadMs) / 1_000).toFixed(2)
   const detail = `This host's clock is ${seconds} s ${aheadMs < 0 ? 'behind' : 'ahead of'} the one of Redis`
-  if (Math.abs(aheadMs) - uncertainMs <= toleratedMs) return fine(`${detail}.`)
-  return fault(`${detail}; ${toleratedMs / 1_000} s are tolerated.`, 'Run ntpd(8) or chronyd on both, and set the clock once.')
+  if (Math.abs(aheadMs) - uncertainMs <= toleratedOffMs) return fine(`${detail}.`)
+  return fault(`${detail}; ${toleratedOffMs / 1_000} s are tolerated.`, 'Run ntpd(8) or chronyd on both, and set the clock once.')
 }
 
 async function readRedisClock(url: string): Promise<ClockReading> {

@@ -1,4 +1,5 @@
 import type { Drift } from '#shared/host.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import { JailFacts, readFacts } from '#shared/redis/record-facts.ts'
 import type { JailReport } from '#shared/report.ts'
 import { reportJail } from '../jails/report-jail.ts'
@@ -67,7 +68,7 @@ function toOrphan({ spec, settled, current }: JournaledJail, record: JailFacts |
     found: 'orphan',
     jail: spec.name,
     reason: record?.provision === spec.provision ? `The fleet has it on host ${record.host}.` : 'The fleet does not know it.',
-    since: noted?.found === 'orphan' && noted.spec.provision === spec.provision ? noted.since : new Date().toISOString(),
+    since: noted?.found === 'orphan' && noted.spec.provision === spec.provision ? noted.since : fleetTime().toISOString(),
     spec,
     epoch: current?.epoch ?? settled?.epoch ?? 0,
     wanted: settled?.wanted ?? 'gone',

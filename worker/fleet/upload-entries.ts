@@ -1,6 +1,7 @@
 import type { Origin } from '#shared/job.ts'
 import { lifeOfJail } from '#shared/operation.ts'
 import type { UploadedJail, UploadedOperation } from '#shared/recovery.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { JailReport, OperationReport } from '#shared/report.ts'
 import { driftReasons } from '../jails/report-drift.ts'
 import { type JournaledJail, type JournaledJob, type JournaledOperation, toJob } from '../journal/entries.ts'
@@ -85,7 +86,7 @@ function uploadedJail(
     spec,
     epoch,
     lastOperation: current?.operation ?? last?.lastOperation ?? spec.provision,
-    at: later?.at ?? last?.at ?? new Date().toISOString(),
+    at: later?.at ?? last?.at ?? fleetTime().toISOString(),
     ...(isolation ? { isolation } : {}),
   }
   if (current) return { ...common, state: lifeOfJail[current.kind].meanwhile[0], jid: null }

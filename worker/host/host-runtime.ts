@@ -55,6 +55,8 @@ export interface HostRuntime {
   removeRoot(jail: JailSpec, signal: AbortSignal): Promise<void>
   ensureNetwork(jail: JailSpec, signal: AbortSignal): Promise<void>
   removeNetwork(jail: JailSpec, signal: AbortSignal): Promise<void>
+  /** Whether anything of the jail's network is on the host, with its addresses or about to get them. */
+  hasNetwork(jail: JailSpec, signal: AbortSignal): Promise<boolean>
   /** Starts the jail, with its limits from its first process on. Returns its jid (on Linux the id of its first process). */
   ensureJail(jail: JailSpec, signal: AbortSignal): Promise<number>
   removeJail(jail: JailSpec, signal: AbortSignal): Promise<void>

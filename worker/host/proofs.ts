@@ -1,4 +1,5 @@
 import type { Isolation } from '#shared/jail.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 
 /** What a proof saw: the faults, and the detail when there is none. */
 export type Finding = { faults: string[]; fine: string }
@@ -17,5 +18,5 @@ export async function runProofs<S>(proofs: Proofs<S>, subject: S | undefined, si
       return { name, ok: false, detail: `could not be looked at: ${error instanceof Error ? error.message : error}` }
     }
   })
-  return { checkedAt: new Date().toISOString(), checks: await Promise.all(results) }
+  return { checkedAt: fleetTime().toISOString(), checks: await Promise.all(results) }
 }

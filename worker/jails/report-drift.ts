@@ -1,5 +1,6 @@
 import type { Drift } from '#shared/host.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { JailReport } from '#shared/report.ts'
 import type { JournaledDrift } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -78,7 +79,7 @@ export function reportDrift({ hostId, journal, send, drift, repeat, everyMs, die
       const commandState = how.commandState ?? (before?.epoch === epoch ? before.commandState : undefined)
       const reason = how.reason ?? (how.jailState === 'running' && unlinked.has(jail) ? driftReasons.unlinked : undefined)
       const known = { ...(commandState ? { commandState } : {}), ...(reason === undefined ? {} : { reason }) }
-      unsent.set(jail, { type: 'jail', host: hostId, jail, epoch, at: new Date().toISOString(), ...how, ...known })
+      unsent.set(jail, { type: 'jail', host: hostId, jail, epoch, at: fleetTime().toISOString(), ...how, ...known })
     },
     now: reporting.now,
     stop: reporting.stop,

@@ -1,3 +1,4 @@
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { JailReport } from '#shared/report.ts'
 import type { RunDeps } from '../plans/run.ts'
 
@@ -17,6 +18,6 @@ export function reportJail(name: string, { hostId, host, journal, withJail, send
     if (!spec || !settled || settled.wanted === 'gone' || settled.drift || current) return
     const running = await host.findJail(spec)
     const how = running ? ({ jailState: 'running', jid: running.jid } as const) : ({ jailState: 'stopped', jid: null } as const)
-    await send({ type: 'jail', host: hostId, jail: name, epoch: settled.epoch, at: new Date().toISOString(), ...how })
+    await send({ type: 'jail', host: hostId, jail: name, epoch: settled.epoch, at: fleetTime().toISOString(), ...how })
   })
 }

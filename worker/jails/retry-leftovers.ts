@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { toProvostError } from '#shared/errors.ts'
 import type { Leftover } from '#shared/host.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
+import { fleetTime, fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import type { JournaledJail } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { RunDeps } from '../plans/run.ts'
@@ -29,7 +30,7 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, re
   let isAllDue = false
 
   async function look(): Promise<void> {
-    const isDue = isAllDue ? () => true : ({ nextTryAt }: Leftover) => Date.parse(nextTryAt) <= Date.now()
+    const isDue = isAllDue ? () => true : ({ nextTryAt }: Leftover) => Date.parse(nextTryAt) <= fleetTimeMs()
     isAllDue = false
     for (const name of [...notes.entries().keys()]) if (!isLeft(name)) await notes.forget(name)
     for (const { spec } of journal.jails()) {
@@ -66,7 +67,7 @@ export function retryLeftovers({ host, journal, notes, log, withJail, delays, re
       ...before,
       steps: jail.settled.leftovers,
       attempts,
-      nextTryAt: new Date(Date.now() + delayMs).toISOString(),
+      nextTryAt: new Date(fleetTimeMs() + delayMs).toISOString(),
     }
     // Noted first: should this try kill the worker, the next start must not make it again at once.
     await notes.note(leftover)
@@ -106,7 +107,7 @@ function leftBy(journal: Journal, name: string): Settled | undefined {
 }
 
 function newLeftover({ spec, settled }: Settled, firstMs: number): Leftover {
-  const { since = new Date().toISOString(), error = '' } = settled.left ?? {}
+  const { since = fleetTime().toISOString(), error = '' } = settled.left ?? {}
   const nextTryAt = new Date(Date.parse(since) + firstMs).toISOString()
   return { jail: spec.name, steps: settled.leftovers, since, attempts: 0, lastError: error, nextTryAt }
 }

@@ -4,8 +4,10 @@ import type { Logger } from 'pino'
 import { toProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { retryDelayMs, stepRetry } from '#shared/process/retry-policy.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { JailReport } from '#shared/report.ts'
 import type { Journal } from '../journal/journal.ts'
+import { neighboursOf } from '../journal/neighbours.ts'
 import { start } from '../plans/plans.ts'
 import type { RunDeps } from '../plans/run.ts'
 import type { JailFacts, Step, StepContext } from '../plans/steps/step.ts'
@@ -56,7 +58,7 @@ async function bringUp(spec: JailSpec, epoch: number, deps: Deps): Promise<JailR
   const report = { type: 'jail', host: deps.hostId, jail: spec.name, epoch } as const
   try {
     for (const step of start) await runStep(step, spec, facts, deps)
-    return { ...report, at: new Date().toISOString(), jailState: 'running', jid: null, ...facts }
+    return { ...report, at: fleetTime().toISOString(), jailState: 'running', jid: null, ...facts }
   } catch (thrown) {
     const error = toProvostError(thrown)
     deps.log.error({ err: error, jail: spec.name }, 'a jail that is to run could not be brought up and proven')
@@ -65,7 +67,7 @@ async function bringUp(spec: JailSpec, epoch: number, deps: Deps): Promise<JailR
     if (!running) await takeDown(spec, deps)
     return {
       ...report,
-      at: new Date().toISOString(),
+      at: fleetTime().toISOString(),
       ...facts,
       jailState: running ? 'running' : 'stopped',
       jid: running?.jid ?? null,
@@ -90,6 +92,7 @@ function contextOf(jail: JailSpec, timeoutMs: number, facts: JailFacts, deps: De
     host: deps.host,
     worlds: deps.worlds,
     jail,
+    neighbours: neighboursOf(deps.journal, jail),
     asker: { operation: `revive-${jail.name}`, record: () => undefined },
     signal: AbortSignal.timeout(timeoutMs),
     learn: (more) => Object.assign(facts, more),

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { JournaledDrift, JournaledJail } from '../journal/entries.ts'
 import type { RunDeps } from '../plans/run.ts'
@@ -118,5 +119,5 @@ export function watchDrift(deps: Deps) {
 }
 
 async function driftOf({ spec }: JournaledJail, host: HostRuntime): Promise<JournaledDrift> {
-  return { found: (await host.hasRoot(spec)) ? 'stopped' : 'gone', since: new Date().toISOString() }
+  return { found: (await host.hasRoot(spec)) ? 'stopped' : 'gone', since: fleetTime().toISOString() }
 }

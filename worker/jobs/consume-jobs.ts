@@ -79,6 +79,7 @@ export async function consumeJobs(deps: Deps) {
 
   return {
     cancel: open.cancel,
+    abandonProvisions: open.abandonProvisions,
     running: open.running,
     /** Takes no more jobs and waits for those that run, which end after their present step. */
     async stop(): Promise<void> {

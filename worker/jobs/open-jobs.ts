@@ -78,6 +78,10 @@ export function makeOpenJobs({ slots, stopping, operationLog, run, recorded, wak
     async endUnwanted(): Promise<void> {
       await Promise.all([...running.values(), ...paused.values()].map(endUnlessWanted))
     },
+    /** Ends every provision that runs, also within a step: this host has its name no longer. */
+    abandonProvisions(why: ProvostError): void {
+      for (const { job, controller } of running.values()) if (job.kind === 'provision') controller.abort(why)
+    },
     /** Returns how many jobs of a name have a slot now. */
     running: (name: JobName) => [...running.values()].filter((job) => job.name === name && job.hasSlot).length,
   }

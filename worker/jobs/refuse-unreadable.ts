@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ProvostError } from '#shared/errors.ts'
 import { JailJob, JailSpec, WorldId } from '#shared/job.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
 import { endAbandoned } from '../plans/end-operation.ts'
 import type { OperationLog } from '../plans/operation-log.ts'
@@ -52,7 +53,7 @@ function end(remains: Remains, error: ProvostError, { hostId, runDeps, send, ope
 }
 
 function refusal({ operation, epoch, attempt, host }: Remains, error: ProvostError) {
-  const at = new Date().toISOString()
+  const at = fleetTime().toISOString()
   const common = { host, operation, epoch, attempt, sequence: lastSequence, at, percent: 0, step: null, steps: [] }
   return { ...common, status: 'failed' as const, error: describeError(error, null) }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type JailJob, JailSpec, Origin } from '#shared/job.ts'
 import { JailOperationKind, OperationError } from '#shared/operation.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 
 const StepEntry = z.object({
   type: z.literal('step'),
@@ -110,7 +111,7 @@ export function beginningOf(begin: Omit<z.infer<typeof BeginEntry>, 'type'>): Jo
 
 /** Returns the job of an operation as its host would get it now. */
 export function toJob({ operation, kind, plan, epoch, attempt, spec }: JournaledOperation, host: string): JailJob {
-  return { version: 1, host, operation, kind, plan, epoch, attempt, jail: spec, issuedAt: new Date().toISOString() }
+  return { version: 1, host, operation, kind, plan, epoch, attempt, jail: spec, issuedAt: fleetTime().toISOString() }
 }
 
 export type EntryOfOperation = z.infer<typeof RunEntry | typeof LeftEntry | typeof UndoingEntry | typeof StepEntry>

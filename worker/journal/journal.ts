@@ -54,6 +54,7 @@ export async function openJournal(directory: string, files = journalFiles) {
     },
 
     latestReports: ended.latest,
+    dropOld: ended.dropOld,
     endedOperations: ended.allWithJobs,
 
     /** Whether this host has no jail and had none lately. */
@@ -63,6 +64,12 @@ export async function openJournal(directory: string, files = journalFiles) {
     epochOf(name: string): number {
       const jail = jails.get(name)
       return Math.max(ended.epochOf(name), jail?.settled?.epoch ?? 0, jail?.current?.epoch ?? 0)
+    },
+
+    /** The highest epoch that this host has seen of any jail. */
+    highestEpoch(): number {
+      const ofJails = jails.all().map(({ settled, current }) => Math.max(settled?.epoch ?? 0, current?.epoch ?? 0))
+      return ofJails.reduce((most, epoch) => Math.max(most, epoch), ended.highestEpoch())
     },
 
     /** Notes that an operation has ended, with its last report, and that its jail is as that says. */

@@ -1,4 +1,5 @@
 import type { JailJob } from '#shared/job.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { Attempt } from './ended-operations.ts'
 import {
   applyEntry,
@@ -84,7 +85,7 @@ export function makeRuns(jails: JailFiles) {
 }
 
 function stepEntries(marks: Mark[]) {
-  return marks.map((mark) => ({ type: 'step' as const, ...mark, at: new Date().toISOString() }))
+  return marks.map((mark) => ({ type: 'step' as const, ...mark, at: fleetTime().toISOString() }))
 }
 
 export function isSameAttempt(a: Attempt, b: Attempt): boolean {

@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorFacts, ProvostError, toProvostError } from '#shared/errors.ts'
+import { type ErrorCode, type ErrorFacts, ProvostError } from '#shared/errors.ts'
 import type { JailJob } from '#shared/job.ts'
 import { lifeOfJail } from '#shared/operation.ts'
 import type { OperationReport } from '#shared/report.ts'
@@ -6,7 +6,7 @@ import { type JournaledOperation, poisonousKills, toJob, type Undoing } from '..
 import type { OperationLog } from './operation-log.ts'
 import { describeError, type Reporter } from './report-progress.ts'
 import { beginRun, type Run, type RunDeps } from './run.ts'
-import { leaveSteps, undoSteps } from './undo-steps.ts'
+import { leaveSteps, tryUndoing, undoSteps } from './undo-steps.ts'
 
 /** Undoes, as cancelled, an older operation that has not ended: a newer one of its jail is here. */
 export async function endSuperseded(job: JailJob, log: OperationLog, deps: RunDeps): Promise<void> {
@@ -85,15 +85,11 @@ export async function endFailed(run: Run, error: ProvostError): Promise<Operatio
 }
 
 /** A process that a command left running must not make again what is undone now. Returns the message about what does not end. */
-async function endProcesses({ deps, job, log }: Run): Promise<string[]> {
-  try {
-    await deps.host.endProcessesOf(job.operation)
-    return []
-  } catch (thrown) {
-    const { code, message } = toProvostError(thrown)
-    log.note(`${code}: ${message}`)
-    return [message]
-  }
+async function endProcesses(run: Run): Promise<string[]> {
+  // Processes that do not end have been waited for already.
+  const mayPass = ({ code }: ProvostError) => code === 'host_exhausted'
+  const failure = await tryUndoing(run, () => run.deps.host.endProcessesOf(run.job.operation), mayPass)
+  return failure === undefined ? [] : [failure]
 }
 
 type JailAfter = Pick<OperationReport, 'jailState' | 'jid'>

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { CommandRecord } from '../host/programs/run-command.ts'
 
 /** What an operation did on this host, as text for a person: its steps, their commands, what they printed. */
@@ -19,7 +20,7 @@ export function openOperationLog(redis: Redis, key: string): OperationLog {
       .catch(() => undefined)
   }
   return {
-    heading: (text) => append(`\n== ${new Date().toISOString()} ${text}\n`),
+    heading: (text) => append(`\n== ${fleetTime().toISOString()} ${text}\n`),
     note: (text) => append(`${text}\n`),
     record({ command, exitCode, output, durationMs }) {
       const ending = exitCode === null ? 'was ended' : `exit ${exitCode}`

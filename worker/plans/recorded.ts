@@ -25,6 +25,12 @@ export function endedElsewhere({ operation, host }: Where): ProvostError {
   return new ProvostError('ended_elsewhere', `Operation ${operation} was ended without host ${host}, which comes too late.`)
 }
 
+export function begunElsewhere({ operation, host }: Where, root: string): ProvostError {
+  return new ProvostError('journal_conflict', `Operation ${operation} was begun as host ${host} in another root, ${root}.`, {
+    hint: 'Two workers had the name of one host. Give each a name of its own, see that nothing of the jail is left there, then retry.',
+  })
+}
+
 export function cancelled(): ProvostError {
   return new ProvostError('cancelled', 'The operation was cancelled.')
 }

@@ -1,6 +1,7 @@
 import type { ProvostError } from '#shared/errors.ts'
 import type { FillJob, JailJob, Job } from '#shared/job.ts'
 import type { OperationError, StepState } from '#shared/operation.ts'
+import { fleetTime, fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
 import type { JournaledOperation } from '../journal/entries.ts'
 import type { Step } from './steps/step.ts'
@@ -46,7 +47,7 @@ export function fillReporter(
   const first: FillReport = {
     type: 'fill',
     ...beginningOf(job),
-    sequence: Date.now() * 1_000,
+    sequence: fleetTimeMs() * 1_000,
     steps: [stateOf(step)],
     world: job.world.name,
   }
@@ -62,7 +63,7 @@ function makeReporter<R extends AnyReport>(
   const report = structuredClone(first)
   const states = new Map<string, StepState>(report.steps.map((state) => [state.name, state]))
   let fraction = 0
-  let lastSentMs = 0
+  let lastSentMs = Number.NEGATIVE_INFINITY
   let delayed: NodeJS.Timeout | undefined
 
   const percent = () => Math.max(report.percent, report.status === 'succeeded' ? 100 : percentOf(steps, states, fraction))
@@ -71,10 +72,10 @@ function makeReporter<R extends AnyReport>(
     clearTimeout(delayed)
     delayed = undefined
     Object.assign(report, change)
-    lastSentMs = Date.now()
+    lastSentMs = performance.now()
     report.percent = percent()
     report.sequence += 1
-    report.at = new Date(lastSentMs).toISOString()
+    report.at = fleetTime().toISOString()
     report.steps = [...states.values()]
     return structuredClone(report)
   }
@@ -91,7 +92,7 @@ function makeReporter<R extends AnyReport>(
     send(change: Partial<R> = {}): void {
       delete report.waiting
       Object.assign(report, change)
-      const remainingMs = lastSentMs + sendEveryMs - Date.now()
+      const remainingMs = lastSentMs + sendEveryMs - performance.now()
       if (remainingMs <= 0) sendNext()
       else delayed ??= setTimeout(sendNext, remainingMs)
     },
@@ -105,7 +106,7 @@ function makeReporter<R extends AnyReport>(
     step(step: Pick<Step, 'name'>, status: 'running' | 'succeeded' | 'failed', attempt: number): void {
       const state = states.get(step.name)
       if (!state) return
-      const now = new Date().toISOString()
+      const now = fleetTime().toISOString()
       state.status = status
       state.attempt = attempt
       if (status === 'running') {
@@ -118,16 +119,16 @@ function makeReporter<R extends AnyReport>(
     /** A step that failed keeps that status: it is what a reader looks for. */
     undone(step: Step): void {
       const state = states.get(step.name)
-      if (state && state.status !== 'failed') Object.assign(state, { status: 'undone', finishedAt: new Date().toISOString() })
+      if (state && state.status !== 'failed') Object.assign(state, { status: 'undone', finishedAt: fleetTime().toISOString() })
     },
     /** Shows every step that still runs as undone: it will not end any more. */
     abandon(): void {
       for (const state of states.values())
-        if (state.status === 'running') Object.assign(state, { status: 'undone', finishedAt: new Date().toISOString() })
+        if (state.status === 'running') Object.assign(state, { status: 'undone', finishedAt: fleetTime().toISOString() })
     },
     progress(done: number): void {
       fraction = Math.max(fraction, Math.min(done, 1))
-      if (Date.now() - lastSentMs >= progressEveryMs && percent() > report.percent) sendNext()
+      if (performance.now() - lastSentMs >= progressEveryMs && percent() > report.percent) sendNext()
     },
   }
 }

@@ -1,4 +1,4 @@
-import { type ProvostError, toProvostError } from '#shared/errors.ts'
+import { type ErrorCode, type ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JailJob, JobName } from '#shared/job.ts'
 import { Interrupted } from '#shared/redis/until-redis-answers.ts'
 import { poisonousKills } from '../journal/entries.ts'
@@ -9,7 +9,9 @@ import { runSteps } from './run-steps.ts'
 import { settleEarly } from './settle-early.ts'
 import { Pause } from './steps/pause.ts'
 
-const fullDiskAgainMs = 1_000
+const noRoomAgainMs = 1_000
+/** What a host may have room for again in a moment. */
+const rooms: Partial<Record<ErrorCode, string>> = { disk_full: 'room for its journal', host_exhausted: 'room on its host' }
 
 /**
  * Runs one job's part of an operation on this host, from the first step that the journal does not have as done: to its end,
@@ -28,11 +30,12 @@ export function runPlan(job: JailJob, name: JobName, log: OperationLog, cancel: 
     } catch (thrown) {
       if (thrown instanceof Interrupted) return { type: 'interrupted' }
       const { code, message } = toProvostError(thrown)
-      if (code !== 'disk_full') throw thrown
+      const room = rooms[code]
+      if (room === undefined) throw thrown
       // Not a failure of the operation: what is already done or undone must still be noted.
       log.note(`${code}: ${message}`)
-      if (deps.diskFull(job)) return attempt()
-      return { type: 'paused', pause: new Pause('room for its journal', { delayMs: fullDiskAgainMs }) }
+      if (code === 'disk_full' && deps.diskFull(job)) return attempt()
+      return { type: 'paused', pause: new Pause(room, { delayMs: noRoomAgainMs }) }
     }
   }
   return deps.withJail(job.jail.name, attempt)

@@ -3,7 +3,7 @@ import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JobName } from '#shared/job.ts'
 import { retryDelayMs } from '#shared/process/retry-policy.ts'
 import { Interrupted } from '#shared/redis/until-redis-answers.ts'
-import { movedAway } from './recorded.ts'
+import { begunElsewhere, movedAway } from './recorded.ts'
 import { isOfBatch, type Run } from './run.ts'
 import { Pause } from './steps/pause.ts'
 import type { Step } from './steps/step.ts'
@@ -39,7 +39,10 @@ async function waitForTurn({ job, plan, cancel, deps, throwUnlessWanted }: Run, 
   if (isOfBatch(job)) await deps.waitForOthers(AbortSignal.any([cancel, deps.stopping]))
   if (deps.stopping.aborted) throw new Interrupted()
   await throwUnlessWanted()
-  if (step === plan.bindsAt && !(await deps.bind(job))) throw movedAway(job)
+  if (step !== plan.bindsAt) return
+  const binding = await deps.bind(job)
+  if (binding.type === 'moved') throw movedAway(job)
+  if (binding.type === 'elsewhere') throw begunElsewhere(job, binding.root)
 }
 
 /** Runs a step until it succeeds, fails for good, or must wait longer than it may have a slot. */

@@ -4,10 +4,12 @@ import type { RetryPolicy } from '#shared/process/retry-policy.ts'
 import type { FillReport, OperationReport } from '#shared/report.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { Journal } from '../journal/journal.ts'
+import { neighboursOf } from '../journal/neighbours.ts'
 import type { Mark } from '../journal/runs.ts'
 import type { Asker, WorldStore } from '../worlds/world-store.ts'
 import type { OperationLog } from './operation-log.ts'
 import { planOf, stepsOf } from './plans.ts'
+import type { Binding } from './read-record.ts'
 import { type Recorded, whyNotWanted } from './recorded.ts'
 import { describeError, operationReporter } from './report-progress.ts'
 import type { Pause } from './steps/pause.ts'
@@ -44,8 +46,8 @@ export type RunDeps = {
   /** Sends the last report of an operation, again and again until Redis has it. */
   deliver(report: OperationReport): Promise<void>
   recorded(job: Job): Promise<Recorded>
-  /** Binds the operation to this host, after which it cannot be moved. Returns false when it was moved first. */
-  bind(job: JailJob): Promise<boolean>
+  /** Binds the operation to this host, after which it cannot be moved. */
+  bind(job: JailJob): Promise<Binding>
   /** Aborted when the worker stops: no further step begins. */
   stopping: AbortSignal
   retry: RetryPolicy
@@ -103,6 +105,7 @@ export async function beginRun(job: JailJob, log: OperationLog, cancel: AbortSig
     },
     contextOf: (signal: AbortSignal): StepContext => ({
       ...{ host: deps.host, worlds: deps.worlds, jail: job.jail, asker, signal, learn: reporter.learn },
+      neighbours: neighboursOf(journal, job.jail),
     }),
   }
 }

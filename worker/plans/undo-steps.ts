@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { toProvostError } from '#shared/errors.ts'
+import { type ProvostError, toProvostError } from '#shared/errors.ts'
 import { retryDelayMs } from '#shared/process/retry-policy.ts'
 import type { Mark } from '../journal/runs.ts'
 import type { Run } from './run.ts'
@@ -43,15 +43,24 @@ async function noteMarks({ deps, operation, log }: Run, marks: Mark[]): Promise<
 }
 
 /** Undoes a step, with retries. Returns why it could not; undefined once it is undone. */
-export async function undoStep({ deps, log, contextOf }: Run, step: Step): Promise<string | undefined> {
+export function undoStep(run: Run, step: Step): Promise<string | undefined> {
+  return tryUndoing(run, async () => step.undo?.(run.contextOf(AbortSignal.timeout(step.timeoutMs))))
+}
+
+/** Does part of an undoing, with retries of what may pass. Returns why it could not; undefined once it is done. */
+export async function tryUndoing(
+  { deps, log }: Run,
+  work: () => Promise<void>,
+  mayPass = ({ retryable }: ProvostError) => retryable,
+): Promise<string | undefined> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await step.undo?.(contextOf(AbortSignal.timeout(step.timeoutMs)))
+      await work()
       return undefined
     } catch (thrown) {
       const error = toProvostError(thrown)
       log.note(`${error.code}: ${error.message}`)
-      if (!error.retryable || attempt >= undoAttempts) return error.message
+      if (!mayPass(error) || attempt >= undoAttempts) return error.message
       await sleep(retryDelayMs(attempt, deps.retry))
     }
   }

@@ -2,15 +2,16 @@ import { createHash } from 'node:crypto'
 import { release, type } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { BackgroundWork, HostBeat, HostDisk, HostReport } from '#shared/host.ts'
+import { type BackgroundWork, type HostBeat, type HostDisk, type HostReport, toleratedOffMs } from '#shared/host.ts'
 import type { Repeat, Repeated } from '#shared/process/repeat.ts'
 import { version } from '#shared/process/version.ts'
+import { askTime, fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { Report } from '#shared/report.ts'
 import type { WorkerConfig } from '../config/config.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { WorldStore } from '../worlds/world-store.ts'
-import { type Presence, renewPresence } from './presence.ts'
+import type { Presence } from './presence.ts'
 
 // How many heartbeats from one enrolment to the next: a Redis that lost the list of hosts gets this one again.
 const enrolEvery = 10
@@ -20,7 +21,7 @@ type Deps = {
   host: HostRuntime
   redis: Redis
   keys: RedisKeys
-  presence: Presence
+  presence: Pick<Presence, 'renew'>
   repeat: Repeat
   log: Logger
   /** The plan versions that this worker knows. */
@@ -42,28 +43,40 @@ type Sources = {
   disk(): HostDisk | undefined
   /** The id of the fleet that it knows its jails by, if it has any. */
   fleet(): string | undefined
+  /** The highest epoch in its journal. */
+  epoch(): number
 }
 
 /** Returns what writes the host's report when that changes, and a beat at every heartbeat, once it has begun. */
 export function makeHostReporter(deps: Deps) {
   const { config, redis, keys, log, presence, repeat } = deps
-  const startedAt = new Date().toISOString()
+  const startedAt = fleetTime().toISOString()
   let beats = 0
+  let wasOff = false
   let lastReport = ''
   let beating: Repeated | undefined
 
+  /** Says it once each time that it has gone wrong. */
+  function noteClock(offsetMs: number): void {
+    const isOff = Math.abs(offsetMs) > toleratedOffMs
+    if (isOff && !wasOff) log.warn({ offsetMs }, "the clock of this host is not that of Redis, whose time is the fleet's")
+    wasOff = isOff
+  }
+
   async function beat(sources: Sources): Promise<void> {
+    // First: what this host writes is another's once that has its name.
+    if ((await presence.renew()) !== undefined) return
+    const clockOffsetMs = await askTime(redis)
+    noteClock(clockOffsetMs)
     const enrols = beats % enrolEvery === 0
-    if (enrols) await deps.send({ type: 'enrol', host: config.host, at: new Date().toISOString() })
+    if (enrols) await deps.send({ type: 'enrol', host: config.host, at: fleetTime().toISOString() })
     const report = JSON.stringify(reportOf(deps, sources, startedAt))
     // With each enrolment also an unchanged one: Redis may have lost it.
     if (enrols || report !== lastReport) await redis.set(keys.hostReport(config.host), report)
     if (enrols) await redis.set(keys.hostBackground(config.host), JSON.stringify(deps.background))
     lastReport = report
     beats += 1
-    await redis.set(keys.hostBeat(config.host), JSON.stringify(beatOf(sources, report)))
-    const other = await renewPresence(redis, presence)
-    if (other !== undefined) log.error({ other }, 'another worker reports under the name of this host')
+    await redis.set(keys.hostBeat(config.host), JSON.stringify({ ...beatOf(sources, report), clockOffsetMs }))
   }
 
   return {
@@ -85,7 +98,7 @@ export function makeHostReporter(deps: Deps) {
 }
 
 /** Has only a digest of the report, which shows whether it has changed: a producer reads the beats of all hosts each second. */
-function beatOf({ load, drift, leftovers, disk, fleet }: Sources, report: string): HostBeat {
+function beatOf({ load, drift, leftovers, disk, fleet, epoch }: Sources, report: string): HostBeat {
   const digest = createHash('sha256').update(report).digest('hex').slice(0, 16)
   const [known, full] = [fleet(), disk()]
   return {
@@ -95,7 +108,8 @@ function beatOf({ load, drift, leftovers, disk, fleet }: Sources, report: string
     leftovers: leftovers(),
     ...(known ? { fleet: known } : {}),
     ...(full ? { disk: full } : {}),
-    at: new Date().toISOString(),
+    epoch: epoch(),
+    at: fleetTime().toISOString(),
   }
 }
 

@@ -31,7 +31,7 @@ export function makeTimings({ write, log, everyMs = 5_000 }: Deps) {
     const now = summarize(durations)
     const text = JSON.stringify(now)
     if (text === written) return
-    lastWriteMs = Date.now()
+    lastWriteMs = performance.now()
     try {
       await write(now)
       written = text
@@ -42,7 +42,7 @@ export function makeTimings({ write, log, everyMs = 5_000 }: Deps) {
   }
 
   function writeSoon(): void {
-    timer ??= setTimeout(writeChanges, Math.max(0, lastWriteMs + everyMs - Date.now())).unref()
+    timer ??= setTimeout(writeChanges, Math.max(0, lastWriteMs + everyMs - performance.now())).unref()
   }
 
   return {

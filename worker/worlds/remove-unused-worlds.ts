@@ -31,10 +31,10 @@ export function makeRemoveUnusedWorlds({ worlds, used, log, unusedMs = 3_600_000
     const unused = worlds.unlisted().filter((world) => !isUsed(world))
     const keys = unused.map(keyOf)
     for (const key of unusedSince.keys()) if (!keys.includes(key)) unusedSince.delete(key)
-    for (const key of keys) if (!unusedSince.has(key)) unusedSince.set(key, Date.now())
+    for (const key of keys) if (!unusedSince.has(key)) unusedSince.set(key, performance.now())
     for (const world of unused) {
       // Asked again right before: a jail of this world may have come while the world before it was removed.
-      const isDue = Date.now() - (unusedSince.get(keyOf(world)) ?? Date.now()) >= unusedMs
+      const isDue = performance.now() - (unusedSince.get(keyOf(world)) ?? performance.now()) >= unusedMs
       if (isDue && !isUsed(world)) await remove(world)
     }
   }

@@ -1,5 +1,6 @@
 import { v7 as uuid } from 'uuid'
 import type { BatchOptions, FaultCause, RowFault } from '#shared/batch.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { AcceptDeps } from '../../operations/decision.ts'
 import { writeBatch } from '../../records/batches/batch-changes.ts'
 import { findBatch, type NewBatch, newBatch } from '../../records/batches/batch-record.ts'
@@ -46,7 +47,7 @@ export async function acceptBatch(
     const known = idempotency && (await answeredBefore(deps.redis, idempotency))
     if (known) return await replay(deps, known)
     if (isUnfit(asked, faults, stage.rows())) throw faultyRows(faults)
-    const batch = newBatch(id, asked.options, { rows: stage.rows(), skipped: faults.rows() }, new Date())
+    const batch = newBatch(id, asked.options, { rows: stage.rows(), skipped: faults.rows() }, fleetTime())
     const before = await commit(deps, batch, idempotency)
     if (before) return await replay(deps, before)
     isAccepted = true

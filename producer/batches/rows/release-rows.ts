@@ -1,5 +1,6 @@
 import pLimit from 'p-limit'
 import { type ErrorCode, ProvostError } from '#shared/errors.ts'
+import { fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import type { AcceptDeps } from '../../operations/decision.ts'
 import { createJail, operateJail } from '../../operations/operate.ts'
@@ -51,7 +52,7 @@ export async function releaseRows(
   const { redis, keys, scripts } = deps
   const end = Math.min(upTo, batch.rows)
   const most = batch.cursor < end ? Math.floor(room / 2) : room
-  const due = await redis.zrangebyscore(keys.batchDeferred(batch.id), 0, Date.now(), 'LIMIT', 0, most)
+  const due = await redis.zrangebyscore(keys.batchDeferred(batch.id), 0, fleetTimeMs(), 'LIMIT', 0, most)
   const last = Math.min(batch.cursor + room - due.length, end)
   const numbers = [...due.map(Number), ...Array.from({ length: Math.max(0, last - batch.cursor) }, (_, i) => batch.cursor + i)]
   if (numbers.length === 0) return undefined
@@ -141,6 +142,6 @@ function commandsOf(batch: string, number: number, outcome: Outcome, keys: Redis
       return [taken, ['HSET', keys.batchRefused(batch), row, refused], ...countInBatch(batch, 'queued', 'failed', keys)]
     }
     case 'deferred':
-      return [['ZADD', keys.batchDeferred(batch), String(Date.now() + outcome.forMs), row]]
+      return [['ZADD', keys.batchDeferred(batch), String(fleetTimeMs() + outcome.forMs), row]]
   }
 }

@@ -46,6 +46,14 @@ export function writeJail(jail: NewJail, keys: RedisKeys): Change {
   }
 }
 
+/** Writes a jail as its host has it over a record that is older than the host. */
+export function rewriteJail(before: JailRecord, jail: NewJail, keys: RedisKeys): Change {
+  const kept = new Set(jail.leases.map(([address]) => address))
+  const removed = { ...removeRecord(before, keys), events: [] }
+  const release = releaseAll(before, keys).filter(([address]) => !kept.has(address))
+  return merge(removed, { ...writeJail(jail, keys), unchanged: [] }, { release })
+}
+
 /** Changes fields of a jail; undefined removes a field. */
 export function changeJail(before: JailRecord, facts: Facts<NewJail>, keys: RedisKeys): Change {
   const key = keys.jail(before.name)

@@ -164,9 +164,9 @@ export function restoreOperation(operation: NewOperation, before: OperationRecor
   return {
     unchanged: [[key, 'revision', before?.revision ?? null]],
     commands: [
-      ...(before ? [['DEL', key], ...leaveOperationLists(before, keys), dropWakeup(id, keys)] : []),
+      ...(before ? [['DEL', key], ...moveInOperationLists(before, operation, keys), dropWakeup(id, keys)] : []),
       ['HSET', key, ...toFields(operation)],
-      ...enterOperationLists(operation, keys),
+      ...(before ? [] : enterOperationLists(operation, keys)),
       ...(finishedAt
         ? [['EXPIREAT', key, secondsAfter(finishedAt, endedExpireSeconds)]]
         : [noteWakeup(id, 0, keys), ['SET', keys.binding(host, id, epoch), `bound ${epoch}`]]),

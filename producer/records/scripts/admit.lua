@@ -4,6 +4,7 @@ Places a jail on the first of several hosts that has what it needs. All or nothi
 Input:  KEYS   eventSequence, events, leases, epoch, fleet
         ARGV   a change (includes/change.lua) as JSON, with
           name, jailKey, operationKey   the jail, and the keys of its record and its provision's
+          seenEpoch    an epoch that Redis has had: with a lower one it is older than it was
           newName      {claims, batches, batch}, if the jail must not exist yet: where names are claimed, the prefix of the
                        keys of batches, and the batch that the jail belongs to, if any
           binding      the key that binds the operation to its old host; it is set so that this can no longer happen, unless
@@ -32,7 +33,8 @@ if input.newName then
     return { 'claimed', claimer }
   end
 end
-if hasChanged(input.unchanged) then return { 'changed' } end
+if hasChanged(input.unchanged) or hasLostLeases(leases) then return { 'changed' } end
+if input.seenEpoch and tonumber(redis.call('GET', epochKey) or '0') < input.seenEpoch then return { 'changed' } end
 
 local function takeAll(taken, pools)
   for _, each in ipairs(pools) do
@@ -42,12 +44,12 @@ local function takeAll(taken, pools)
     if pool.used > 0 then redis.call('LTRIM', choice.returned, pool.used, -1) end
   end
   local kept = {}
-  for _, lease in ipairs(taken) do
-    redis.call('HSET', leases, lease[1], input.name)
-    kept[lease[1]] = true
+  for _, each in ipairs(taken) do
+    lease(leases, each[1], input.name)
+    kept[each[1]] = true
   end
-  for _, lease in ipairs(input.release) do
-    if not kept[lease[1]] then release(leases, lease[1], lease[2], lease[3]) end
+  for _, each in ipairs(input.release) do
+    if not kept[each[1]] then release(leases, each[1], each[2], each[3]) end
   end
 end
 

@@ -23,14 +23,14 @@ if answer then return answer end
 if hasChanged(change.unchanged) then return { 'changed' } end
 if change.alive and redis.call('EXISTS', change.alive) == 1 then return { 'changed' } end
 if change.member and redis.call('SISMEMBER', change.member[1], change.member[2]) == 0 then return { 'changed' } end
-for _, lease in ipairs(change.lease) do
-  local holder = redis.call('HGET', leases, lease[1])
-  if holder and holder ~= lease[2] and holder ~= lease[3] then return { 'leased', lease[1], holder } end
+for _, each in ipairs(change.lease) do
+  local holder = redis.call('HGET', leases, each[1])
+  if holder and holder ~= each[2] and holder ~= each[3] then return { 'leased', each[1], holder } end
 end
 
-for _, lease in ipairs(change.lease) do redis.call('HSET', leases, lease[1], lease[2]) end
-for _, lease in ipairs(change.hold) do
-  if redis.call('HGET', leases, lease[1]) == lease[2] then redis.call('HSET', leases, lease[1], lease[3]) end
+for _, each in ipairs(change.lease) do lease(leases, each[1], each[2]) end
+for _, each in ipairs(change.hold) do
+  if redis.call('HGET', leases, each[1]) == each[2] then redis.call('HSET', leases, each[1], each[3]) end
 end
 if change.unhold then
   for _, address in ipairs(change.unhold.addresses) do
@@ -39,5 +39,5 @@ if change.unhold then
     redis.call('HDEL', change.unhold.held, address)
   end
 end
-for _, lease in ipairs(change.release) do release(leases, lease[1], lease[2], lease[3]) end
+for _, each in ipairs(change.release) do release(leases, each[1], each[2], each[3]) end
 return { 'done', unpack(apply(change, KEYS[4])) }

@@ -1,7 +1,9 @@
 import { expect } from 'vitest'
 import { makeDropExpired } from '../../../producer/operations/drop-expired.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { log } from '../../support/fleets/test-producer.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
+import { shiftClock } from '../../support/shift-clock.ts'
 
 const days = 24 * 3_600_000
 
@@ -23,7 +25,7 @@ test('an operation that ended more than 30 days ago leaves every list, however m
   }
   await connection.hset(keys.operation(id), 'finishedAt', new Date(Date.now() - 31 * days).toISOString())
 
-  const dropExpired = makeDropExpired(store)
+  const dropExpired = makeDropExpired({ ...store, log })
   for (let page = 0; page < 2; page += 1) await dropExpired()
   expect((await fleet.call('GET', `/v1/operations/${id}`)).status).toBe(404)
   const lists = [keys.operations(), keys.operations('jail', 'web1'), keys.operations('status', 'succeeded')]
@@ -37,4 +39,22 @@ test('an operation that had nothing to do is kept no longer than others', async 
   const asked = await fleet.call('POST', '/v1/jails/web1/start')
   const { redis: connection, keys } = storeOf(redis)
   expect(await connection.ttl(keys.operation(asked.body.operation.id))).toBeGreaterThan(0)
+})
+
+test('no operation is dropped by a producer whose clock is a month ahead', async ({ fleet, redis }) => {
+  const { id } = await fleet.ended(await fleet.ask('web1'))
+  shiftClock(31 * days)
+  const dropExpired = makeDropExpired({ ...storeOf(redis), log })
+  await dropExpired()
+  expect(await fleet.operation(id)).toMatchObject({ status: 'succeeded' })
+})
+
+test('no operation is dropped while the clock of Redis may be a month ahead', async ({ fleet, redis }) => {
+  const { id } = await fleet.ended(await fleet.ask('web1'))
+  const store = storeOf(redis)
+  const redisAhead = Object.assign(Object.create(store.redis), {
+    time: async () => [String(Math.floor((Date.now() + 31 * days) / 1_000)), '0'],
+  })
+  await makeDropExpired({ ...store, redis: redisAhead, log })()
+  expect(await fleet.operation(id)).toMatchObject({ status: 'succeeded' })
 })

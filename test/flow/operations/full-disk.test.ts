@@ -101,6 +101,30 @@ describe('an operation on a host whose disk is full', () => {
   })
 })
 
+describe('an operation on a host that gets no more processes for a moment', () => {
+  const noProcess = () => {
+    throw Object.assign(new Error('spawn ip EAGAIN'), { code: 'EAGAIN' })
+  }
+
+  test('is tried again, and succeeds', async ({ fleet }) => {
+    let failures = 2
+    fleet.host().before('ensureNetwork', () => (failures-- > 0 ? noProcess() : undefined))
+    const { status, steps } = await fleet.ended(await fleet.ask('web1'))
+    expect([status, steps.find(({ name }) => name === 'attach-network')?.attempt]).toEqual(['succeeded', 3])
+  })
+
+  test('is undone whole', async ({ fleet }) => {
+    let failures = 2
+    fleet.host().before('proveIsolation', () => {
+      throw new Error('It is not isolated.')
+    })
+    fleet.host().before('removeNetwork', () => (failures-- > 0 ? noProcess() : undefined))
+    const { status, error } = await fleet.ended(await fleet.ask('web1'))
+    expect([status, error?.message]).toEqual(['failed', 'It is not isolated.'])
+    expect(fleet.host().state()).toEqual(nothing)
+  })
+})
+
 describe('an operation that was given up because its host fails to note anything', () => {
   test('is undone there', async ({ fleet, disk }) => {
     fleet.host().before('ensureJail', () => disk.refuse('EIO'))

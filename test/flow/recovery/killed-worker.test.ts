@@ -86,7 +86,7 @@ describe('what was accepted', () => {
     await fleet.ended(await fleet.ask('web1', { client: 'first' }))
     const { redis: connection } = storeOf(redis)
     const keys = await connection.keys(`${redis.prefix}:*`)
-    await connection.unlink(...keys.filter((key) => !/:host:|:hosts|:reports|:fleet/.test(key)))
+    await connection.unlink(...keys.filter((key) => !/:host:|:hosts|:reports|:fleet|:epoch/.test(key)))
 
     const deeds = [...fleet.host().deeds]
     const failed = await fleet.ended(await fleet.ask('web1', { client: 'second' }))

@@ -80,6 +80,21 @@ describe('a report', () => {
     expect(change({})).toBeDefined()
   })
 
+  test.each([
+    ['hours ahead', 2],
+    ['hours behind', -2],
+  ])('of a worker whose clock is %s ends its operation neither before it began nor ahead of now', (_, hours) => {
+    const now = Date.now()
+    const began = new Date(now - 5_000).toISOString()
+    const told = { ...report, at: new Date(now + hours * 3_600_000).toISOString() }
+    const queued = { ...operation, createdAt: began, startedAt: null }
+    const { commands = [] } = applyOperationReport({ ...told, status: 'succeeded' }, queued, jail, keys) ?? {}
+    for (const name of ['startedAt', 'finishedAt']) {
+      const ms = Date.parse(field(commands, keys.operation(operation.id), name) ?? '')
+      expect([ms >= now - 5_000, ms <= Date.now()]).toEqual([true, true])
+    }
+  })
+
   test('never lets the percentage fall, and 100 is success alone', () => {
     const key = keys.operation(operation.id)
     expect(field(change({ percent: 10 })?.commands ?? [], key, 'percent')).toBe('40')

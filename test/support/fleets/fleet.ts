@@ -96,6 +96,8 @@ export async function startFleet(redis: TestRedis, settings: Settings = {}) {
       await startOn(name, twin).finally(twin.remove)
     },
     host: (name = names[0] ?? '') => hosts.get(name) as SimulatedHost,
+    /** Settles when the worker of a host cannot go on, with the reason. */
+    failure: (name = names[0] ?? '') => workers.get(name)?.failed,
     async stopHost(name = names[0] ?? ''): Promise<void> {
       const worker = workers.get(name)
       workers.delete(name)

@@ -85,6 +85,7 @@ export async function simulatedHost() {
     },
     listJails: async () => new Map([...jails].map(([name, jid]) => [name, { jid }])),
     unlinkedJails: async (specs) => new Set(specs.map(({ name }) => name).filter((name) => !networks.has(name))),
+    hasNetwork: async ({ name }) => networks.has(name),
     hasRoot: async ({ name }) => roots.has(name),
     commandStateOf: async () => undefined,
     consoleOf: (jail) => `${directories.root}/${jail.name}.console`,

@@ -37,7 +37,7 @@ describe('a provision whose worker is killed while it is undone', () => {
       send: async () => undefined,
       deliver: async () => undefined,
       recorded: async () => ({ cancelled: false, moved: false, ended: false }),
-      bind: async () => true,
+      bind: async () => ({ type: 'bound' }),
       stopping: none,
       retry: stepRetry,
     })

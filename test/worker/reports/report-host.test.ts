@@ -17,11 +17,15 @@ const keys = redisKeys('test')
 const background = { heartbeat: { passes: 3, failures: 1, seconds: 0.5 } }
 const world: WorldState = { name: 'tiny', digest: 'a'.repeat(64), method: 'tree', state: 'filling', prefill: true, percent: 0 }
 
-/** A host whose writes are noted by their keys; `world` and `drift` may be changed. */
-async function open() {
+/** A host whose writes are noted by their keys; `world` and `drift` may be changed. `other`: another worker that has its name. */
+async function open(other?: string) {
   const writes: [key: string, value: string][] = []
   const now = { world, drift: 0 }
-  const redis = { set: async (...write: [string, string]) => void writes.push(write), eval: async () => null, del: async () => 1 }
+  const redis = {
+    set: async (...write: [string, string]) => void writes.push(write),
+    // Its clock is three seconds behind this one.
+    time: async () => [Math.floor(Date.now() / 1_000) - 3, (Date.now() % 1_000) * 1_000],
+  }
   const config = {
     host: 'host1',
     network: { pools: [] },
@@ -35,7 +39,7 @@ async function open() {
     host: { runtime: 'linux', platform: 'linux/x64', supports: { diskLimit: false } } as HostRuntime,
     redis: redis as unknown as Redis,
     keys,
-    presence: { key: keys.hostAlive('host1'), worker: 'it', lastsMs: 10_000 },
+    presence: { renew: async () => other },
     repeat,
     background,
     log: pino({ level: 'silent' }),
@@ -47,6 +51,7 @@ async function open() {
     load: () => ({ fills: 0, builds: 0, starts: 0, jails: 0, loadAverage: 0 }),
     fleet: () => undefined,
     disk: () => undefined,
+    epoch: () => 7,
     drift: () => now.drift,
     leftovers: () => 0,
   })
@@ -68,6 +73,7 @@ test('a host writes what it is when that changes, and at each heartbeat only tha
     .digest('hex')
   const first = HostBeat.parse(JSON.parse(beat?.[1] ?? ''))
   expect(digest).toMatch(new RegExp(`^${first.report}`))
+  expect([first.epoch, first.clockOffsetMs, Date.parse(first.at)]).toEqual([7, 3_000, Date.now() - 3_000])
 
   now.drift = 2
   await vi.advanceTimersByTimeAsync(standardTiming.heartbeat)
@@ -91,5 +97,11 @@ test('a host writes what it is, and how its background work went, anew with each
   expect(keysOf(taken())).toEqual(Array(9).fill(beatKey))
   await vi.advanceTimersByTimeAsync(standardTiming.heartbeat)
   expect(keysOf(taken())).toEqual([reportKey, workKey, beatKey])
+  await reporting.stop()
+})
+
+test('a host writes nothing of itself once another worker has its name', async () => {
+  const { reporting, taken } = await open('another root')
+  expect(taken()).toEqual([])
   await reporting.stop()
 })

@@ -15,7 +15,7 @@ import { commandState } from './jail/command-state.ts'
 import { endJail } from './jail/end-jail.ts'
 import { ensureJail, findJail, listJails } from './jail/jail.ts'
 import { type Layout, layoutOf } from './layout.ts'
-import { ensureNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
+import { ensureNetwork, hasNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
 import { readBootId } from './processes/boot-id.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
 import { lockFile } from './processes/lock-file.ts'
@@ -86,6 +86,7 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     removeRoot: (jail, signal) => removeRoot(host, jail, signal),
     ensureNetwork: (jail, signal) => ensureNetwork(host, jail, signal),
     removeNetwork: (jail, signal) => removeNetwork(host, jail, signal),
+    hasNetwork: (jail, signal) => hasNetwork(host, jail, signal),
     ensureJail: (jail, signal) => ensureJail(host, jail, signal),
     removeJail: (jail, signal) => endJail(host, jail, signal),
     startCommand: (jail, signal) => startCommand(host, jail, signal),

@@ -13,7 +13,7 @@ import { ensureJail, findInit, listJails } from './jail/jail.ts'
 import { layoutOf } from './layout.ts'
 import { type Cgroups, detectCgroups } from './limits/cgroups.ts'
 import type { LinuxHost } from './linux-host.ts'
-import { ensureNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
+import { ensureNetwork, hasNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
 import { lockFile } from './processes/lock-file.ts'
 import { ensureRoot, hasRoot, removeRoot } from './root/root.ts'
@@ -69,6 +69,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     removeRoot: (jail, signal) => removeRoot(host, jail, signal),
     ensureNetwork: (jail, signal) => ensureNetwork(host, jail, signal),
     removeNetwork: (jail, signal) => removeNetwork(host, jail, signal),
+    hasNetwork: async (jail) => hasNetwork(host, jail),
     ensureJail: (jail, signal) => ensureJail(host, jail, signal),
     removeJail: (jail, signal) => removeJail(host, jail, signal),
     startCommand: (jail, signal) => startCommand(host, jail, signal),

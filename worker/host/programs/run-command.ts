@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { v7 as uuid } from 'uuid'
-import { ProvostError } from '#shared/errors.ts'
+import { isNoRoom, ProvostError } from '#shared/errors.ts'
 import { followFile } from './follow-file.ts'
+import { describeFault, faultNamedIn } from './host-faults.ts'
 
 export type CommandResult = { exitCode: number; stdout: string; stderr: string }
 
@@ -29,7 +30,10 @@ export type CommandOptions = {
   descriptor?: number
 }
 
-/** Runs a program with its arguments, never through a shell. @throws ProvostError `command_failed`, `program_missing`. */
+/**
+ * Runs a program with its arguments, never through a shell.
+ * @throws ProvostError `command_failed`, `program_missing`, `step_timeout`, `disk_full`, `host_exhausted`.
+ */
 export type RunCommand = (program: string, args: string[], options?: CommandOptions) => Promise<CommandResult>
 
 /** One finished command, for an operation's log. */
@@ -138,8 +142,11 @@ function failureOf(program: string, command: string, result: Ending, stdout: str
   const logTail = tail(stdout + stderr)
   const lastLine = (stderr.trim() || stdout.trim()).split('\n').at(-1)
   const facts = { command, logTail, ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }) }
-  if (/No space left on device|Disk quota exceeded/.test(logTail))
-    return new ProvostError('disk_full', 'The disk of the host is full.', facts)
+  // A process that could not be made has printed nothing.
+  if (isNoRoom(result.code))
+    return new ProvostError('host_exhausted', describeFault('host_exhausted', program, result.code), facts)
+  const fault = faultNamedIn(logTail)
+  if (fault) return new ProvostError(fault, describeFault(fault, program, lastLine), facts)
   return new ProvostError(
     result.timedOut ? 'step_timeout' : 'command_failed',
     `${program} ${how}${lastLine ? `: ${lastLine}` : '.'}`,

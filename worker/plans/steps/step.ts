@@ -11,6 +11,8 @@ export type StepContext = {
   host: HostRuntime
   worlds: WorldStore
   jail: JailSpec
+  /** The other jails of this host that have an address of it in their specs, as they should not. */
+  neighbours: JailSpec[]
   asker: Asker
   signal: AbortSignal
   learn(facts: JailFacts): void

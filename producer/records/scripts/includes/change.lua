@@ -43,10 +43,20 @@ local function apply(change, fleetKey)
   return revisions
 end
 
+-- Gives an address to a holder. Leases are counted beside them, so that a Redis that lost some of them is noticed.
+local function lease(leases, address, holder)
+  if redis.call('HSET', leases, address, holder) == 1 then redis.call('INCR', leases .. ':count') end
+end
+
+-- Whether leases were lost: what is in none must not be given out as free.
+local function hasLostLeases(leases)
+  return redis.call('HLEN', leases) < tonumber(redis.call('GET', leases .. ':count') or '0')
+end
+
 -- Puts an address back into its pool, if that holder has it.
 local function release(leases, address, returned, holder)
   if redis.call('HGET', leases, address) ~= holder then return end
-  redis.call('HDEL', leases, address)
+  if redis.call('HDEL', leases, address) == 1 then redis.call('DECR', leases .. ':count') end
   -- An address that was leased because it was asked for may still be in the list.
   redis.call('LREM', returned, 1, address)
   redis.call('RPUSH', returned, address)

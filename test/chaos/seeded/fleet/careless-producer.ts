@@ -26,7 +26,8 @@ await runService(async () => {
     freed.add(id)
     const jail = await records.jailOf(operation)
     for (const [address, , cidr] of jail?.leases ?? [])
-      if (await redis.hdel(keys.leases, address)) await redis.lpush(keys.returned(cidr), address)
+      if (await redis.hdel(keys.leases, address))
+        await redis.multi().decr(`${keys.leases}:count`).lpush(keys.returned(cidr), address).exec()
   }
 
   async function follow(): Promise<void> {

@@ -125,6 +125,7 @@ export function diskHost({ root, run, skipsUndo }: Options): HostRuntime {
     },
     listJails: async () => new Map(files.list('jails').map(({ name, jid = 0 }) => [name, { jid }])),
     unlinkedJails: async () => new Set(),
+    hasNetwork: async ({ name }) => files.has('networks', name),
     hasRoot: async ({ name }) => files.has('roots', name),
     commandStateOf: async () => undefined,
     consoleOf: ({ name }) => join(root, `${name}.console`),

@@ -6,7 +6,7 @@ import { undefinedIfAbsent } from '../../paths.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { findByName } from '../jail/jls.ts'
 import { type Interface, inetOf, readInterfaces } from './interfaces.ts'
-import { ensureEpair, hasEpair, removeEpair } from './vnet.ts'
+import { ensureEpair, hasEpair, isOnBridge, removeEpair } from './vnet.ts'
 
 /** The addresses that we put on an interface for a jail: they distinguish ours from the host's own. */
 type Aliases = { interface: string; addresses: string[] }
@@ -33,11 +33,19 @@ export async function removeNetwork(host: FreebsdHost, jail: JailSpec, signal: A
   await rm(host.layout.jail(jail.name).aliases, { force: true })
 }
 
+/** Whether the host has anything of a jail's network: the jail itself, its link, or addresses that were put on for it. */
+export async function hasNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<boolean> {
+  if (await findByName(host, jail.name, signal)) return true
+  const interfaces = await readInterfaces(host.run, { signal })
+  if (host.config.network.mode === 'vnet') return hasEpair(host, jail, interfaces)
+  return addressesLeft(await remembered(host, jail), interfaces).length > 0
+}
+
 /** Returns the jails whose link is gone, not on the bridge, or not up; on a shared interface, those that lack an address of theirs. */
 export async function unlinkedJails(host: FreebsdHost, jails: JailSpec[]): Promise<Set<string>> {
   if (jails.length === 0) return new Set()
   const interfaces = await readInterfaces(host.run)
-  const isLinked = host.config.network.mode === 'vnet' ? hasEpair : hasAddresses
+  const isLinked = host.config.network.mode === 'vnet' ? isOnBridge : hasAddresses
   return new Set(jails.flatMap((jail) => (isLinked(host, jail, interfaces) ? [] : [jail.name])))
 }
 
@@ -55,9 +63,14 @@ async function removeAliases(
 ): Promise<Interface[]> {
   const ours = await remembered(host, jail)
   const on = ours && interfaces.find(({ name }) => name === ours.interface)
-  const left = on?.addresses.filter((address) => ours?.addresses.some((each) => bare(each) === bare(address))) ?? []
+  const left = addressesLeft(ours, interfaces)
   for (const address of left) await host.run('ifconfig', [on?.name ?? '', inetOf(address), bare(address), '-alias'], { signal })
   return left.length > 0 ? readInterfaces(host.run, { signal }) : interfaces
+}
+
+function addressesLeft(ours: Aliases | undefined, interfaces: Interface[]): string[] {
+  const on = interfaces.find(({ name }) => name === ours?.interface)
+  return on?.addresses.filter((address) => ours?.addresses.some((each) => bare(each) === bare(address))) ?? []
 }
 
 function refuseTaken(interfaces: Interface[], address: string): void {

@@ -31,8 +31,14 @@ export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: Abo
   await ifconfig(bridge, 'addm', hostEnd)
 }
 
-/** Whether a running jail, which has the other end, is linked to the bridge. */
+/** Whether the host has a jail's epair, wherever its other end is. */
 export function hasEpair(host: FreebsdHost, jail: JailSpec, interfaces: Interface[]): boolean {
+  const { hostEnd, mark } = host.layout.jail(jail.name)
+  return interfaces.some(({ name, description }) => name === hostEnd || description === mark)
+}
+
+/** Whether a running jail, which has the other end, is linked to the bridge. */
+export function isOnBridge(host: FreebsdHost, jail: JailSpec, interfaces: Interface[]): boolean {
   const { hostEnd } = host.layout.jail(jail.name)
   const [end, bridge] = [hostEnd, bridgeName(host)].map((name) => interfaces.find((each) => each.name === name))
   return end?.up === true && bridge?.up === true && bridge.members.includes(hostEnd)

@@ -1,4 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
+import { faultNamedIn } from '../../programs/host-faults.ts'
 import { waitUntil } from '../../wait-until.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 
@@ -13,7 +14,7 @@ export async function zfsProperty(
   const { exitCode, stdout, stderr } = await host.run('zfs', args, { okExitCodes: [1], signal })
   if (exitCode === 0) return stdout.trim()
   if (isAbsent(stderr)) return undefined
-  throw new ProvostError('command_failed', `zfs ${args.join(' ')}: ${stderr.trim()}`, { exitCode, logTail: stderr })
+  throw failed(`zfs ${args.join(' ')}`, exitCode, stderr)
 }
 
 /** Returns the datasets right below another. */
@@ -31,7 +32,7 @@ export async function destroyDataset(host: FreebsdHost, dataset: string, signal?
     const { exitCode, stderr } = await host.run('zfs', ['destroy', '-r', dataset], { okExitCodes: [1], signal })
     if (exitCode === 0 || isAbsent(stderr)) return true
     if (isBusy(stderr)) return false
-    throw new ProvostError('command_failed', stderr.trim(), { command: `zfs destroy -r ${dataset}`, exitCode, logTail: stderr })
+    throw failed(`zfs destroy -r ${dataset}`, exitCode, stderr)
   })
 }
 
@@ -41,7 +42,7 @@ export async function requireNoClones(host: FreebsdHost, dataset: string): Promi
   if (exitCode === 0) return
   if (/dependent clones/.test(stderr))
     throw new ProvostError('resource_busy', `The dataset ${dataset} is not destroyed: ${stderr.trim()}`)
-  throw new ProvostError('command_failed', stderr.trim(), { command: `zfs destroy -n -r ${dataset}`, exitCode, logTail: stderr })
+  throw failed(`zfs destroy -n -r ${dataset}`, exitCode, stderr)
 }
 
 /** Renames a dataset, which is unmounted for that, so it must not be in use: zfs-rename(8). */
@@ -50,7 +51,7 @@ export async function renameDataset(host: FreebsdHost, from: string, to: string)
     const { exitCode, stderr } = await host.run('zfs', ['rename', from, to], { okExitCodes: [1] })
     if (exitCode === 0) return true
     if (isBusy(stderr)) return false
-    throw new ProvostError('command_failed', stderr.trim(), { command: `zfs rename ${from} ${to}`, exitCode, logTail: stderr })
+    throw failed(`zfs rename ${from} ${to}`, exitCode, stderr)
   })
 }
 
@@ -77,4 +78,8 @@ function isBusy(stderr: string): boolean {
 
 function isAbsent(stderr: string): boolean {
   return /does not exist/.test(stderr)
+}
+
+function failed(command: string, exitCode: number, stderr: string): ProvostError {
+  return new ProvostError(faultNamedIn(stderr) ?? 'command_failed', stderr.trim(), { command, exitCode, logTail: stderr })
 }

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { markConsole, readConsole } from '../../console.ts'
+import { describeFault, faultNamedIn } from '../../programs/host-faults.ts'
 import { ensureChildCgroup, readValue } from '../limits/cgroups.ts'
 import { withTasksForRunc } from '../limits/limits.ts'
 import type { LinuxHost } from '../linux-host.ts'
@@ -16,6 +17,8 @@ const tailBytes = 4_096
 /** Node has no prctl(2); its number in the two tables of system calls. */
 const prctl = process.arch === 'x64' ? 157 : 167
 const keeper = join(import.meta.dirname, 'run-command.pl')
+/** A line of runc's own among what the command printed. */
+const ofRunc = /^time=.* msg="(.*)"$/
 
 /** Starts the jail's command, once in a boot of the jail, beside its first process. */
 export async function startCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
@@ -77,11 +80,11 @@ async function execute(
   await withTasksForRunc(host, jail, () => wasStarted(host, jail), enter).catch(async (error) => {
     if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
     const logTail = (await readConsole(console, { after: mark, mostBytes: tailBytes })).text
-    const lastLine = logTail
-      .trim()
-      .split('\n')
-      .at(-1)
-      ?.replace(/^time=.* msg="(.*)"$/, '$1')
+    const lines = logTail.trim().split('\n')
+    const lastLine = lines.at(-1)?.replace(ofRunc, '$1')
+    // Not of what the command printed: in the jail it is a limit of the jail.
+    const fault = faultNamedIn(lines.filter((line) => ofRunc.test(line)).join('\n'))
+    if (fault) throw new ProvostError(fault, describeFault(fault, 'runc', lastLine), { ...error.facts, logTail })
     const message = `${command.join(' ')} ended with exit code ${error.facts.exitCode}${lastLine ? `: ${lastLine}` : '.'}`
     throw new ProvostError('command_failed', message, { ...error.facts, command: command.join(' '), logTail })
   })

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { describeFault, faultNamedIn } from '../../programs/host-faults.ts'
 import { findProgram } from '../../programs/run-command.ts'
 import { waitUntil } from '../../wait-until.ts'
 import { cgroupExists, readValue } from '../limits/cgroups.ts'
@@ -116,8 +117,9 @@ async function withRuncLog(error: unknown, runcLog: string): Promise<unknown> {
   if (!(error instanceof ProvostError) || error.code !== 'command_failed') return error
   const log = await readFile(runcLog, 'utf8').catch(() => '')
   const lastMessage = /msg="(.*)"\s*$/.exec(log.trim())?.[1]
-  return new ProvostError('command_failed', `${error.message.replace(/\.$/, '')}: ${lastMessage ?? 'it left no message'}`, {
-    ...error.facts,
-    logTail: log.slice(-4_096),
-  })
+  const facts = { ...error.facts, logTail: log.slice(-4_096) }
+  // A program in Go that gets no thread ends with 2, and says why only on an output that the jail keeps open.
+  const fault = lastMessage === undefined && error.facts.exitCode === 2 ? 'host_exhausted' : faultNamedIn(log)
+  if (fault) return new ProvostError(fault, describeFault(fault, 'runc', lastMessage), facts)
+  return new ProvostError('command_failed', `${error.message.replace(/\.$/, '')}: ${lastMessage ?? 'it left no message'}`, facts)
 }

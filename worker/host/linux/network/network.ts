@@ -36,6 +36,11 @@ export async function removeNetwork(host: LinuxHost, jail: JailSpec, signal: Abo
   removeSharedDirectories(host)
 }
 
+export function hasNetwork(host: LinuxHost, jail: JailSpec): boolean {
+  const { network, veth } = host.layout.jail(jail.name)
+  return existsSync(network) || existsSync(`/sys/class/net/${veth}`)
+}
+
 /** Returns the jails whose link is gone, not on the bridge, or not up. */
 export function unlinkedJails(host: LinuxHost, jails: JailSpec[]): Set<string> {
   const linked = (name: string) => {
