@@ -39,7 +39,8 @@ export async function* decodeFile(chunks: AsyncIterable<Buffer>, charset: string
 
 function decoderOf(begin: Buffer, charset: string | undefined): Decode {
   const other = notText.find(({ bytes }) => beginsWith(begin, bytes))
-  if (other) throw faultyFile(other.detail, [], saveAsCsv)
+  const errors = [{ line: 1, field: 'line', message: 'is not text in UTF-8' }]
+  if (other) throw faultyFile(other.detail, errors, saveAsCsv)
   const encoding = encodingOf(begin) ?? charset ?? 'utf-8'
   const decode = /^utf-?8$/i.test(encoding) ? dropMark() : transcode(encoding)
   const endLines = makeEndLines()
