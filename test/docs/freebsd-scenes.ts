@@ -62,7 +62,7 @@ const fails = () => ({ exitCode: 1, console: 'no host keys\n' })
 async function enrolment(open: Open, settings: Settings): Promise<{ looks: string[]; changes: string[] }> {
   const trial = await open(settings)
   const lines = linesOf(trial, trial.enrolment)
-  const first = lines.findIndex((line) => /^(zfs create|sysrc -i -n)/.test(line))
+  const first = lines.findIndex((line) => /^(zfs create|sysrc )/.test(line))
   return { looks: lines.slice(0, first), changes: lines.slice(first) }
 }
 

@@ -5,6 +5,7 @@ import { RuntimeName } from '#shared/host.ts'
 import { AskedLimits, PlainName } from '#shared/jail.ts'
 import { contains, overlaps, parseBlock } from '#shared/network/addresses.ts'
 import { Pool } from '#shared/network/pool.ts'
+import { isReachable } from '#shared/network/resolver-address.ts'
 import { readConfig, readConfigFile } from '#shared/process/read-config.ts'
 import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
 import { RedisUrl } from '#shared/redis/redis-url.ts'
@@ -28,12 +29,18 @@ const ParentInterface = z
   .regex(/^[a-zA-Z][a-zA-Z0-9_]*(\.[0-9]+)?$/, 'must be an interface name')
   .max(15, 'must have at most 15 characters')
 
+const Resolver = z
+  .union([z.ipv4(), z.ipv6()], { message: 'must be an IP address' })
+  .refine(isReachable, { message: "is an address of the loopback, which in a jail is the jail's own" })
+
 const Network = z
   .strictObject({
     mode: z.enum(['shared', 'vnet']).default('vnet'),
     interface: ParentInterface.optional(),
     bridge: InterfaceName.optional(),
     pools: z.array(Pool).min(1),
+    /** Whom jails ask for names; the host's own servers by default. resolv.conf(5) takes three. */
+    resolvers: z.array(Resolver).min(1).max(3).optional(),
   })
   .superRefine((network, context) => {
     const wanted = network.mode === 'vnet' ? 'bridge' : 'interface'

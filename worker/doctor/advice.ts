@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import type { WorkerConfig } from '../config/config.ts'
 import type { NamedCheck } from '../host/checks/check-result.ts'
 import { checkRelease } from '../host/freebsd/checks/advisories.ts'
-import { checkBoot, checkInclude } from '../host/freebsd/checks/host-checks.ts'
-import { includeLine } from '../host/freebsd/jail/boot.ts'
+import { checkBoot, checkJailConf } from '../host/freebsd/checks/check-boot.ts'
 import { layoutOf } from '../host/freebsd/layout.ts'
 import type { RunCommand } from '../host/programs/run-command.ts'
 import { checkClock } from './clock.ts'
 import { checkFreeSpace } from './free-space.ts'
+import { checkResolvers } from './resolvers.ts'
 import { checkWorldPrograms } from './world-programs.ts'
 
 type Deps = { run: RunCommand; config: WorkerConfig }
@@ -23,6 +23,7 @@ export async function adviceChecks({ run, config }: Deps): Promise<NamedCheck[]>
     ['worlds', () => checkWorldPrograms(config)],
     ['free space', () => checkFreeSpace(config.root, run)],
     ['clock', () => checkClock(config.redisUrl)],
+    ['resolvers', () => checkResolvers(config)],
   ]
   if (config.runtime !== 'freebsd') return common
   const enrolled = await enrolledDirectory({ run, config })
@@ -32,12 +33,10 @@ export async function adviceChecks({ run, config }: Deps): Promise<NamedCheck[]>
 
 /** Checks that what the first start of a worker arranged is still there: without it jails do not come back at boot. */
 function checksAfterEnrolment(directory: string, { run, config }: Deps): NamedCheck[] {
-  const layout = layoutOf(realpathSync(directory))
-  const { boot } = layout
-  const include = { jailConf: join(config.etcDir, 'jail.conf'), line: includeLine(layout.include), enrolled: true, boot }
+  const place = { run, etc: config.etcDir, layout: layoutOf(realpathSync(directory)) }
   return [
-    ['boot', () => checkBoot({ run, config }, true)],
-    ['jail.conf', () => checkInclude({ run, config }, include)],
+    ['boot', () => checkBoot(place)],
+    ['jail.conf', () => checkJailConf(place)],
   ]
 }
 

@@ -11,7 +11,7 @@ import { neighboursOf } from '../journal/neighbours.ts'
 import { start } from '../plans/plans.ts'
 import type { RunDeps } from '../plans/run.ts'
 import type { JailFacts, Step, StepContext } from '../plans/steps/step.ts'
-import { takeDown } from './remove-jail.ts'
+import { removeJail, takeDown } from './remove-jail.ts'
 
 type Deps = Pick<RunDeps, 'host' | 'worlds' | 'journal' | 'withJail'> & {
   hostId: string
@@ -57,8 +57,9 @@ async function bringUp(spec: JailSpec, epoch: number, deps: Deps): Promise<JailR
   const facts: JailFacts = {}
   const report = { type: 'jail', host: deps.hostId, jail: spec.name, epoch } as const
   try {
-    for (const step of start) await runStep(step, spec, facts, deps)
-    return { ...report, at: fleetTime().toISOString(), jailState: 'running', jid: null, ...facts }
+    const reason = await bringUpAsAsked(spec, facts, deps)
+    const at = fleetTime().toISOString()
+    return { ...report, at, jailState: 'running', jid: null, ...facts, ...(reason ? { reason } : {}) }
   } catch (thrown) {
     const error = toProvostError(thrown)
     deps.log.error({ err: error, jail: spec.name }, 'a jail that is to run could not be brought up and proven')
@@ -71,7 +72,27 @@ async function bringUp(spec: JailSpec, epoch: number, deps: Deps): Promise<JailR
       ...facts,
       jailState: running ? 'running' : 'stopped',
       jid: running?.jid ?? null,
+      ...(running ? {} : { reason: `It could not be brought up: ${error.message}` }),
     }
+  }
+}
+
+/**
+ * Runs the steps of a start. A jail that ran already but came up otherwise than it was asked for, as by somebody's configuration of the
+ * host, is ended and started once more. Returns the reason when that was so.
+ */
+async function bringUpAsAsked(spec: JailSpec, facts: JailFacts, deps: Deps): Promise<string | undefined> {
+  const ran = await deps.host.findJail(spec).catch(() => undefined)
+  try {
+    for (const step of start) await runStep(step, spec, facts, deps)
+    return undefined
+  } catch (thrown) {
+    const error = toProvostError(thrown)
+    if (!ran || error.code !== 'isolation_unproven') throw error
+    deps.log.warn({ err: error, jail: spec.name }, 'a jail came up otherwise than it was asked for, and is started anew')
+    await removeJail(spec, deps.host, 'but-root')
+    for (const step of start) await runStep(step, spec, facts, deps)
+    return `It was ended and started again, for it came up otherwise than it was asked for: ${error.message}`
   }
 }
 

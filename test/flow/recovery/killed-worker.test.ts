@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
+import { ProvostError } from '#shared/errors.ts'
 import { createJail } from '../../../producer/operations/operate.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
@@ -60,6 +61,53 @@ describe('what was accepted', () => {
     expect(after).toMatchObject({ state: 'running', epoch: before?.epoch })
     expect(fleet.host().state()).toEqual({ roots: ['web1', 'web2'], networks: ['web1'], jails: ['web1'] })
     expect(await fleet.jail('web2')).toMatchObject({ state: 'stopped' })
+    await fleet.stop()
+  })
+
+  withRedis('is ended and started anew when the boot brought it up otherwise than it was asked for', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.ended(await fleet.ask('web1'))
+    await fleet.stopHost()
+    fleet.host().reboot()
+    fleet.host().byHand.start('web1', 7)
+    const deeds = fleet.host().deeds.length
+    fleet.host().before('proveIsolation', async (jail) => {
+      if ((await fleet.host().host.findJail(jail))?.jid === 7)
+        throw new ProvostError('isolation_unproven', 'It is allowed more than a jail should be: allow.raw_sockets')
+    })
+    await fleet.startHost('host1')
+    const jail = await until('its reason', async () => {
+      const now = await fleet.jail('web1')
+      return now?.reason ? now : undefined
+    })
+    expect(jail).toMatchObject({
+      state: 'running',
+      jid: expect.any(Number),
+      reason: expect.stringMatching(/^It was ended and started again, .*allow\.raw_sockets$/),
+    })
+    expect(jail.jid).not.toBe(7)
+    const once = ['ensureRoot web1', 'ensureNetwork web1', 'ensureJail web1', 'startCommand web1', 'proveIsolation web1']
+    expect(fleet.host().deeds.slice(deeds)).toEqual([...once, 'removeJail web1', 'removeNetwork web1', ...once])
+    await fleet.stop()
+  })
+
+  withRedis('is down with the reason told when it cannot be brought up as it was asked for', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.ended(await fleet.ask('web1'))
+    await fleet.stopHost()
+    fleet.host().reboot()
+    fleet.host().before('proveIsolation', () => {
+      throw new ProvostError('isolation_unproven', 'It has the interface em1, which is not its own')
+    })
+    await fleet.startHost('host1')
+    const jail = await until('its reason', async () => {
+      const now = await fleet.jail('web1')
+      return now?.reason ? now : undefined
+    })
+    expect(jail).toMatchObject({
+      state: 'stopped',
+      reason: 'It could not be brought up: It has the interface em1, which is not its own',
+    })
     await fleet.stop()
   })
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { readProducerConfig } from '../../../producer/config.ts'
 import { readWorkerConfig } from '../../../worker/config/config.ts'
+import { bootScript } from '../../../worker/host/freebsd/boot-service.ts'
 import { findProgram } from '../../../worker/host/programs/run-command.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -72,6 +73,7 @@ describe('the rc.d scripts', () => {
     expect(header('provost_worker')).toMatch(
       /^# PROVIDE: provost_worker\n# REQUIRE: LOGIN FILESYSTEMS jail\n# KEYWORD: .*shutdown$/m,
     )
+    expect(bootScript).toMatch(/^# BEFORE: .*\bprovost_worker\n# KEYWORD: .*shutdown$/m)
     expect(header('provost_producer')).toMatch(
       /^# PROVIDE: provost_producer\n# REQUIRE: LOGIN FILESYSTEMS\n# KEYWORD: shutdown$/m,
     )

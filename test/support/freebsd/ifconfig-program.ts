@@ -46,12 +46,12 @@ function act(kernel: Kernel, link: Link, verb: string | undefined, rest: string[
       if (!link.members.includes(value)) return failed(`ifconfig: BRDGDEL ${value}: No such file or directory`)
       link.members = link.members.filter((member) => member !== value)
       return {}
-    case 'addm':
-      if (!kernel.links.some(({ name, vnet }) => name === value && vnet === link.vnet))
-        return failed(`ifconfig: BRDGADD ${value}: No such file or directory`)
-      if (link.kind !== 'bridge') return notKnown('addm of what is no bridge')
-      link.members.push(value)
+    case 'mtu':
+      link.mtu = Number(value)
       return {}
+    case 'addm':
+      if (link.kind !== 'bridge') return notKnown('addm of what is no bridge')
+      return addMember(kernel, link, value)
     case 'vnet':
       return moveIn(kernel, link, value)
     case 'destroy':
@@ -60,6 +60,18 @@ function act(kernel: Kernel, link: Link, verb: string | undefined, rest: string[
       return notKnown(`ifconfig ${link.name} ${verb}`)
   }
 }
+
+/** Seen on 15.1: a bridge without a member takes the MTU of its first one, and gives its own to every other. */
+function addMember(kernel: Kernel, bridge: Link, name: string): Answer {
+  const member = kernel.links.find((link) => link.name === name && link.vnet === bridge.vnet)
+  if (!member) return failed(`ifconfig: BRDGADD ${name}: No such file or directory`)
+  const [from, to] = bridge.members.length === 0 ? [member, bridge] : [bridge, member]
+  if (mtuOf(from) !== mtuOf(to)) to.mtu = mtuOf(from)
+  bridge.members.push(name)
+  return {}
+}
+
+const mtuOf = ({ mtu }: Link) => mtu ?? 1_500
 
 function address(link: Link, family: 'inet' | 'inet6', words: string[]): Answer {
   const [text = '', ...rest] = words
@@ -134,8 +146,9 @@ function destroy(kernel: Kernel, link: Link): Answer {
   return {}
 }
 
-function shown(_kernel: Kernel, { name, kind, up, description, addresses, members, ether }: Link): string {
-  const flags = `${up ? '8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST>' : '8802<BROADCAST,SIMPLEX,MULTICAST>'} metric 0 mtu 1500`
+function shown(_kernel: Kernel, link: Link): string {
+  const { name, kind, up, description, addresses, members, ether } = link
+  const flags = `${up ? '8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST>' : '8802<BROADCAST,SIMPLEX,MULTICAST>'} metric 0 mtu ${mtuOf(link)}`
   const lines = [
     ...(description ? [`description: ${description}`] : []),
     ...(kind === 'loop' ? [] : [`ether ${ether}`]),

@@ -20,6 +20,8 @@ export type Link = {
   name: string
   kind: 'ether' | 'loop' | 'epair' | 'bridge'
   up: boolean
+  /** 1500 unless set. */
+  mtu?: number
   description?: string
   addresses: { family: 'inet' | 'inet6'; address: string; prefix: number }[]
   members: string[]

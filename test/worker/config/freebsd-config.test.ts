@@ -19,13 +19,13 @@ const definitions = {
 }
 
 /** Returns the faults in a host's file with one world of each kind. */
-function faultsOf(runtime: string, kinds: (keyof typeof definitions)[]): string[] {
+function faultsOf(runtime: string, kinds: (keyof typeof definitions)[], network = {}): string[] {
   const file = join(directory, 'worker.yaml')
   const config = {
     host: 'one',
     runtime,
     root: '/provost',
-    network: { mode: 'shared', interface: 'em0', pools: [{ name: 'main', cidr: '10.0.0.0/24' }] },
+    network: { mode: 'shared', interface: 'em0', pools: [{ name: 'main', cidr: '10.0.0.0/24' }], ...network },
     capacity: { jails: 10, memory: '8G', cpu: 8 },
     defaults: { memory: '64M', cpu: 0.5, processes: 50 },
     worlds: kinds.map((kind) => ({ name: kind, ...definitions[kind] })),
@@ -41,6 +41,16 @@ function faultsOf(runtime: string, kinds: (keyof typeof definitions)[]): string[
       .map((line) => line.trim().replace(/^line 1, /, ''))
   }
 }
+
+describe('the resolvers of a host', () => {
+  it('are addresses that a jail can reach, at most three', () => {
+    expect(faultsOf('freebsd', ['tree'], { resolvers: ['192.0.2.53', '2001:db8::53'] })).toEqual([])
+    const faults = faultsOf('freebsd', ['tree'], { resolvers: ['127.0.0.1', '::1', 'dns.example.com'] })
+    expect(faults.map((fault) => fault.split(':')[0])).toEqual([0, 1, 2].map((i) => `network.resolvers.${i}`))
+    expect(faults[0]).toContain("is an address of the loopback, which in a jail is the jail's own")
+    expect(faultsOf('freebsd', ['tree'], { resolvers: [1, 2, 3, 4].map((i) => `192.0.2.${i}`) })).toHaveLength(1)
+  })
+})
 
 describe('the worlds of a host', () => {
   it('are on FreeBSD from source, archives, packages and trees', () => {

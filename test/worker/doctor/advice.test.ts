@@ -1,8 +1,12 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
 import { World } from '../../../worker/config/world.ts'
 import { checkClock, judgeClock } from '../../../worker/doctor/clock.ts'
 import { checkFreeSpace } from '../../../worker/doctor/free-space.ts'
+import { checkResolvers } from '../../../worker/doctor/resolvers.ts'
 import { checkWorldPrograms } from '../../../worker/doctor/world-programs.ts'
 import { freePort } from '../../support/free-port.ts'
 import { scriptedPrograms } from '../../support/hosts/scripted-programs.ts'
@@ -85,6 +89,29 @@ describe('the free space of a host', () => {
     expect(await checkFreeSpace('/tmp', nothing, Number.MAX_SAFE_INTEGER)).toMatchObject({
       ok: false,
       remedy: expect.stringMatching(/[Ff]ree some space/),
+    })
+  })
+})
+
+describe('the resolvers of jails', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'provost-resolvers-'))
+  afterAll(() => rmSync(directory, { recursive: true }))
+  const network = { mode: 'shared' as const, interface: 'em0', pools: [] }
+
+  it('are those of the configuration, or of the host', async () => {
+    writeFileSync(join(directory, 'resolv.conf'), 'nameserver 127.0.0.1\nnameserver 192.0.2.53\n')
+    expect((await checkResolvers({ network, etcDir: directory })).detail).toBe('Jails ask 192.0.2.53 for names.')
+    const own = { ...network, resolvers: ['192.0.2.1', '192.0.2.2'] }
+    expect((await checkResolvers({ network: own, etcDir: directory })).detail).toBe('Jails ask 192.0.2.1, 192.0.2.2 for names.')
+  })
+
+  // Behind systemd-resolved there are others.
+  it.skipIf(existsSync('/run/systemd/resolve/resolv.conf'))('are missed where the host asks only itself', async () => {
+    writeFileSync(join(directory, 'resolv.conf'), 'nameserver 127.0.0.1\n')
+    expect(await checkResolvers({ network, etcDir: directory })).toMatchObject({
+      ok: true,
+      detail: expect.stringContaining('names no server that a jail could reach'),
+      remedy: expect.stringContaining('network.resolvers'),
     })
   })
 })

@@ -23,7 +23,7 @@ function doctor(programs: Record<string, string> = {}, args: string[] = ['--json
     sysctl: 'echo 1',
     devfs: 'case $3 in 1) echo 100 hide ;; *) echo 100 include 1 ;; esac',
     ifconfig: `printf 'em0: flags=8863<UP> metric 0 mtu 1500\\n\\tinet 192.0.2.10 netmask 0xffffff00\\n'`,
-    sysrc: 'echo jail_enable: YES; echo rctl_enable: YES',
+    sysrc: ':',
     zfs: 'echo "cannot open: dataset does not exist" >&2; exit 1',
     ...programs,
   }
@@ -89,11 +89,14 @@ describe('provost doctor on FreeBSD', () => {
 
   it('asks of a host that was enrolled what brings its jails back at boot', () => {
     mkdirSync(join(directory, 'provost/journal'), { recursive: true })
-    const { failed } = doctor({ sysrc: 'echo jail_enable: NO; echo rctl_enable: YES' })
+    const root = join(directory, 'provost/roots/web1/tree')
+    writeFileSync(join(directory, 'etc/jail.conf'), '')
+    const jail = `printf 'name=web1\\npath=${root}\\n'`
+    const { failed } = doctor({ sysrc: 'echo provost_jails_enable: NO', jail })
     const boot = failed.filter(({ name }) => ['boot', 'jail.conf'].includes(name))
-    expect(boot.map(({ name, detail }) => [name, /jail_enable|\.include/.exec(detail)?.[0]])).toEqual([
-      ['boot', 'jail_enable'],
-      ['jail.conf', '.include'],
+    expect(boot.map(({ name, detail }) => [name, /provost_jails_\w+ lacks|has the jail \w+/.exec(detail)?.[0]])).toEqual([
+      ['boot', 'provost_jails_boot lacks'],
+      ['jail.conf', 'has the jail web1'],
     ])
   })
 

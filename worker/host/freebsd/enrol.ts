@@ -3,8 +3,8 @@ import { ProvostError } from '#shared/errors.ts'
 import { familyOf } from '#shared/network/addresses.ts'
 import { inPool } from '#shared/network/pool.ts'
 import { bare } from '../addresses.ts'
+import { ensureBootService } from './boot-service.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
-import { ensureInclude } from './jail/boot.ts'
 import { inetOf, readInterfaces } from './network/interfaces.ts'
 import { bridgeName } from './network/vnet.ts'
 
@@ -14,8 +14,7 @@ export async function enrol(host: FreebsdHost): Promise<void> {
   for (const name of dataset ? ['worlds', 'roots'] : []) await host.run('zfs', ['create', '-p', `${dataset}/${name}`])
   // Only root may go in there: no user may reach a setuid file of a jail.
   await Promise.all([roots, worlds, jails, boot].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
-  for (const service of ['jail_enable', 'rctl_enable']) await enable(host, service)
-  await ensureInclude(host)
+  await ensureBootService(host)
   if (host.config.network.mode === 'vnet') await ensureBridge(host)
 }
 
@@ -54,10 +53,4 @@ async function makeBridge(host: FreebsdHost, bridge: string, gateways: string[])
     ...[...four, ...six].map((gateway, i) => `ifconfig_${bridge}_alias${i}=${inetOf(gateway)} ${gateway}`),
   ]
   for (const setting of settings) await host.run('sysrc', [setting])
-}
-
-/** Enables a service, unless it is in any form of rc.conf(5). sysrc(8) -i prints nothing for a variable that is not set. */
-async function enable({ run }: FreebsdHost, service: string): Promise<void> {
-  const { stdout } = await run('sysrc', ['-i', '-n', service])
-  if (!/^(YES|TRUE|ON|1)$/i.test(stdout.trim())) await run('sysrc', [`${service}=YES`])
 }

@@ -22,7 +22,5 @@ export type FreebsdHost = {
   etc: string
   layout: Layout
   patience: Patience
-  /** Runs `work` alone: it reads a file that all jails share and writes it again. */
-  fileLock<T>(work: () => Promise<T>): Promise<T>
   bootId(): Promise<string>
 }

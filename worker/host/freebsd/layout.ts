@@ -10,7 +10,6 @@ export function layoutOf(directory: string, dataset?: string) {
   const roots = join(directory, 'roots')
   const jails = join(directory, 'jails')
   const boot = join(directory, 'boot')
-  const tag = hashOf(directory).slice(0, 8)
 
   return {
     directory,
@@ -18,10 +17,10 @@ export function layoutOf(directory: string, dataset?: string) {
     worlds,
     roots,
     jails,
-    /** The directory that /etc/jail.conf includes: it has a file for each jail that starts at boot. */
+    /** The directory that the service of rc(8) reads: it has files of each jail that starts at boot. */
     boot,
-    include: join(boot, '*.conf'),
-    tag,
+    /** It distinguished our part of /etc/rctl.conf, which older workers had. */
+    tag: hashOf(directory).slice(0, 8),
 
     jail(name: string) {
       const own = join(jails, name)
@@ -33,8 +32,11 @@ export function layoutOf(directory: string, dataset?: string) {
         conf: join(own, 'jail.conf'),
         /** The same file, while the jail starts at boot. */
         boot: join(boot, `${name}.conf`),
+        bootLimits: join(boot, `${name}.limits`),
         /** What the jail has printed last; of its own command, what is older is in a file with `.1` behind it. */
         console: join(own, 'console.log'),
+        /** What was written into the jail's files of names. */
+        names: join(own, 'names.json'),
         /** The addresses that we put, or were about to put, on an interface, and its name. */
         aliases: join(own, 'aliases.json'),
         /** The boot and the jid in which the jail's own command was started. */

@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises'
-import pLimit from 'p-limit'
 import { ProvostError } from '#shared/errors.ts'
 import type { WorkerConfig } from '../../config/config.ts'
 import { requireFit } from '../checks/check-result.ts'
@@ -35,7 +34,6 @@ const patience: Patience = { dying: 20_000, busy: 20_000, stop: 30_000, poll: 10
 
 /** Returns the runtime for jails by jail(8), on ZFS or UFS, on a shared interface or a network of their own, with rctl(8). */
 export function freebsdRuntime({ run, config, system, ...options }: Options): HostRuntime {
-  const files = pLimit(1)
   const onDirectory = config.root.startsWith('/')
   let layout: Layout | undefined = onDirectory ? layoutOf(realPath(config.root)) : undefined
   let boot: Promise<string> | undefined
@@ -48,7 +46,6 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
       return layout
     },
     patience: { ...patience, ...options.patience },
-    fileLock: (work) => files(work),
     bootId: () => {
       boot ??= readBootId(run)
       return boot

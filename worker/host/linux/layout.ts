@@ -41,6 +41,8 @@ export function layoutOf(configuredRoot: string) {
         commandEnd: join(bundle, 'command.end'),
         /** What the jail has printed last; what is older is in a file with `.1` behind it. */
         console: join(directory, 'console.log'),
+        /** What was written into the jail's files of names. */
+        names: join(directory, 'names.json'),
         runcState: `${runDirectory}/runc/${name}`,
         cgroup: `${cgroupParent}/${name}`,
         /** Within the jail's: of what takes in what the jail prints, which is none of the jail's processes. */

@@ -16,7 +16,7 @@ cron_flags="-J 60"
 `
 
 /**
- * Makes a FreeBSD world fit for any jail: the host's resolver and time zone, an empty fstab (jail(8) mounts what is
+ * Makes a FreeBSD world fit for any jail: no resolver, the host's time zone, an empty fstab (jail(8) mounts what is
  * needed), an rc.conf, and /dev to mount devfs on. Follows no link inside the tree.
  * @throws ProvostError `world_invalid`, `world_too_new`
  */
@@ -30,7 +30,8 @@ export async function makeNeutralFreebsd(
   const release = await releaseOfTree(directory)
   if (release) await refuseNewer(release, `World ${world.name}`, run, signal)
 
-  await putFile(join(etc, 'resolv.conf'), (await contentOf(join(hostRoot, 'etc/resolv.conf'))) ?? '')
+  // A jail gets its own when it is made.
+  await putFile(join(etc, 'resolv.conf'), '')
   await copyLocaltime(join(hostRoot, 'etc/localtime'), join(etc, 'localtime'))
   await putFile(join(etc, 'fstab'), '')
   // A tree of somebody's own may have one: then it is part of that world.

@@ -62,7 +62,8 @@ function parametersOf({ jid, name, path, parameters, vnet, dyingFor }: KernelJai
   const value = (key: string, otherwise: string) => lastOf(parameters, key) ?? otherwise
   const addresses = (key: string) =>
     (parameters.get(key) ?? []).map((text) => (text.split('|').at(-1) ?? '').split(/[/ ]/)[0] ?? '')
-  const family = (key: 'ip4' | 'ip6') => (vnet ? 'inherit' : value(key, parameters.has(`${key}.addr`) ? 'new' : 'disable'))
+  // `disable` also with addresses: seen on 15.1.
+  const family = (key: 'ip4' | 'ip6') => (vnet ? 'inherit' : value(key, 'disable'))
   const allow = [...new Set([...allowances, ...allowedByDefault])].map((key) => {
     const on = parameters.has(`allow.${key}`)
     const off = parameters.has(`allow.no${key}`)

@@ -14,7 +14,7 @@ const ifconfig = `em0: flags=8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> metric
 \tinet 10.0.2.16 netmask 0xffffffff broadcast 10.0.2.16
 \tmedia: Ethernet 1000baseT <full-duplex>
 \tstatus: active
-tun0: flags=8010<POINTOPOINT,MULTICAST> metric 0 mtu 1500
+tun0: flags=8010<POINTOPOINT,MULTICAST> metric 0 mtu 1420
 \tinet 10.9.0.2 --> 10.9.0.1 netmask 0xffffffff
 vnet0.29: flags=8943<UP,BROADCAST,RUNNING,PROMISC,SIMPLEX,MULTICAST> metric 0 mtu 1500
 \tdescription: associated with jail: vnetcage as nic: epair0b
@@ -31,20 +31,22 @@ describe('what the host answers', () => {
       {
         name: 'em0',
         up: true,
+        mtu: 1_500,
         addresses: ['fe80::5054:ff:fe12:3456/64', '10.0.2.15/24', '10.0.2.16/32'],
         members: [],
         groups: [],
       },
-      { name: 'tun0', up: false, addresses: ['10.9.0.2/32'], members: [], groups: [] },
+      { name: 'tun0', up: false, mtu: 1_420, addresses: ['10.9.0.2/32'], members: [], groups: [] },
       {
         name: 'vnet0.29',
         up: true,
+        mtu: 1_500,
         description: 'associated with jail: vnetcage as nic: epair0b',
         addresses: [],
         members: [],
         groups: ['epair'],
       },
-      { name: 'vm-services', up: true, addresses: [], members: ['vnet0.29'], groups: ['bridge'] },
+      { name: 'vm-services', up: true, mtu: 1_500, addresses: [], members: ['vnet0.29'], groups: ['bridge'] },
     ])
   })
 

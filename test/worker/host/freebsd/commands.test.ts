@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { destroy, provision, signal, stop, takeCommands, test } from './host-test.ts'
@@ -72,6 +72,8 @@ describe('the exact commands', () => {
       'ifconfig epair0b name LINKb',
       expect.stringMatching(/^ifconfig LINKa ether 02(:[0-9a-f]{2}){5}$/),
       expect.stringMatching(/^ifconfig LINKb ether 02(:[0-9a-f]{2}){5}$/),
+      'ifconfig LINKa mtu 1500',
+      'ifconfig LINKb mtu 1500',
       'ifconfig LINKa up',
       'ifconfig bridge7 addm LINKa',
       find('j1'),
@@ -121,20 +123,21 @@ describe('the exact commands', () => {
   test('of the enrolment of a host, once', async ({ open }) => {
     const trial = await open({ storage: 'zfs', mode: 'vnet' })
     const settings = () => Object.fromEntries(trial.kernel.rcConf)
-    const jailConf = () => readFileSync(join(trial.etc, 'jail.conf'), 'utf8')
-    const first = { settings: settings(), jailConf: jailConf() }
+    const script = () => readFileSync(join(trial.directory, 'usr/local/etc/rc.d/provost_jails'), 'utf8')
+    const first = { settings: settings(), script: script(), etc: readdirSync(trial.etc) }
     expect(first).toEqual({
       settings: {
-        jail_enable: 'YES',
-        rctl_enable: 'YES',
+        provost_jails_boot: trial.layout.boot,
+        provost_jails_enable: 'YES',
         cloned_interfaces: 'bridge7',
         ifconfig_bridge7: 'inet 10.0.0.1/24 up',
         ifconfig_bridge7_ipv6: 'inet6 fd00:1::1/64',
       },
-      jailConf: `# The jails that Provost brings back at boot.\n.include "${trial.layout.boot}/*.conf";\n`,
+      script: expect.stringContaining('# PROVIDE: provost_jails\n'),
+      etc: [],
     })
     await trial.runtime().open()
-    expect({ settings: settings(), jailConf: jailConf() }).toEqual(first)
+    expect({ settings: settings(), script: script(), etc: readdirSync(trial.etc) }).toEqual(first)
     const changes = trial.commands.filter(
       ([program, ...args]) => program === 'ifconfig' && args.join(' ') !== '-a' && args.length > 1,
     )
@@ -241,27 +244,11 @@ describe('the file of a jail', () => {
     expect(seen).toEqual([false, false, false, true])
     expect(readFileSync(boot, 'utf8')).toBe(readFileSync(conf, 'utf8'))
     const rules = limits.slice(1).map((line) => line.replace('rctl -a ', ''))
-    const { tag } = trial.layout
-    expect(readFileSync(join(trial.etc, 'rctl.conf'), 'utf8')).toBe(
-      `# BEGIN provost ${tag}\n${rules.join('\n')}\n# END provost ${tag}\n`,
-    )
+    expect(readFileSync(trial.layout.jail('j1').bootLimits, 'utf8')).toBe(`${rules.join('\n')}\n`)
 
     trial.fail('jail', '-r', { stderr: 'jail: j1: /bin/sh /etc/rc.shutdown jail: failed\n' })
     trial.fail('jail', '-R', { stderr: 'jail: not now\n' })
     await expect(stop(trial, jail)).rejects.toMatchObject({ code: 'command_failed' })
-    expect(existsSync(boot)).toBe(false)
-    expect(readFileSync(join(trial.etc, 'rctl.conf'), 'utf8')).toBe('')
-  })
-
-  test('leaves what others wrote into jail.conf and rctl.conf as it was', async ({ open }) => {
-    const trial = await open()
-    const [first, second] = [trial.jail(), trial.jail()]
-    const path = join(trial.etc, 'rctl.conf')
-    await provision(trial, first)
-    writeFileSync(path, `user:joe:maxproc:deny=7\n${readFileSync(path, 'utf8')}# the end\n`)
-    await provision(trial, second)
-    await destroy(trial, first)
-    await destroy(trial, second)
-    expect(readFileSync(path, 'utf8')).toBe('user:joe:maxproc:deny=7\n# the end\n')
+    expect(readdirSync(trial.layout.boot)).toEqual([])
   })
 })

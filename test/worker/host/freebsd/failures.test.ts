@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
+import { limitRules } from '../../../../worker/host/freebsd/limits/limits.ts'
+import { runBootService } from '../../../support/hosts/run-boot-service.ts'
 import type { TrialFreebsd } from '../../../support/hosts/trial-freebsd.ts'
 import { destroy, faultsOf, provision, signal, stop, takeCommands, test } from './host-test.ts'
 
@@ -8,6 +10,18 @@ const never = Number.POSITIVE_INFINITY
 const addressesOn = ({ kernel }: TrialFreebsd, name: string) =>
   kernel.links.find((link) => link.name === name)?.addresses.map(({ address }) => address)
 const namesOf = ({ kernel }: TrialFreebsd) => [...kernel.jails.values()].map(({ name, jid }) => `${name} ${jid}`)
+
+/** What operators have in their own /etc/jail.conf, outside of all blocks or in one for all. */
+const operatorsFiles = {
+  allowances: 'allow.raw_sockets; allow.sysvipc; allow.mount; mount.devfs; mine { persist; }\n',
+  'commands of the host':
+    'exec.prestart = "/bin/touch /tmp/x"; exec.clean; mount.fstab = "/etc/fstab.$name"; mine { persist; }\n',
+  'an interface and addresses': 'interface = "em0"; ip4.addr += "10.9.9.9"; mine { persist; }\n',
+  'a release': 'osrelease = "13.0-RELEASE"; osreldate = 1300000; mine { persist; }\n',
+  'a variable with the name of a parameter': '$path = "/usr/jails/$name"; path = "$path"; mine { persist; }\n',
+  'a block for all': '* { allow.raw_sockets; }\nmine { persist; }\n',
+  'a fault': 'mine { persist }\n',
+}
 
 describe('a start that fails', () => {
   test('says what /etc/rc printed, and leaves nothing once it is undone', async ({ open }) => {
@@ -447,17 +461,16 @@ describe('the CPUs of a jail', () => {
 })
 
 describe('after a reboot', () => {
-  /** What a boot leaves of a host: its files, datasets and rc.conf; then rc.d/rctl and rc.d/jail do their part. */
-  async function reboot(trial: TrialFreebsd): Promise<void> {
-    const { kernel, etc } = trial
+  /** What a boot leaves of a host: its files, datasets and rc.conf. */
+  function reboot(trial: TrialFreebsd): void {
+    const { kernel } = trial
     kernel.jails.clear()
     kernel.nextJid = 1
     kernel.links = kernel.links.filter(({ kind, vnet }) => kind !== 'epair' && vnet === 0)
     for (const link of kernel.links) Object.assign(link, { members: [], addresses: link.kind === 'ether' ? [] : link.addresses })
     kernel.mounts = kernel.mounts.filter(({ fsType }) => fsType !== 'devfs')
     kernel.sysctl.set('kern.boot_id', 'ffffffffffffffffffffffffffffffff')
-    const rules = readFileSync(join(etc, 'rctl.conf'), 'utf8').split('\n')
-    kernel.rules = rules.filter((line) => line.startsWith('jail:'))
+    kernel.rules = []
   }
 
   test('a jail that is meant to run comes back as it was, without its worker', async ({ open }) => {
@@ -466,11 +479,9 @@ describe('after a reboot', () => {
     await provision(trial, running)
     await provision(trial, stopped)
     await stop(trial, stopped)
-    await reboot(trial)
-    const jailConf = join(trial.etc, 'jail.conf')
-    const { stdout } = await trial.run('jail', ['-f', jailConf, '-e', '|'])
-    expect(stdout.split('\n').map((line) => line.split('|')[0])).toEqual(['name=j1', ''])
-    await trial.run('jail', ['-c', '-f', jailConf, 'j1'])
+    reboot(trial)
+    expect(await runBootService(trial, 'start')).toBe('Starting jails of Provost: j1.\n')
+    expect(trial.kernel.rules).toEqual(limitRules(running))
 
     trial.commands.length = 0
     expect(await provision({ host: trial.runtime() }, running)).toBe(1)
@@ -482,10 +493,10 @@ describe('after a reboot', () => {
     const trial = await open({ mode: 'vnet' })
     const jail = trial.jail()
     await provision(trial, jail)
-    await reboot(trial)
+    reboot(trial)
     // rc.conf(5) makes the bridge.
     await trial.runtime().open()
-    await trial.run('jail', ['-c', '-f', join(trial.etc, 'jail.conf'), 'j1'])
+    await runBootService(trial, 'start')
     trial.commands.length = 0
     expect(await provision({ host: trial.runtime() }, jail)).toBe(1)
     expect(trial.commands.filter(([program, flag]) => program === 'jail' && flag !== '-f')).toEqual([])
@@ -517,7 +528,7 @@ describe('after a reboot', () => {
     const trial = await open({ mode: 'vnet', inJail: () => ({ exitCode: undefined }) })
     const jail = trial.jail({ command: ['/bin/httpd'] })
     await provision(trial, jail)
-    await reboot(trial)
+    reboot(trial)
     const host = trial.runtime()
     await host.open()
     await provision({ host }, jail)
@@ -526,38 +537,71 @@ describe('after a reboot', () => {
     expect(trial.commands.filter(([program]) => program === 'daemon').length).toBe(2)
   })
 
-  test('a jail has its limits at the next one too, whatever became of rctl.conf', async ({ open }) => {
+  test('a jail has its limits at the next one too, whatever became of their file', async ({ open }) => {
     const trial = await open()
-    const [jail, path] = [trial.jail(), join(trial.etc, 'rctl.conf')]
+    const jail = trial.jail()
     await provision(trial, jail)
+    const path = trial.layout.jail('j1').bootLimits
     const before = readFileSync(path, 'utf8')
-    writeFileSync(path, '')
+    rmSync(path)
     await provision({ host: trial.runtime() }, jail)
     expect(readFileSync(path, 'utf8')).toBe(before)
   })
 
-  test('a jail.conf that is broken keeps no worker from starting the jails', async ({ open }) => {
+  test.for(Object.entries(operatorsFiles))(
+    'jails are as they were asked for, whatever jail.conf says: %s',
+    async ([, text], { open }) => {
+      const trial = await open()
+      const jail = trial.jail()
+      await provision(trial, jail)
+      writeFileSync(join(trial.etc, 'jail.conf'), text)
+      trial.kernel.rcConf.set('jail_list', 'mine')
+      reboot(trial)
+      await runBootService(trial, 'start')
+      expect(namesOf(trial)).toEqual(['j1 1'])
+      expect(await faultsOf(trial, jail)).toEqual([])
+      expect(Object.keys(Object.fromEntries(trial.kernel.rcConf))).not.toContain('jail_enable')
+    },
+  )
+
+  test('the service leaves what runs and what has the name of ours, and says what it cannot start', async ({ open }) => {
     const trial = await open()
-    const jail = trial.jail()
-    await provision(trial, jail)
-    await reboot(trial)
-    const path = join(trial.etc, 'jail.conf')
-    writeFileSync(path, `mine { persist }\n${readFileSync(path, 'utf8')}`)
-    const host = trial.runtime()
-    await host.open()
-    await provision({ host }, jail)
+    const [first, second] = [trial.jail(), trial.jail()]
+    for (const jail of [first, second]) await provision(trial, jail)
+    expect(await runBootService(trial, 'start')).toBe('Starting jails of Provost:.\n')
+    const running = [...trial.kernel.jails.values()].find(({ name }) => name === 'j1')
+    Object.assign(running ?? {}, { path: '/elsewhere' })
+    expect(await runBootService(trial, 'stop')).toBe('Stopping jails of Provost: j2.\n')
     expect(namesOf(trial)).toEqual(['j1 1'])
+    writeFileSync(trial.layout.jail('j2').boot, 'j2 { path = }')
+    expect(await runBootService(trial, 'start')).toContain(' j2 could not be started: jail: ')
+  })
+
+  test('what an older worker put into jail.conf and rctl.conf is removed, and nothing else', async ({ open }) => {
+    const trial = await open()
+    const { boot, tag } = trial.layout
+    const [jailConf, rctlConf] = ['jail.conf', 'rctl.conf'].map((name) => join(trial.etc, name)) as [string, string]
+    const lines = `# The jails that Provost brings back at boot.\n.include "${boot}/*.conf";\n`
+    const rules = `# BEGIN provost ${tag}\njail:j1:maxproc:deny=50\n# END provost ${tag}\n`
+    writeFileSync(jailConf, `mine { persist; }\n${lines}other { persist; }\n`)
+    writeFileSync(rctlConf, `user:joe:maxproc:deny=7\n${rules}# the end\n`)
+    await trial.runtime().open()
+    expect(readFileSync(jailConf, 'utf8')).toBe('mine { persist; }\nother { persist; }\n')
+    expect(readFileSync(rctlConf, 'utf8')).toBe('user:joe:maxproc:deny=7\n# the end\n')
+    writeFileSync(jailConf, lines)
+    writeFileSync(rctlConf, rules)
+    await trial.runtime().open()
+    expect([jailConf, rctlConf].filter((path) => existsSync(path))).toEqual([])
   })
 
   test('a jail.conf that is a link to a file elsewhere stays one', async ({ open }) => {
     const trial = await open()
     const [link, file] = [join(trial.etc, 'jail.conf'), join(trial.directory, 'mine.conf')]
-    rmSync(link)
-    writeFileSync(file, 'mine { persist; }\n')
+    writeFileSync(file, `mine { persist; }\n.include "${trial.layout.boot}/*.conf";\n`)
     symlinkSync(file, link)
     await trial.runtime().open()
     expect(readlinkSync(link)).toBe(file)
-    expect(readFileSync(file, 'utf8')).toMatch(/^mine \{ persist; \}\n# .*\n\.include /)
+    expect(readFileSync(file, 'utf8')).toBe('mine { persist; }\n')
   })
 
   test('the bridge of a host is mended, and no interface of the host put on it', async ({ open }) => {

@@ -1,5 +1,4 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { bare } from '../../addresses.ts'
 import { checkMountOptions } from '../../checks/check-mount-options.ts'
 import { addressesOf, checkPools } from '../../checks/check-pools.ts'
@@ -8,11 +7,10 @@ import type { Check } from '../../host-runtime.ts'
 import { existingAbove } from '../../paths.ts'
 import { findProgram } from '../../programs/run-command.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
-import { includeLine } from '../jail/boot.ts'
 import type { Layout } from '../layout.ts'
 import { bridgeName } from '../network/vnet.ts'
 import { readMounts } from '../root/mounts.ts'
-import { checkBoot, checkDevfsRuleset, checkInclude, checkInterface, checkRctl, checkZfs } from './host-checks.ts'
+import { checkDevfsRuleset, checkInterface, checkRctl, checkZfs } from './host-checks.ts'
 
 /** All in FreeBSD's base system. */
 const programs = ['chflags', 'cpuset', 'daemon', 'devfs', 'ifconfig', 'jail', 'jexec', 'jls', 'mount', 'ps', 'rctl', 'rm', 'sync']
@@ -34,13 +32,7 @@ export async function checkHost(host: Unopened, layout: Layout | undefined): Pro
     ['zfs', () => (root.startsWith('/') ? checkCopies(host) : checkZfs(host, root.split('/')[0]))],
     [network.mode === 'vnet' ? 'bridge' : 'interface', () => checkInterface(host)],
     ['pools', () => checkOwnAddresses(host, layout)],
-    // What the first start arranges must not keep a worker from starting.
-    ['boot', () => checkBoot(host, false)],
   ]
-  if (layout) {
-    const include = { jailConf: join(host.etc, 'jail.conf'), line: includeLine(layout.include), enrolled: false }
-    checks.push(['jail.conf', () => checkInclude(host, include)])
-  }
   return runChecks(checks)
 }
 
@@ -55,7 +47,7 @@ function checkProgram({ config }: Unopened, program: string): Result {
   return fault(`There is no ${program} in ${config.commandPath}.`, 'Install the base system whole, or set commandPath.')
 }
 
-/** The root is in jail.conf's .include, where `*`, `?` and `[` are a pattern, and in mount -p, where blanks separate. */
+/** The root is in a list of rc.conf(5), where `*`, `?` and `[` are a pattern, and in mount -p: in both blanks separate. */
 function checkRoot({ config }: Unopened): Result {
   if (/^[A-Za-z0-9_./:-]+$/.test(config.root)) return fine(config.root)
   return fault(`root is ${config.root}.`, 'Choose one of letters, digits and _ . / : - only.')

@@ -2,10 +2,14 @@ import { existsSync, lstatSync, statSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { namesOf } from '../../names/names.ts'
+import { resolverOf } from '../../names/resolver.ts'
+import { writeNames } from '../../names/write-names.ts'
 import { undefinedIfAbsent } from '../../paths.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { ensureCpus } from '../limits/cpus.ts'
 import { ensureLimits, hasLimits } from '../limits/limits.ts'
+import { worldTree } from '../worlds.ts'
 import { enableAtBoot, ensureLimitsAtBoot, isEnabledAtBoot } from './boot.ts'
 import { endJail } from './end-jail.ts'
 import { jailConf } from './jail-conf.ts'
@@ -31,6 +35,7 @@ export async function ensureJail(host: FreebsdHost, jail: JailSpec, signal: Abor
   if (!isDirectory(host.layout.jail(jail.name).root))
     throw new ProvostError('not_built', `The root of ${jail.name} is not there.`)
 
+  await ensureNames(host, jail)
   await writeConf(host, jail, signal)
   await ensureLimits(host, jail, signal)
   await create(host, jail, signal)
@@ -53,6 +58,13 @@ export async function findJail(host: FreebsdHost, jail: JailSpec): Promise<{ jid
 export async function listJails(host: FreebsdHost): Promise<Map<string, { jid: number }>> {
   const ours = (await runningJails(host)).filter((jail) => isOurs(host, jail))
   return new Map(ours.map(({ name, jid }) => [name, { jid }]))
+}
+
+async function ensureNames(host: FreebsdHost, jail: JailSpec): Promise<void> {
+  const { directory, root, names: record } = host.layout.jail(jail.name)
+  const world = worldTree(host, { name: jail.world, digest: jail.worldDigest })
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await writeNames({ root, world, record }, namesOf(jail, await resolverOf(host.config)))
 }
 
 /**

@@ -5,6 +5,7 @@ import type { RunCommand } from '../../programs/run-command.ts'
 export type Interface = {
   name: string
   up: boolean
+  mtu: number
   description?: string
   addresses: string[]
   members: string[]
@@ -26,7 +27,8 @@ export function parseInterfaces(text: string): Interface[] {
     const header = /^(\S+): flags=[0-9a-f]+<([^>]*)>/.exec(line)
     if (header) {
       const up = (header[2] ?? '').split(',').includes('UP')
-      interfaces.push({ name: header[1] ?? '', up, addresses: [], members: [], groups: [] })
+      const mtu = Number(/ mtu (\d+)/.exec(line)?.[1] ?? 1_500)
+      interfaces.push({ name: header[1] ?? '', up, mtu, addresses: [], members: [], groups: [] })
     } else if (interfaces.length > 0) {
       readLine(interfaces[interfaces.length - 1] as Interface, line.trim())
     }

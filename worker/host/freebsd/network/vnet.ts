@@ -14,8 +14,9 @@ export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: Abo
   const bridge = bridgeName(host)
   const interfaces = await readInterfaces(host.run, { signal })
   const named = (name: string) => interfaces.find((each) => each.name === name)
-  if (!named(bridge)) throw new ProvostError('host_unfit', `There is no bridge ${bridge}; the worker makes it when it starts.`)
-  if (named(hostEnd)?.up && named(jailEnd) && named(bridge)?.members.includes(hostEnd)) return
+  const on = named(bridge)
+  if (!on) throw new ProvostError('host_unfit', `There is no bridge ${bridge}; the worker makes it when it starts.`)
+  if (named(hostEnd)?.up && named(jailEnd) && on.members.includes(hostEnd)) return
   await removeEpair(host, jail, interfaces, signal)
 
   const ifconfig = async (...args: string[]) => (await host.run('ifconfig', args, { signal })).stdout.trim()
@@ -27,6 +28,8 @@ export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: Abo
   await ifconfig(`${made.slice(0, -1)}b`, 'name', jailEnd)
   await ifconfig(hostEnd, 'ether', hostMac)
   await ifconfig(jailEnd, 'ether', jailMac)
+  // Before addm, which would give the bridge's to one end only, or the first one's to the bridge (if_bridge(4)).
+  for (const end of [hostEnd, jailEnd]) await ifconfig(end, 'mtu', `${on.mtu}`)
   await ifconfig(hostEnd, 'up')
   await ifconfig(bridge, 'addm', hostEnd)
 }

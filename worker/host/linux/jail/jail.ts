@@ -3,6 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { namesOf } from '../../names/names.ts'
+import { resolverOf } from '../../names/resolver.ts'
+import { writeNames } from '../../names/write-names.ts'
 import { describeFault, faultNamedIn } from '../../programs/host-faults.ts'
 import { findProgram } from '../../programs/run-command.ts'
 import { waitUntil } from '../../wait-until.ts'
@@ -11,6 +14,7 @@ import { applyLimits } from '../limits/limits.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { isAlive, namespaceOf, ownId, readOfProcess, readStatus } from '../processes/processes.ts'
 import { isRootMounted } from '../root/root.ts'
+import { worldTree } from '../worlds.ts'
 import { endJail } from './end-jail.ts'
 import { ociSpec } from './oci-spec.ts'
 
@@ -28,6 +32,7 @@ export async function ensureJail(host: LinuxHost, jail: JailSpec, signal: AbortS
     if (running !== undefined || hasRemains(host, jail)) await endJail(host, jail, signal)
     if (!isRootMounted(host, jail)) throw new ProvostError('not_built', `The root of ${jail.name} is not mounted.`)
     requireOwnDirectories(host, jail)
+    await ensureNames(host, jail)
     return await startJail(host, jail, signal)
   } finally {
     host.starting.count--
@@ -59,6 +64,12 @@ export function listJails(host: LinuxHost): Map<string, { jid: number }> {
     if (jid !== undefined) jails.set(name, { jid })
   }
   return jails
+}
+
+async function ensureNames(host: LinuxHost, jail: JailSpec): Promise<void> {
+  const { root, names: record } = host.layout.jail(jail.name)
+  const world = worldTree(host, { name: jail.world, digest: jail.worldDigest })
+  await writeNames({ root, world, record }, namesOf(jail, await resolverOf(host.config)))
 }
 
 async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<number> {

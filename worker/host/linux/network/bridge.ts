@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { errnoOf } from '#shared/errors.ts'
 import { inPool } from '#shared/network/pool.ts'
+import { readValue } from '../limits/cgroups.ts'
 import type { LinuxHost } from '../linux-host.ts'
 
 /**
@@ -15,6 +16,15 @@ export async function attachToBridge(host: LinuxHost, veth: string, signal: Abor
   })
 }
 
+/** Removes the host's end of a jail's link, and the other with it. A bridge without any link would go back to an MTU of 1500. */
+export async function removeFromBridge(host: LinuxHost, veth: string, signal: AbortSignal): Promise<void> {
+  await host.bridgeLock(async () => {
+    const mtu = bridgeMtu(host)
+    const lines = [`link delete dev ${veth}`, ...(mtu === undefined ? [] : [`link set dev ${bridgeName(host)} mtu ${mtu}`])]
+    await host.run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, signal })
+  })
+}
+
 /** Removes the bridge when no jail is on it and we have made it. */
 export async function removeUnusedBridge(host: LinuxHost, signal: AbortSignal): Promise<void> {
   await host.bridgeLock(async () => {
@@ -22,6 +32,12 @@ export async function removeUnusedBridge(host: LinuxHost, signal: AbortSignal): 
     if (!isOurs(host, bridge) || readdirSync(`/sys/class/net/${bridge}/brif`).length > 0) return
     await host.run('ip', ['link', 'delete', 'dev', bridge], { signal })
   })
+}
+
+/** Returns the largest packet that the bridge passes on, in bytes; undefined while there is none, since a new one has the default. */
+export function bridgeMtu(host: LinuxHost): number | undefined {
+  const text = readValue(`/sys/class/net/${bridgeName(host)}/mtu`)
+  return text === undefined ? undefined : Number(text)
 }
 
 export function isOnBridge(host: LinuxHost, veth: string): boolean {

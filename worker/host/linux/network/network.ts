@@ -6,7 +6,16 @@ import { sameAddresses } from '../../addresses.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { isMountPoint, unmount } from '../root/mounts.ts'
 import { removeSharedDirectories } from '../root/shared-directories.ts'
-import { attachToBridge, bridgeName, isOnBridge, isUp, noLinkLocal, removeUnusedBridge } from './bridge.ts'
+import {
+  attachToBridge,
+  bridgeMtu,
+  bridgeName,
+  isOnBridge,
+  isUp,
+  noLinkLocal,
+  removeFromBridge,
+  removeUnusedBridge,
+} from './bridge.ts'
 
 /**
  * Makes the jail a network namespace of its own, bound to a file, with `lo` and one link `eth0` that has the leased addresses and
@@ -29,7 +38,7 @@ export async function ensureNetwork(host: LinuxHost, jail: JailSpec, signal: Abo
 export async function removeNetwork(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { network, veth } = host.layout.jail(jail.name)
   // The link first: the kernel would remove it with its namespace, but some time later.
-  if (existsSync(`/sys/class/net/${veth}`)) await host.run('ip', ['link', 'delete', 'dev', veth], { signal })
+  if (existsSync(`/sys/class/net/${veth}`)) await removeFromBridge(host, veth, signal)
   if (isMountPoint(network)) await unmount(host.run, [network], signal)
   rmSync(network, { force: true })
   await removeUnusedBridge(host, signal)
@@ -70,10 +79,13 @@ async function isComplete(host: LinuxHost, jail: JailSpec, signal: AbortSignal):
 
 function insideLines(host: LinuxHost, jail: JailSpec): string[] {
   const { veth, mac } = host.layout.jail(jail.name)
+  const bridge = bridgeMtu(host)
+  // Of both ends, and before the bridge has one: it would lower itself to that, and drop what the jail sends beyond its own.
+  const mtu = bridge === undefined ? '' : `mtu ${bridge}`
   return [
     'link set dev lo up',
     // The other end is made in the namespace of the process named: this worker's.
-    `link add name eth0 address ${mac} type veth peer name ${veth} netns ${process.pid}`,
+    `link add name eth0 address ${mac} ${mtu} type veth peer name ${veth} ${mtu} netns ${process.pid}`,
     `link set dev eth0 ${noLinkLocal} up`,
     // nodad: nobody else has a leased address, and a tentative one cannot be used for a second or two.
     ...jail.addresses.map((address) => `address add ${address} dev eth0 ${familyOf(address) === 6 ? 'nodad' : ''}`),

@@ -1,21 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { addressesOf, checkPools } from '../../../../../worker/host/checks/check-pools.ts'
 import {
-  checkBoot,
   checkDevfsRuleset,
-  checkInclude,
   checkInterface,
   checkRctl,
   checkZfs,
   type FreebsdCheckHost,
 } from '../../../../../worker/host/freebsd/checks/host-checks.ts'
-import { kernel, type Script, scriptedPrograms } from '../../../../support/hosts/scripted-programs.ts'
-
-const directory = mkdtempSync(join(tmpdir(), 'provost-doctor-'))
-afterAll(() => rmSync(directory, { recursive: true }))
+import { type Script, scriptedPrograms } from '../../../../support/hosts/scripted-programs.ts'
 
 type Overrides = { network?: object }
 
@@ -119,70 +111,6 @@ describe('the interface of jails', () => {
     })
     const other = prints(bridge.replace('groups: bridge', 'groups: tap'))
     expect(await checkInterface(hostWith({ ifconfig: other }, { network }))).toMatchObject({ ok: false })
-  })
-})
-
-describe('what brings jails back at boot', () => {
-  const line = '.include "/etc/jail.conf.d/*.conf";'
-  const jailConf = join(directory, 'jail.conf')
-  const at = (jail: Script, version = '14.4-RELEASE-p10') => hostWith({ jail, 'freebsd-version': kernel(version) })
-  const include = { jailConf, line, enrolled: true }
-
-  it('is a line of jail.conf that has no fault', async () => {
-    writeFileSync(jailConf, `exec.clean;\n  ${line}\n`)
-    expect(await checkInclude(at(prints('')), include)).toMatchObject({ ok: true })
-  })
-
-  it('is missed once the worker should have put it there, and not before', async () => {
-    writeFileSync(jailConf, `# ${line}\n`)
-    expect(await checkInclude(at(prints('')), include)).toMatchObject({ ok: false, detail: expect.stringContaining(line) })
-    expect(await checkInclude(at(prints('')), { ...include, enrolled: false })).toMatchObject({ ok: true })
-    const absent = { ...include, jailConf: join(directory, 'none') }
-    expect(await checkInclude(at(prints('')), absent)).toMatchObject({ ok: false })
-  })
-
-  it('is of no use beside a fault, be it one that jail(8) exits 0 for', async () => {
-    writeFileSync(jailConf, `${line}\n`)
-    const syntax = fails(`jail: ${jailConf} line 2: persist: syntax error\n`)
-    expect(await checkInclude(at(syntax), include)).toMatchObject({ ok: false, detail: expect.stringContaining('line 2') })
-    const undefinedVariable: Script = (_, say) => void say.stderr('jail: b: p2: variable "undef" not found\n')
-    expect(await checkInclude(at(undefinedVariable), include)).toMatchObject({ ok: false })
-    // A worker starts all the same, and with it the jails.
-    expect(await checkInclude(at(syntax), { ...include, enrolled: false })).toMatchObject({
-      ok: true,
-      detail: expect.stringContaining('line 2'),
-      remedy: expect.any(String),
-    })
-  })
-
-  it('is of no use where the file changes what it includes, or ends before it, without a word', async () => {
-    const boot = mkdtempSync(join(directory, 'boot-'))
-    for (const name of ['a.conf', 'b.conf']) writeFileSync(join(boot, name), '')
-    writeFileSync(jailConf, `${line}\n`)
-    const own = { 'a.conf': 'name=a|path=/a|persist\n', 'b.conf': 'name=b|path=/b|persist\n' }
-    const whole =
-      (text: string): Script =>
-      ([, file = ''], say) =>
-        void say.stdout(file === jailConf ? text : (own[basename(file) as 'a.conf'] ?? ''))
-    const check = (text: string) => checkInclude(at(whole(text)), { ...include, boot })
-    expect(await check(`name=mine|persist\n${own['b.conf']}persist|name=a|path=/a\n`)).toMatchObject({ ok: true })
-    const changed = await check(`name=a|allow.mount|path=/a|persist\n${own['b.conf']}`)
-    expect(changed).toMatchObject({ ok: false, detail: expect.stringContaining('defines a in another way') })
-    expect(await check('')).toMatchObject({ ok: false, detail: expect.stringContaining('defines a, b in another way') })
-  })
-
-  it('is unknown to releases before 14.0', async () => {
-    expect(await checkInclude(at(prints(''), '13.5-RELEASE-p9'), include)).toMatchObject({ ok: false })
-  })
-
-  it('is enabled in rc.conf, with the limits', async () => {
-    const sysrc = (text: string) => hostWith({ sysrc: prints(text) })
-    expect(await checkBoot(sysrc('jail_enable: YES\nrctl_enable: yes\n'), true)).toMatchObject({ ok: true })
-    expect(await checkBoot(sysrc('jail_enable: NO\nrctl_enable: YES\n'), true)).toMatchObject({
-      ok: false,
-      remedy: expect.stringContaining('sysrc jail_enable=YES,'),
-    })
-    expect(await checkBoot(sysrc('jail_enable: NO\n'), false)).toMatchObject({ ok: true })
   })
 })
 

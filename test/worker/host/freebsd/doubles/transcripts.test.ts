@@ -428,7 +428,7 @@ describe('the other programs', () => {
   })
 
   it('refuse to answer what is not known of FreeBSD', async () => {
-    await expect(run('ifconfig', 'em0', 'mtu', '9000')).rejects.toThrow('Not known of FreeBSD')
+    await expect(run('ifconfig', 'em0', 'media', 'auto')).rejects.toThrow('Not known of FreeBSD')
     await expect(run('zfs', 'destroy', '-R', 'tank/w')).rejects.toThrow('Not known of FreeBSD')
     await expect(run('jail', '-m', 'a')).rejects.toThrow('Not known of FreeBSD')
   })
