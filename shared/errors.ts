@@ -28,7 +28,10 @@ const table = {
     hint: "Only a jail's last operation can be retried, and only once it has failed or was cancelled.",
   },
   host_down: { status: 409, hint: 'Start the worker of the host; it tries again by itself what it is asked for here.' },
-  host_up: { status: 409, hint: 'Only a host that is down can be forgotten. Stop its worker first.' },
+  host_up: {
+    status: 409,
+    hint: 'Only a host that is down, or has lost its root, can be forgotten. Stop its worker first, or drain it.',
+  },
   too_large: { status: 413, hint: 'Send at most 1 MiB in one request.' },
   unknown_world: { status: 422, hint: 'GET /v1/worlds lists the worlds that hosts offer.' },
   unknown_host: { status: 422, hint: 'GET /v1/hosts lists the hosts of the fleet.' },
@@ -66,6 +69,9 @@ const table = {
   },
   isolation_unproven: { hint: 'A check of isolation failed; the jail was taken down. The named check says what was seen.' },
   journal_conflict: { hint: "The host's journal knows a later operation of this jail. Retry from the newest one." },
+  journal_lost: {
+    hint: 'Bring the directory back (mount its file system, or copy it back), then start the worker of the host again.',
+  },
   not_built: { hint: 'The root of this jail is not on the host. Retry the provision.' },
   unknown_plan: { hint: 'Upgrade the worker of this host; it does not know this plan.' },
   moved_away: { hint: 'The operation was moved to another host; nothing is left here.' },

@@ -56,6 +56,8 @@ export const HostReport = z.object({
   versions: z.object({ provost: z.string(), node: z.string(), os: z.string(), plans: z.array(z.int()) }),
   pid: z.int(),
   startedAt: z.iso.datetime(),
+  /** Why its worker takes no jobs: its root is not the one that has the fleet's jails, or its journal is gone. */
+  unfit: z.string().optional(),
 })
 export type HostReport = z.infer<typeof HostReport>
 
@@ -86,12 +88,12 @@ export type HostBeat = z.infer<typeof HostBeat>
 const drifted = { jail: JailName, reason: z.string(), since: z.iso.datetime() }
 
 /**
-/**
  * A jail that is not as its record wants it: stopped by hand, gone with its root, taken off the network, without its command,
- * which has failed, or unknown to the fleet (an orphan, with all that is needed to adopt or clean it).
+ * which has failed, missing in its host's journal, with an address that is in no pool any more, or unknown to the fleet (an
+ * orphan, with all that is needed to adopt or clean it).
  */
 export const Drift = z.discriminatedUnion('found', [
-  z.object({ found: z.enum(['stopped', 'gone', 'unlinked', 'command-died']), ...drifted }),
+  z.object({ found: z.enum(['stopped', 'gone', 'unlinked', 'command-died', 'missing', 'unpooled']), ...drifted }),
   z.object({
     found: z.literal('orphan'),
     ...drifted,
@@ -159,7 +161,7 @@ export type Host = z.infer<typeof Host>
 export const HostInDetail = Host.extend({
   drifts: z.array(
     z.object({
-      found: z.enum(['stopped', 'gone', 'unlinked', 'command-died', 'orphan']),
+      found: z.enum(['stopped', 'gone', 'unlinked', 'command-died', 'missing', 'unpooled', 'orphan']),
       jail: z.string(),
       reason: z.string(),
       since: z.string(),

@@ -14,6 +14,7 @@ import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { WorkerConfig } from './config/config.ts'
 import { compareAll, compareJail } from './fleet/compare-records.ts'
 import { followFleet } from './fleet/follow-fleet.ts'
+import { followRoot } from './fleet/follow-root.ts'
 import { undoProvisions } from './fleet/undo-provisions.ts'
 import type { HostRuntime } from './host/host-runtime.ts'
 import { lockHost } from './host/lock-host.ts'
@@ -39,6 +40,7 @@ import { openOperationLog } from './plans/operation-log.ts'
 import { knownPlans } from './plans/plans.ts'
 import { bindOperation, readRecorded } from './plans/read-record.ts'
 import type { RunDeps } from './plans/run.ts'
+import { Pause } from './plans/steps/pause.ts'
 import { countPasses } from './reports/count-passes.ts'
 import { makeHostNotes } from './reports/host-notes.ts'
 import { openPresence } from './reports/presence.ts'
@@ -99,7 +101,7 @@ export async function startWorker(config: WorkerConfig, parts: Parts): Promise<S
     const failed = base.presence.lost.then((loss) => {
       log.error({ reason: loss.message }, 'this worker ends: its host has another one')
       stopping.abort()
-      consumer.abandonProvisions(loss)
+      consumer()?.abandonProvisions(loss)
       return loss
     })
     return {
@@ -172,7 +174,7 @@ async function openHost(base: Base) {
     changed: reporter.changed,
   })
   await worlds.open()
-  const journal = await openJournal(journalDirectory, files)
+  const journal = await openJournal(journalDirectory, log, files)
   const spare = makeSpareRoom(journalDirectory)
   const disk = watchDisk({ directory, spare, log, refusedForMs: base.timing.silence })
   const revived = reviveJails(settledJails(journal), { ...base, worlds, journal, send: sendOfJail })
@@ -191,6 +193,8 @@ async function joinFleet(base: Base, local: Local) {
   // Not earlier: without Redis it is not known what time it is.
   if (Math.abs(clockOffsetMs) <= mostOffMs) await journal.dropOld(fleetTimeMs())
   services.add(reporter)
+  const onChange = reporter.enrolAgain
+  const root = services.add(await followRoot({ ...base, journalDirectory: join(journalDirectory, 'jails'), journal, onChange }))
   const drift = makeHostNotes(redis, keys.hostDrift(hostId), Drift)
   const leftoverNotes = makeHostNotes(redis, keys.hostLeftovers(hostId), Leftover)
   await Promise.all([drift.open(), leftoverNotes.open()])
@@ -218,7 +222,7 @@ async function joinFleet(base: Base, local: Local) {
   await fleet.lookNow().catch(() => undefined)
   // Before any job is taken: a jail that was moved away meanwhile may be anywhere else by now.
   await comparing.now().catch(() => undefined)
-  return { drift, leftoverNotes, runDeps, compareDeps, fleet, precedence }
+  return { drift, leftoverNotes, runDeps, compareDeps, fleet, precedence, root, compareNow: comparing.now }
 }
 
 function runDepsOf(base: Base, local: Local, waitForOthers: RunDeps['waitForOthers']): RunDeps {
@@ -254,27 +258,33 @@ async function watchHost(base: Base, { journal, worlds, revived, disk }: Local, 
   await disk.look().catch((error) => log.warn({ err: error }, 'how full the disk is could not be read'))
   const usedWorlds = () => journal.jails().map(({ spec }) => ({ name: spec.world, digest: spec.worldDigest }))
   const removeUnusedWorlds = makeRemoveUnusedWorlds({ worlds, used: usedWorlds, log })
+  services.add(repeat('look-at-worlds', timing.heartbeat, async () => worlds.look()))
   services.add(repeat('remove-unused-worlds', unusedWorldsEveryMs, removeUnusedWorlds))
   const consoles = () => journal.jails().map(({ spec }) => host.consoleOf(spec))
   services.add(repeat('trim-consoles', consolesEveryMs, () => trimConsoles(consoles(), log)))
   return { timings, leftovers }
 }
 
-/** Takes this host's jobs and notices, and enrols it. */
-async function takeJobs(base: Base, local: Local, joined: Fleet, watching: Watching): Promise<Consumer> {
+/** Enrols this host, and takes its jobs and notices: at once, or when its root is the fleet's. Returns the consumer once there is one. */
+async function takeJobs(base: Base, local: Local, joined: Fleet, watching: Watching): Promise<() => Consumer | undefined> {
   const { config, keys, services, reporter } = base
   const { journal, worlds, disk } = local
-  const { drift, leftoverNotes, fleet } = joined
-  const consumer = await consume(base, local, joined, watching)
-  // Together: jobs that were taken while fills end would only be put back.
-  services.add({ name: 'jobs', stop: () => Promise.all([worlds.close(), consumer.stop()]) })
-  await followNotices({
-    ...base,
-    channel: keys.notices(config.host),
-    consumer,
-    retryLeftovers: watching.leftovers.tryAll,
-    answerConsole: (notice) => answerConsole(notice, { ...base, journal }),
-  })
+  const { drift, leftoverNotes, fleet, root } = joined
+  let consumer: Consumer | undefined
+  async function begin(): Promise<void> {
+    const begun = await consume(base, local, joined, watching)
+    consumer = begun
+    // Together: jobs that were taken while fills end would only be put back.
+    services.add({ name: 'jobs', stop: () => Promise.all([worlds.close(), begun.stop()]) })
+    await followNotices({
+      ...base,
+      channel: keys.notices(config.host),
+      consumer: begun,
+      retryLeftovers: watching.leftovers.tryAll,
+      answerConsole: (notice) => answerConsole(notice, { ...base, journal }),
+    })
+  }
+  if (!root.unfit()) await begin()
   await reporter.begin({
     worlds,
     drift: () => drift.entries().size,
@@ -282,15 +292,34 @@ async function takeJobs(base: Base, local: Local, joined: Fleet, watching: Watch
     disk: disk.now,
     fleet: fleet.known,
     epoch: journal.highestEpoch,
-    load: () => readLoad({ worlds, consumer, journal }),
+    unfit: root.unfit,
+    load: () => readLoad({ worlds, running: (name) => consumer?.running(name) ?? 0, journal }),
   })
-  worlds.prefill()
-  return consumer
+  if (consumer) worlds.prefill()
+  else beginLater(base, joined, begin, worlds)
+  return () => consumer
+}
+
+/** Takes no jobs before the fleet's jails are on this host's root, or are given up. */
+function beginLater(
+  { log, stopping }: Base,
+  { root, compareNow }: Fleet,
+  begin: () => Promise<void>,
+  worlds: Local['worlds'],
+): void {
+  void root.accepted
+    .then(async () => {
+      if (stopping.aborted) return
+      await compareNow()
+      await begin()
+      worlds.prefill()
+    })
+    .catch((error) => log.fatal({ err: error }, 'jobs cannot be taken: start this worker again'))
 }
 
 function consume(base: Base, { journal, worlds }: Local, joined: Fleet, { timings, leftovers }: Watching) {
-  const { config, hostId, keys, log, send, sendOfJail, stopping, operationLog } = base
-  const { drift, runDeps, compareDeps, fleet, precedence } = joined
+  const { config, hostId, keys, log, send, sendOfJail, stopping, operationLog, timing } = base
+  const { drift, runDeps, compareDeps, fleet, precedence, root } = joined
   const { builds, starts } = config.capacity
   const jobDeps: JobDeps = {
     runDeps,
@@ -313,7 +342,8 @@ function consume(base: Base, { journal, worlds }: Local, joined: Fleet, { timing
     recorded: runDeps.recorded,
     refuseUnreadable: (data, fault) => refuseUnreadable(data, fault, { hostId, runDeps, send, operationLog }),
     async run(...args) {
-      await fleet.learn()
+      const [unfit] = await Promise.all([root.unfitNow(), fleet.learn()])
+      if (unfit) return { type: 'paused', pause: new Pause(unfit, { delayMs: timing.heartbeat }) }
       return runJob(...args, jobDeps)
     },
   })

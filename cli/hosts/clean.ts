@@ -15,7 +15,9 @@ const Operations = z.object({ operations: z.array(Operation) })
 export function cleanCommand(context: CommandContext): Command {
   const { client, print } = context
   const command = new Command('clean')
-    .description('destroy orphans: jails of a host that no record knows, with all that they hold; asks first')
+    .description(
+      'destroy orphans: jails of a host that no record knows, with all that they hold; if named, also a jail that is missing in its journal; asks first',
+    )
     .argument('<host>', 'its id')
     .argument('[jail...]', 'which of them (default: all)')
     .option('--wait', 'show the progress and end when all of them are gone')

@@ -17,6 +17,7 @@ const description = [
   'are taken off the records. Nothing is done on the host itself, where the jails may still run; so their addresses are',
   'held and given to nobody else. Said with --powered-off, also later: the host is off for good, and they are free at once.',
   'Should the host come back, its jails are orphans: see `provost hosts adopt` and `provost hosts clean`.',
+  'The same for a host that is there with another root than its jails are on: it is taken as it is from then on.',
 ].join(' ')
 
 type ForgetOptions = ConfirmOptions & { poweredOff?: true; json?: true }

@@ -71,6 +71,7 @@ function poolTable(pools: Host['pools']): string[] {
 
 function driftTable({ id, drifts }: HostInDetail): string[] {
   if (drifts.length === 0) return []
+  const give = `To give up a jail that is missing, with what may be left of it: provost hosts clean ${id} JAIL`
   const hint = `To take orphans into the fleet: provost hosts adopt ${id}. To destroy them: provost hosts clean ${id}`
   return [
     ...tableLines(
@@ -78,5 +79,6 @@ function driftTable({ id, drifts }: HostInDetail): string[] {
       drifts.map(({ jail, found, since, reason }) => [jail, found, since, reason]),
     ),
     ...(drifts.some(({ found }) => found === 'orphan') ? [hint] : []),
+    ...(drifts.some(({ found }) => found === 'missing') ? [give] : []),
   ]
 }

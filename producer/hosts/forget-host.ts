@@ -1,9 +1,10 @@
 import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
-import type { DryRunOfForget } from '#shared/host.ts'
+import { type DryRunOfForget, HostReport } from '#shared/host.ts'
 import { hasEnded } from '#shared/operation.ts'
 import { fleetTime } from '#shared/redis/fleet-clock.ts'
-import type { FleetHosts } from '../placement/placement-host.ts'
+import type { FleetHosts, PlacementHost } from '../placement/placement-host.ts'
+import { merge } from '../records/change.ts'
 import { forgetJail } from '../records/jails/jail-changes.ts'
 import { jailList } from '../records/jails/jail-lists.ts'
 import type { JailRecord } from '../records/jails/jail-record.ts'
@@ -13,6 +14,7 @@ import { leaveListOfHost, operationList } from '../records/operations/operation-
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 import { announceHost } from './announce-host.ts'
+import { heldOnOtherRoots, noteHeld } from './held-addresses.ts'
 
 type Deps = Store & {
   log: Logger
@@ -25,17 +27,27 @@ type Forgotten = { host: string; operationsFailed: number; jailsForgotten: numbe
 const pageSize = 200
 
 /**
- * Forgets a host that is down: its operations fail, its jails leave the fleet, and its capacity is no longer promised. Its jails
- * may still run, so their addresses are held until the jails are cleaned there, or until ops know that the host is powered off:
- * `poweredOff`, which may also be set later for a host that is already forgotten, releases them.
+ * Forgets a host that is down, or the jails of one that has lost its root: its operations fail, its jails leave the fleet, and its
+ * capacity is no longer promised. Its jails may still run, so their addresses are held until the jails are cleaned there, or until
+ * ops know that the host is powered off: `poweredOff`, which may also be set later for a host that is already forgotten, or is back
+ * with another root, releases them.
  *
  * @throws ProvostError `not_found`, `host_up`.
  */
 export async function forgetHost(deps: Deps, host: string, poweredOff: boolean): Promise<Forgotten> {
-  const { redis, keys, records, recovery } = deps
+  const { redis, keys, records, hosts, recovery } = deps
   const [jails, operations] = [jailList({ host }, keys), operationList({ host }, keys)]
+  const known = hosts.get(host)
+  if (known && known.state !== 'down' && !known.unfit) return releaseOtherRoots(deps, known, poweredOff)
   await assertForgettable(deps, host)
   const forgotten = { host, operationsFailed: 0, jailsForgotten: 0 }
+  const root = await redis.get(keys.hostRoot(host))
+  // It has said itself that it takes no jobs, but it is there.
+  const isUnfit = known !== undefined && known.state !== 'down'
+  const dropJail = ({ scripts }: Deps, jail: JailRecord) => {
+    const change = merge(forgetJail(jail, keys), { commands: noteHeld(jail, root, keys) })
+    return scripts.commit(isUnfit ? change : { ...change, alive: keys.hostAlive(host) })
+  }
   // As long as there is a jail, a caller may ask for another operation on it.
   do {
     forgotten.operationsFailed += await emptyList(deps, host, operations, records.operations, failOperation)
@@ -44,16 +56,18 @@ export async function forgetHost(deps: Deps, host: string, poweredOff: boolean):
   await redis.multi().srem(keys.hosts, host).srem(keys.draining, host).del(keys.promised(host)).exec()
   await removeKeys(deps, host)
   await recovery.forget(host)
-  const addressesHeld = await endHolding(deps, host, poweredOff)
+  if (poweredOff && !isUnfit) await assertGone(deps, host)
+  const held = await redis.hkeys(keys.heldLeases(host))
+  if (poweredOff) await release(deps, host, held)
   await announceHost(deps, host)
-  return { ...forgotten, addressesHeld }
+  return { ...forgotten, addressesHeld: poweredOff ? 0 : held.length }
 }
 
 /** Returns what would go with a host if it were forgotten now. Changes nothing. @throws ProvostError `not_found`, `host_up`. */
 export async function tryForgetHost(deps: Deps, host: string, poweredOff: boolean): Promise<DryRunOfForget> {
   const { redis, keys, records } = deps
   await assertForgettable(deps, host)
-  await assertDown(deps, host)
+  await assertGone(deps, host)
   const [jailNames, operationIds, held] = await Promise.all([
     redis.zrange(jailList({ host }, keys), '0', '-1'),
     redis.zrange(operationList({ host }, keys), '0', '-1'),
@@ -73,7 +87,8 @@ export async function tryForgetHost(deps: Deps, host: string, poweredOff: boolea
 
 async function assertForgettable({ redis, keys, hosts, recovery }: Deps, host: string): Promise<void> {
   const known = hosts.get(host)
-  if (known && known.state !== 'down') throw new ProvostError('host_up', `Host ${host} is ${known.state}: its worker reports.`)
+  if (known && known.state !== 'down' && !known.unfit)
+    throw new ProvostError('host_up', `Host ${host} is ${known.state}: its worker reports.`)
   if (known || recovery.waitsFor(host)) return
   const traces = [keys.heldLeases(host), operationList({ host }, keys), jailList({ host }, keys)]
   if ((await redis.exists(...traces)) === 0) throw new ProvostError('not_found', `There is no host ${host}.`)
@@ -85,13 +100,13 @@ async function emptyList<R>(
   host: string,
   list: string,
   read: (ids: string[]) => Promise<R[]>,
-  end: (deps: Deps, record: R) => Promise<void>,
+  end: (deps: Deps, record: R) => Promise<unknown>,
 ): Promise<number> {
   let ended = 0
   for (;;) {
     const ids = await deps.redis.zrange(list, '0', String(pageSize - 1))
     if (ids.length === 0) return ended
-    await assertDown(deps, host)
+    await assertGone(deps, host)
     const known = await read(ids)
     for (const record of known) await end(deps, record)
     ended += known.length
@@ -101,8 +116,22 @@ async function emptyList<R>(
 }
 
 /** Asks Redis, since the registry is a second old. @throws ProvostError `host_up`. */
-async function assertDown({ redis, keys }: Store, host: string): Promise<void> {
-  if (await redis.exists(keys.hostAlive(host))) throw new ProvostError('host_up', `Host ${host} is there: its worker reports.`)
+async function assertGone(store: Store, host: string): Promise<void> {
+  if (await isThere(store, host)) throw new ProvostError('host_up', `Host ${host} is there: its worker reports.`)
+}
+
+/** Whether a host's worker reports, and takes jobs. */
+async function isThere({ redis, keys }: Store, host: string): Promise<boolean> {
+  const [alive, report] = await Promise.all([redis.exists(keys.hostAlive(host)), redis.get(keys.hostReport(host))])
+  return alive > 0 && (report === null || HostReport.safeParse(JSON.parse(report)).data?.unfit === undefined)
+}
+
+/** Releases what is held for jails on other roots than the one that a host is back with. @throws ProvostError `host_up`. */
+async function releaseOtherRoots(deps: Deps, { id, state }: PlacementHost, poweredOff: boolean): Promise<Forgotten> {
+  const addresses = await heldOnOtherRoots(deps, id)
+  if (!poweredOff || addresses.length === 0) throw new ProvostError('host_up', `Host ${id} is ${state}: its worker reports.`)
+  await release(deps, id, addresses)
+  return { host: id, operationsFailed: 0, jailsForgotten: 0, addressesHeld: 0 }
 }
 
 async function failOperation({ keys, scripts }: Store, operation: OperationRecord): Promise<void> {
@@ -114,10 +143,6 @@ async function failOperation({ keys, scripts }: Store, operation: OperationRecor
   await scripts.commit(endOperation(operation, { status: 'failed', error: { code, message, hint, step }, finishedAt }, keys))
 }
 
-async function dropJail({ keys, scripts }: Store, jail: JailRecord): Promise<void> {
-  await scripts.commit({ ...forgetJail(jail, keys), alive: keys.hostAlive(jail.host) })
-}
-
 /** Removes what its worker and its queues wrote, but not the logs of its operations. */
 async function removeKeys({ redis, keys }: Store, host: string): Promise<void> {
   const log = keys.log(host, '')
@@ -127,14 +152,9 @@ async function removeKeys({ redis, keys }: Store, host: string): Promise<void> {
   }
 }
 
-/** Releases the held addresses if the host is powered off. Returns how many are still held. */
-async function endHolding(deps: Deps, host: string, poweredOff: boolean): Promise<number> {
-  const { redis, keys, scripts } = deps
-  const held = keys.heldLeases(host)
-  const addresses = await redis.hkeys(held)
-  if (!poweredOff) return addresses.length
-  await assertDown(deps, host)
-  const unhold = { held, holder: keys.forgottenHolder(host), addresses }
-  await scripts.commit({ unchanged: [], unhold, commands: [], events: [] })
-  return 0
+/** Gives held addresses free. */
+async function release({ keys, scripts }: Store, host: string, addresses: string[]): Promise<void> {
+  const unhold = { held: keys.heldLeases(host), holder: keys.forgottenHolder(host), addresses }
+  const commands = addresses.map((address) => ['HDEL', keys.heldFor(host), address])
+  await scripts.commit({ unchanged: [], unhold, commands, events: [] })
 }

@@ -130,7 +130,7 @@ function judge(
 function whyIncompatible(report: HostReport, members: Set<string>, conflicts: Map<string, string>): string | undefined {
   if (members.size > 0 && !members.has(report.id)) return "the producer's configuration does not name it"
   if (!report.versions.plans.includes(planVersion)) return `its worker does not know plans of version ${planVersion}`
-  return conflicts.get(report.id)
+  return report.unfit ?? conflicts.get(report.id)
 }
 
 const fullDisk = 'its disk is full'

@@ -6,11 +6,13 @@ import { accept } from '../operations/accept.ts'
 import type { AcceptDeps, Answer, Decision } from '../operations/decision.ts'
 import type { PlacementHost } from '../placement/placement-host.ts'
 import { type Change, merge } from '../records/change.ts'
-import { writeJail } from '../records/jails/jail-changes.ts'
+import { forgetJail, writeJail } from '../records/jails/jail-changes.ts'
+import { toSpec } from '../records/jails/jail-record.ts'
 import { leaseFor } from '../records/jails/leases.ts'
 import { noteCleaning, readCleaning, unlessCleaned } from '../records/operations/cleaning.ts'
 import { newOperation, queueOperation } from '../records/operations/operation-changes.ts'
 import type { Store } from '../records/store.ts'
+import { noteHeld, takeHeld } from './held-addresses.ts'
 import { readHostNotes } from './read-host-notes.ts'
 
 /** Jails that a host has and the fleet does not know: they stay as they are until somebody adopts or cleans them. */
@@ -35,10 +37,17 @@ export async function adoptOrphans(store: Store, host: PlacementHost, names?: st
   return answer
 }
 
-/** Destroys all orphans of a host, or those named, with one operation each. @throws ProvostError `not_found`, `jail_busy`. */
+/**
+ * Destroys all orphans of a host, or those named, with one operation each. Of those named also jails that the host's journal has
+ * lost: the fleet gives them up first. @throws ProvostError `not_found`, `jail_busy`.
+ */
 export async function cleanOrphans(deps: AcceptDeps, host: PlacementHost, names?: string[]): Promise<Answer['operation'][]> {
   const operations: Answer['operation'][] = []
-  for (const orphan of await orphansOf(deps, host.id, names)) {
+  const drift = names ? await readDrift(deps, host.id) : []
+  const lost = drift.filter(({ found, jail }) => found === 'missing' && names?.includes(jail)).map(({ jail }) => jail)
+  for (const name of lost) operations.push((await accept(deps, undefined, () => decideGiveUp(deps, host, name))).operation)
+  const others = names?.filter((name) => !lost.includes(name))
+  for (const orphan of await orphansOf(deps, host.id, others)) {
     await deps.scripts.raiseEpoch(orphan.epoch)
     const { operation } = await accept(deps, undefined, () => decideClean(deps, host, orphan))
     operations.push(operation)
@@ -71,9 +80,9 @@ async function orphansOf(store: Store, host: string, names?: string[]): Promise<
 }
 
 async function adoptOne(store: Store, host: PlacementHost, orphan: Orphan): Promise<Refused | undefined> {
-  const { keys, scripts } = store
+  const { scripts } = store
   await scripts.raiseEpoch(orphan.epoch)
-  const committed = await scripts.commit(adoption(host, orphan, keys))
+  const committed = await scripts.commit(await adoption(store, host, orphan))
   if (committed.type === 'done') return undefined
   if (committed.type === 'leased') {
     const detail = `Its address ${committed.address} is leased to ${committed.holder}.`
@@ -117,13 +126,38 @@ async function decideClean(store: Store, host: PlacementHost, orphan: Orphan): P
   return { type: 'commit', change, accepted: { jail: null, operation }, wakes: true }
 }
 
+/**
+ * Decides the operation that destroys what may be left of a jail which its host's journal has lost: from now on the fleet does not
+ * know it either, and holds its addresses until that has succeeded. @throws ProvostError `not_found`, `jail_busy`.
+ */
+async function decideGiveUp({ redis, keys, records }: Store, host: PlacementHost, name: string): Promise<Decision> {
+  const jail = await records.jail(name)
+  if (jail?.host !== host.id) throw noOrphan(host.id, name)
+  const last = await records.operation(jail.lastOperation)
+  if (last && !hasEnded(last.status))
+    throw new ProvostError('jail_busy', `Operation ${last.id} (${last.kind}) is at work on jail ${name}.`)
+  const now = fleetTime()
+  const [epoch, root] = await Promise.all([redis.incr(keys.epoch), redis.get(keys.hostRoot(host.id))])
+  const operation = newOperation({ kind: 'destroy', jail: name, host: host.id, epoch, orphan: toSpec(jail) }, now)
+  const held = noteHeld(jail, root, keys)
+  const change = merge(
+    forgetJail(jail, keys),
+    queueOperation(operation, now, keys),
+    { member: [keys.hosts, host.id], commands: held },
+    noteCleaning(operation.id, jail.provision, keys),
+  )
+  return { type: 'commit', change, accepted: { jail: null, operation }, wakes: true }
+}
+
 function noOrphan(host: string, jail: string): ProvostError {
   return new ProvostError('not_found', `Host ${host} has no orphan called ${jail}.`)
 }
 
-function adoption(host: PlacementHost, { jail: name, spec, epoch, wanted }: Orphan, keys: Store['keys']): Change {
+async function adoption(store: Store, host: PlacementHost, { jail: name, spec, epoch, wanted }: Orphan): Promise<Change> {
+  const { keys } = store
   const at = fleetTime().toISOString()
   const leases = spec.addresses.map((address) => leaseFor(address, host.pools))
+  const held = await takeHeld(store, spec.provision, leases)
   const { addresses: _, ...known } = spec
   const jail = {
     ...known,
@@ -138,7 +172,7 @@ function adoption(host: PlacementHost, { jail: name, spec, epoch, wanted }: Orph
     createdAt: spec.createdAt ?? at,
     updatedAt: at,
   }
-  return merge(writeJail(jail, keys), {
+  return merge(writeJail(jail, keys, held.holders), held.change, {
     unchanged: unlessCleaned(spec.provision, keys),
     commands: [
       ...leases.map(([address]) => ['HDEL', keys.heldLeases(host.id), address]),

@@ -6,6 +6,7 @@ import type { FleetHosts } from '../placement/placement-host.ts'
 import type { Change } from '../records/change.ts'
 import { Lease, leaseFor } from '../records/jails/leases.ts'
 import type { Store } from '../records/store.ts'
+import { heldOnOtherRoots } from './held-addresses.ts'
 import { readDrift } from './orphans.ts'
 
 type Deps = Store & { hosts: Pick<FleetHosts, 'all'>; log: Logger }
@@ -17,8 +18,8 @@ const pageSize = 500
 
 /**
  * Releases leases without a jail after a quarantine: nothing should ever leave one, so there is time to notice what did. An
- * address held for a forgotten host that has come back is stray if no orphan of the host has it. The time is that of Redis, and
- * nothing is released while this computer has quite another.
+ * address held for a forgotten host that has come back is stray if no orphan of the host has it, and it has come back with the root
+ * that the jail was on. The time is that of Redis, and nothing is released while this computer has quite another.
  */
 export async function releaseStrayLeases(deps: Deps, now?: number): Promise<void> {
   const { redis, keys, scripts, hosts, log } = deps
@@ -67,7 +68,8 @@ export async function releaseStrayLeases(deps: Deps, now?: number): Promise<void
       if (state !== 'up' && state !== 'draining') continue
       const drift = await readDrift(deps, id)
       const addresses = drift.flatMap((entry) => (entry.found === 'orphan' ? entry.spec.addresses : []))
-      holders.set(keys.forgottenHolder(id), new Set(addresses.map(bareAddress)))
+      const elsewhere = await heldOnOtherRoots(deps, id)
+      holders.set(keys.forgottenHolder(id), new Set([...addresses.map(bareAddress), ...elsewhere]))
     }
     return holders
   }

@@ -2,7 +2,7 @@ import type { Host, HostReport } from '#shared/host.ts'
 import type { Limits } from '#shared/jail.ts'
 
 /** A host as placement sees it: what HTTP shows, and more of its report. */
-export type PlacementHost = Host & Pick<HostReport, 'defaults' | 'supports'>
+export type PlacementHost = Host & Pick<HostReport, 'defaults' | 'supports' | 'unfit'>
 
 /** The hosts of the fleet as they were last read. */
 export type FleetHosts = {

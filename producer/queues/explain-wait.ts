@@ -57,6 +57,7 @@ export function makeExplain({ redis, keys, hosts, missingJobs, writes }: Deps) {
     if (noWrites !== undefined) return { reason: noWrites }
     if (!host) return { reason: `host ${operation.host} has not reported` }
     if (host.state === 'down') return { reason: `host ${host.id} is down` }
+    if (host.unfit) return { reason: `host ${host.id} takes no jobs: ${host.unfit}` }
     if (!host.versions.plans.includes(operation.plan))
       return { reason: `the worker of host ${host.id} does not know plans of version ${operation.plan}` }
     // Whatever it would wait for otherwise: nothing can be noted there.

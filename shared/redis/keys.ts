@@ -22,6 +22,8 @@ export function redisKeys(prefix: string) {
     forgottenHolder: (host: string) => `forgotten:${host}`,
     /** Hash: held address → the list it returns to. */
     heldLeases: (host: string) => `${prefix}:leases:held:${host}`,
+    /** Hash: held address → `Held`, JSON: the jail that may still use it. */
+    heldFor: (host: string) => `${prefix}:leases:held:${host}:for`,
     /** Hash: `operation` destroys the orphan of this provision, which therefore cannot be adopted. */
     cleaning: (provision: string) => `${prefix}:cleaning:${provision}`,
     /** Sorted set by ms since 1970: leases without a jail, and since when. */
@@ -79,6 +81,8 @@ export function redisKeys(prefix: string) {
     hostDrift: (id: string) => `${prefix}:host:${id}:drift`,
     /** Hash: jail → its `Leftover`, JSON. */
     hostLeftovers: (id: string) => `${prefix}:host:${id}:leftovers`,
+    /** String: the id of the root that has the jails that the fleet knows on it. */
+    hostRoot: (id: string) => `${prefix}:host:${id}:root`,
     /** String: its `Timings`, JSON. */
     hostTimings: (id: string) => `${prefix}:host:${id}:timings`,
     /** String: its `BackgroundWork`, JSON. */

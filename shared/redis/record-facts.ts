@@ -8,8 +8,15 @@ export const JailFacts = z.object({
   host: z.string(),
   /** The operation that provisioned it. */
   provision: z.string(),
+  state: z.string(),
+  epoch: z.coerce.number().int(),
 })
 export type JailFacts = z.infer<typeof JailFacts>
+
+/** Whether something of a jail must be on the host of its record: a provision that is queued or has failed has left nothing. */
+export function mustBeOnHost({ state }: JailFacts): boolean {
+  return state !== 'queued' && state !== 'failed'
+}
 
 /** The fields of an operation's record that a worker reads, to see whether it is still to be done, and by which host. */
 export const OperationFacts = z.object({

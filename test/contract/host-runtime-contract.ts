@@ -87,6 +87,22 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
       expect(await readFile(join(host.worldTree(world), 'file'), 'utf8')).toBe('content')
     })
 
+    it('is not there once its directory is gone, and takes its place anew, also where a part of it is left', async () => {
+      const tree = host.worldTree(world)
+      const fill = async (text: string) => {
+        await writeFile(join(await host.stageWorld(world), 'file'), text)
+        await host.commitWorld(world)
+      }
+      expect(host.hasWorld(world)).toBe(false)
+      await fill('first')
+      expect(host.hasWorld(world)).toBe(true)
+      await rm(join(dirname(tree), 'world.json'))
+      expect(host.hasWorld(world)).toBe(false)
+      await fill('second')
+      expect(host.hasWorld(world)).toBe(true)
+      expect(await readFile(join(tree, 'file'), 'utf8')).toBe('second')
+    })
+
     it('stages an empty directory, whatever a killed fill left', async () => {
       await writeFile(join(await host.stageWorld(world), 'left'), '')
       expect(existsSync(join(await host.stageWorld(world), 'left'))).toBe(false)
@@ -183,6 +199,20 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
       await host.removeRoot(jail, signal)
       await look()
       expect(seen).toEqual([false, true, true, false])
+    })
+
+    it('is never made anew: once its root is gone it cannot be mounted, and says so before it is taken down', async () => {
+      jail = trial.jail()
+      await provision(jail)
+      await host.mountRoot(jail, signal)
+      await host.requireStartable(jail)
+      const moved = { ...jail, addresses: ['198.51.100.7/24'] }
+      await expect(host.requireStartable(moved)).rejects.toMatchObject({ code: 'address_not_in_pool' })
+      await destroy(jail)
+      await expect(host.mountRoot(jail, signal)).rejects.toMatchObject({ code: 'not_built' })
+      await expect(host.requireStartable(jail)).rejects.toMatchObject({ code: 'not_built' })
+      expect(await host.hasRoot(jail)).toBe(false)
+      expect(trial.snapshot()).toEqual(empty)
     })
 
     it('is the same jail when every step is repeated', async () => {

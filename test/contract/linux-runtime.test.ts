@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
@@ -192,6 +192,47 @@ describe.skipIf(whyNot)('the Linux runtime', () => {
     expect(await trial.host.listWorlds()).toEqual([])
     await trial.host.discardStages()
     expect(await readdir(worlds)).toEqual([])
+    await trial.close()
+  })
+
+  it.each([undefined, 32 * 1024 ** 2])('mounts no root whose files were taken away, with a disk limit of %s', async (disk) => {
+    const trial = await trialHost()
+    const jail = trial.jail()
+    const limited = { ...jail, limits: { ...jail.limits, ...(disk ? { disk } : {}) } }
+    await provision(trial.host, limited)
+    const { directory, disk: writable } = trial.layout.jail(jail.name)
+    await rm(join(disk ? writable : directory, 'upper'), { recursive: true })
+    await expect(trial.host.requireStartable(limited)).rejects.toMatchObject({ code: 'not_built' })
+    // Mounted as it was, and after a boot.
+    await expect(trial.host.mountRoot(limited, signal)).rejects.toMatchObject({ code: 'not_built' })
+    await trial.host.removeJail(limited, signal)
+    await trial.run('umount', [trial.layout.jail(jail.name).root])
+    if (disk) await trial.run('umount', [writable])
+    await expect(trial.host.mountRoot(limited, signal)).rejects.toMatchObject({ code: 'not_built' })
+    await trial.close()
+  })
+
+  it('removes what a worker has left that was killed while it tried an overlay, and not what another tries now', async () => {
+    const trial = await trialHost()
+    const left = async (name: string, isOld: boolean) => {
+      const directory = join(trial.layout.root, `.provost-check-${name}`)
+      const [lower, upper, work, root] = ['lower', 'upper', 'work', 'root'].map((each) => join(directory, each))
+      for (const path of [lower, upper, work, root]) await mkdir(path ?? '', { recursive: true })
+      const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
+      await trial.run('mount', ['-t', 'overlay', '-o', options, 'overlay', root ?? ''])
+      if (isOld) await utimes(directory, 0, 0)
+      return directory
+    }
+    // A pid that no process can have; one as older workers named it.
+    const old = [await left('4194305-abc', false), await left('abcdef', true)]
+    const now = await left(`${process.pid}-def`, false)
+    await trial.host.open()
+    expect(old.filter((path) => existsSync(path))).toEqual([])
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(old[0])
+    expect(existsSync(now)).toBe(true)
+    await utimes(now, 0, 0)
+    await trial.host.open()
+    expect((await readdir(trial.layout.root)).filter((name) => name.startsWith('.provost'))).toEqual([])
     await trial.close()
   })
 

@@ -1,3 +1,4 @@
+import { pino } from 'pino'
 import { type JailJob, planVersion } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
 
@@ -48,3 +49,5 @@ export function makeReport(changes: Partial<OperationReport> = {}): OperationRep
     ...changes,
   }
 }
+
+export const silent = pino({ level: 'silent' })

@@ -1,22 +1,26 @@
 import type { Drift } from '#shared/host.ts'
 import { fleetTime } from '#shared/redis/fleet-clock.ts'
-import { JailFacts, readFacts } from '#shared/redis/record-facts.ts'
+import { JailFacts, mustBeOnHost, readFacts } from '#shared/redis/record-facts.ts'
 import type { JailReport } from '#shared/report.ts'
+import type { WorkerConfig } from '../config/config.ts'
+import { addressesWithoutPool } from '../host/require-pools.ts'
 import { reportJail } from '../jails/report-jail.ts'
 import type { JournaledJail } from '../journal/entries.ts'
 import { endGivenUp, type GivenUpDeps, removeMoved } from './end-given-up.ts'
+import { namesOfRecords } from './recorded-jails.ts'
 
-type Deps = GivenUpDeps & { send(report: JailReport): Promise<void> }
+type Deps = GivenUpDeps & { config: Pick<WorkerConfig, 'network'>; send(report: JailReport): Promise<void> }
 
 const pageSize = 500
 
 /**
- * Compares the jails of this host, and those in its notes, with the fleet's records. What the fleet has moved to another host
- * is undone. A jail that the fleet does not know is somebody's: it is noted, and not touched until it is adopted or cleaned.
+ * Compares the jails of this host, and those in its notes, with the fleet's records, and the other way round. What the fleet has
+ * moved to another host is undone. A jail that the fleet does not know is somebody's: it is noted, and not touched until it is
+ * adopted or cleaned. One that only the fleet knows is noted, too: it is not known to be gone.
  */
-export function compareAll(deps: Deps): Promise<void> {
+export async function compareAll(deps: Deps): Promise<void> {
   const names = deps.runDeps.journal.jails().map(({ spec }) => spec.name)
-  return compare([...new Set([...names, ...deps.drift.entries().keys()])], deps)
+  return compare([...new Set([...names, ...deps.drift.entries().keys(), ...(await namesOfRecords(deps))])], deps)
 }
 
 /** Compares one jail. Never throws: it is compared with all others before long. */
@@ -38,19 +42,16 @@ async function compareOne(name: string, record: JailFacts | undefined, deps: Dep
 }
 
 async function settle(name: string, record: JailFacts | undefined, deps: Deps): Promise<void> {
-  const { hostId, drift, log, runDeps, send } = deps
+  const { hostId, drift, log, runDeps } = deps
   const { journal } = runDeps
   // Looked up only now: a record is removed after its jail, so a jail that is still here had no record while it was here.
   const jail = journal.jail(name)
   const noted = drift.entries().get(name)
   const isKnown = jail !== undefined && record?.provision === jail.spec.provision && record.host === hostId
   if (!jail || isKnown) {
-    const wasGivenUp = await endGivenUp(name, deps)
-    const wasOrphan = noted?.found === 'orphan'
-    if (wasOrphan) await drift.forget(name)
-    // The fleet knows of an orphan what was noted of it, and nothing of what an operation left that was given up.
-    if (wasGivenUp || wasOrphan) await reportJail(name, { ...runDeps, hostId, send })
-    return
+    if (!jail && record?.host === hostId && mustBeOnHost(record) && !journal.accountsFor(name, record.provision))
+      return noteMissing(name, record, noted, deps)
+    return settleKnown(name, jail, noted, deps)
   }
   if (record?.provision === jail.spec.provision) {
     if (await removeMoved(jail.spec, deps)) return
@@ -61,6 +62,37 @@ async function settle(name: string, record: JailFacts | undefined, deps: Deps): 
   const left = journal.jail(name)
   if (left) await drift.note(toOrphan(left, record, noted))
   else await drift.forget(name)
+}
+
+async function settleKnown(name: string, jail: JournaledJail | undefined, noted: Drift | undefined, deps: Deps): Promise<void> {
+  const { hostId, drift, config, runDeps, send } = deps
+  const wasGivenUp = await endGivenUp(name, deps)
+  const wasUnknown = noted?.found === 'orphan' || noted?.found === 'missing'
+  const without = jail ? addressesWithoutPool(config.network.pools, jail.spec) : []
+  if (wasUnknown || (noted?.found === 'unpooled' && without.length === 0)) await drift.forget(name)
+  if (without.length > 0 && (!noted || wasUnknown)) await noteUnpooled(name, without, deps)
+  // The fleet knows of an orphan what was noted of it, and nothing of what an operation left that was given up.
+  if (wasGivenUp || wasUnknown) await reportJail(name, { ...runDeps, hostId, send })
+}
+
+/** The jail runs on, and must be known before somebody restarts it. */
+async function noteUnpooled(jail: string, addresses: string[], { drift, log }: Deps): Promise<void> {
+  const reason = `Its address ${addresses.join(', ')} is in no pool of its host: it cannot be started again.`
+  log.warn({ jail, addresses }, 'a jail has an address that is in no pool of this host: it cannot be started again')
+  await drift.note({ found: 'unpooled', jail, reason, since: new Date().toISOString() })
+}
+
+async function noteMissing(jail: string, record: JailFacts, noted: Drift | undefined, deps: Deps): Promise<void> {
+  const { hostId, drift, log, runDeps, send } = deps
+  const file = runDeps.journal.setAside(jail)
+  const reason = `Its host's journal does not have it${file === undefined ? '' : `: it could not be read and was set aside as ${file}`}.`
+  if (noted?.found === 'missing' && noted.reason === reason) return
+  const since = new Date().toISOString()
+  log.error({ jail, file }, 'the fleet has a jail on this host which its journal does not have')
+  await drift.note({ found: 'missing', jail, reason, since })
+  const { state, epoch } = record
+  if (state === 'running' || state === 'stopped')
+    await send({ type: 'jail', host: hostId, jail, epoch, at: since, jailState: state, jid: null, reason })
 }
 
 function toOrphan({ spec, settled, current }: JournaledJail, record: JailFacts | undefined, noted: Drift | undefined): Drift {

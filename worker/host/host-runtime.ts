@@ -35,13 +35,15 @@ export interface HostRuntime {
 
   /** Makes an empty directory, beside the filled worlds, to fill a world in. */
   stageWorld(world: WorldId): Promise<string>
-  /** Puts a filled stage in its place in one rename. */
+  /** Puts a filled stage in its place in one rename; where the world is whole already, discards the stage. */
   commitWorld(world: FilledWorld): Promise<void>
   /** Removes the stage of a world, if there is one, after unmounting everything below it. */
   discardStage(world: WorldId): Promise<void>
   /** Removes every stage that a killed worker left, and what is left of every world that it was removing. */
   discardStages(): Promise<void>
   listWorlds(): Promise<FilledWorld[]>
+  /** Whether a filled world is still in its place, with what jails are made from. */
+  hasWorld(world: WorldId): boolean
   /**
    * Removes a filled world, if it is there. Jails that were made from it must be gone, except where they are copies.
    * @throws ProvostError `resource_busy` for a world that something was cloned from, which is not touched.
@@ -51,7 +53,10 @@ export interface HostRuntime {
   worldTree(world: WorldId): string
 
   // Each may be repeated: an `ensure` of what is there and a `remove` of what is not are done at once.
+  /** Makes the jail's root from its world, and mounts it. */
   ensureRoot(jail: JailSpec, signal: AbortSignal): Promise<void>
+  /** Mounts a root that was made before, and never makes one: it has the client's files. @throws ProvostError `not_built` */
+  mountRoot(jail: JailSpec, signal: AbortSignal): Promise<void>
   removeRoot(jail: JailSpec, signal: AbortSignal): Promise<void>
   ensureNetwork(jail: JailSpec, signal: AbortSignal): Promise<void>
   removeNetwork(jail: JailSpec, signal: AbortSignal): Promise<void>
@@ -74,6 +79,11 @@ export interface HostRuntime {
   unlinkedJails(jails: JailSpec[]): Promise<Set<string>>
   /** Whether the jail's root is there, mounted or not. */
   hasRoot(jail: JailSpec): Promise<boolean>
+  /**
+   * Looks, without changing anything, whether a jail that was made before could be started.
+   * @throws ProvostError `not_built` when its root is gone, `address_not_in_pool`.
+   */
+  requireStartable(jail: JailSpec): Promise<void>
   /** Returns the file on the host that has what the jail's processes print. */
   consoleOf(jail: JailSpec): string
   /** Proves the isolation of the running jail from outside, with no program of its own world. */

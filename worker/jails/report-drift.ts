@@ -42,8 +42,8 @@ export function reportDrift({ hostId, journal, send, drift, repeat, everyMs, die
   }
 
   /**
-   * Brings the notes up to the journal. The note of a jail stays while an operation runs on it, and that a jail is an orphan is
-   * worth more than how else it was found.
+   * Brings the notes up to the journal. The note of a jail stays while an operation runs on it, and what the comparison with the
+   * records has noted is for that to take back. That a jail is an orphan is worth more than how else it was found.
    */
   async function writeNotes(): Promise<void> {
     const noted = drift.entries()
@@ -63,7 +63,8 @@ export function reportDrift({ hostId, journal, send, drift, repeat, everyMs, die
   }
 
   function isOver(name: string, { found }: Drift): boolean {
-    if (found === 'orphan' || driftOf(name)) return false
+    // Those of a comparison with the records are that one's to forget.
+    if (found === 'orphan' || found === 'missing' || found === 'unpooled' || driftOf(name)) return false
     // The notes of an earlier worker stay until this one has looked.
     return found !== 'command-died' || died() !== undefined
   }

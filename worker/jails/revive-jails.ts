@@ -49,7 +49,8 @@ async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<boo
     const report = await bringUp(spec, epoch, deps)
     // Redis may be full or away; the next jail need not wait for that.
     deps.send(report).catch((error) => deps.log.error({ err: error, jail: spec.name }, 'how a jail is could not be reported'))
-    return report.jailState === 'stopped'
+    // One whose root is gone is drift as any other is, which nobody knows yet.
+    return report.jailState === 'stopped' && (await deps.host.hasRoot(spec))
   })
 }
 

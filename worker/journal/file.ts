@@ -1,5 +1,7 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open, rename, truncate, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { errnoOf, ProvostError } from '#shared/errors.ts'
 import { undefinedIfAbsent } from '../host/paths.ts'
 
 const newline = 10
@@ -20,12 +22,15 @@ export const journalFiles: JournalFiles = {
   remove: unlink,
 }
 
+const { O_APPEND, O_CREAT, O_WRONLY } = constants
+
 /**
  * Appends entries, one JSON object a line, and waits until they are on the disk. What a full disk cuts short is cut off again.
- * Returns the place in the file where they begin, in bytes.
+ * `create`: where there is no such file, begins one. Returns the place in the file where they begin, in bytes.
+ * @throws ProvostError `journal_lost`.
  */
-export async function appendEntries(path: string, entries: unknown[], files = journalFiles): Promise<number> {
-  const file = await open(path, 'a', 0o600)
+export async function appendEntries(path: string, entries: unknown[], files = journalFiles, create = true): Promise<number> {
+  const file = await open(path, O_APPEND | O_WRONLY | (create ? O_CREAT : 0), 0o600).catch(lostIfAbsent(path))
   try {
     const { size } = await file.stat()
     await files.write(file, linesOf(entries)).catch(async (error) => {
@@ -39,7 +44,7 @@ export async function appendEntries(path: string, entries: unknown[], files = jo
   }
 }
 
-/** Rewrites a file: aside, flushed, then renamed over the old one. */
+/** Rewrites a file: aside, flushed, then renamed over the old one. @throws ProvostError `journal_lost`. */
 export async function replaceEntries(path: string, entries: unknown[], files = journalFiles): Promise<void> {
   await replaceFile(path, (file) => files.write(file, linesOf(entries)), files)
 }
@@ -61,7 +66,7 @@ export async function copyEntries(path: string, isKept: (line: string) => boolea
 
 async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>, files: JournalFiles): Promise<void> {
   const aside = `${path}.new`
-  const file = await open(aside, 'w', 0o600)
+  const file = await open(aside, 'w', 0o600).catch(lostIfAbsent(path))
   try {
     await write(file)
     await file.datasync()
@@ -73,6 +78,14 @@ async function replaceFile(path: string, write: (file: FileHandle) => Promise<vo
   }
   await files.rename(aside, path)
   await flushDirectory(dirname(path))
+}
+
+/** Somebody has taken away what was there when the worker started. */
+function lostIfAbsent(path: string) {
+  return (error: unknown): never => {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    throw new ProvostError('journal_lost', `The journal of this host is gone: there is no ${path}.`, { cause: error })
+  }
 }
 
 /** A new or renamed file survives a power cut only once its directory was flushed. */

@@ -6,6 +6,7 @@ import { type JournaledDrift, type JournaledJail, JournaledJob, type JournaledOp
 import { journalFiles } from './file.ts'
 import { openJailFiles } from './jail-files.ts'
 import { isSameAttempt, makeRuns } from './runs.ts'
+import type { AsideLog } from './set-aside.ts'
 
 export type Journal = Awaited<ReturnType<typeof openJournal>>
 
@@ -16,9 +17,9 @@ type Settled = NonNullable<JournaledJail['settled']>
  * the next thing is done; and one file of the operations that have ended, which decides where a crash made the two differ.
  * Only who has a jail's lock may write about it.
  */
-export async function openJournal(directory: string, files = journalFiles) {
-  const jails = await openJailFiles(join(directory, 'jails'), files)
-  const ended = await openEndedOperations(join(directory, 'ended.ndjson'), files)
+export async function openJournal(directory: string, log: AsideLog, files = journalFiles) {
+  const jails = await openJailFiles(join(directory, 'jails'), files, log)
+  const ended = await openEndedOperations(join(directory, 'ended.ndjson'), log, files)
 
   /** Brings a jail's file up to the end of its operation; removes it when nothing of the jail is on the host. */
   async function settle(report: OperationReport): Promise<void> {
@@ -71,6 +72,12 @@ export async function openJournal(directory: string, files = journalFiles) {
       const ofJails = jails.all().map(({ settled, current }) => Math.max(settled?.epoch ?? 0, current?.epoch ?? 0))
       return ofJails.reduce((most, epoch) => Math.max(most, epoch), ended.highestEpoch())
     },
+    /** Whether it has the jail of a provision, or that nothing is left of that. */
+    accountsFor: (name: string, provision: string) =>
+      jails.get(name)?.spec.provision === provision || ended.isGone(name, provision),
+
+    /** By jail, the file of it that could not be read and was set aside. */
+    setAside: jails.setAside,
 
     /** Notes that an operation has ended, with its last report, and that its jail is as that says. */
     async end(report: OperationReport): Promise<void> {

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { ProvostError } from '#shared/errors.ts'
 import type { JailJob, Job } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
-import { OperationFacts, readFacts } from '#shared/redis/record-facts.ts'
+import { JailFacts, mustBeOnHost, OperationFacts, readFacts } from '#shared/redis/record-facts.ts'
 import type { Recorded } from './recorded.ts'
 
 /** What a worker asks Redis with; `root`: where this host keeps its jails, the same after each of its boots. */
@@ -56,9 +56,10 @@ export async function bindOperation({ redis, keys, presence, root }: AskDeps, jo
  * @throws ProvostError `host_unfit` when that is another worker.
  */
 export async function readRecorded({ redis, keys, presence }: AskDeps, job: Job): Promise<Recorded> {
-  const [[record], holder] = await Promise.all([
+  const [[record], holder, isJailHere] = await Promise.all([
     readFacts(redis, OperationFacts, [keys.operation(job.operation)]),
     redis.get(presence.key),
+    job.kind === 'fill' || job.kind === 'provision' ? false : isRecordedHere(redis, keys, job),
   ])
   presence.note(holder)
   throwIfLost(presence)
@@ -66,7 +67,12 @@ export async function readRecorded({ redis, keys, presence }: AskDeps, job: Job)
   const { cancelRequested, epoch, host, attempt, status, sequence } = record
   const moved = epoch > job.epoch && (job.kind === 'fill' || host !== job.host)
   const ended = attempt > job.attempt || ['succeeded', 'failed', 'cancelled'].includes(status)
-  return { cancelled: cancelRequested === '1', moved, ended: ended && !moved, sequence }
+  return { cancelled: cancelRequested === '1', moved, ended: ended && !moved, isJailHere, sequence }
+}
+
+async function isRecordedHere(redis: Redis, keys: RedisKeys, { host, jail }: JailJob): Promise<boolean> {
+  const [record] = await readFacts(redis, JailFacts, [keys.jail(jail.name)])
+  return record?.provision === jail.provision && record.host === host && mustBeOnHost(record)
 }
 
 function throwIfLost(presence: HostName): void {

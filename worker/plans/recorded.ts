@@ -11,6 +11,8 @@ export type Recorded = {
   ended: boolean
   /** It has no record: Redis has lost it. */
   lost?: boolean
+  /** Its jail's record says that this host has begun to make the jail: there must be something of it here. */
+  isJailHere?: boolean
   /** Of the last report that was applied. */
   sequence?: number
 }

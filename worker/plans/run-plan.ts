@@ -9,9 +9,12 @@ import { runSteps } from './run-steps.ts'
 import { settleEarly } from './settle-early.ts'
 import { Pause } from './steps/pause.ts'
 
-const noRoomAgainMs = 1_000
-/** What a host may have room for again in a moment. */
-const rooms: Partial<Record<ErrorCode, string>> = { disk_full: 'room for its journal', host_exhausted: 'room on its host' }
+/** By what keeps a run from its journal, what it waits for, and for how long. No failure of the operation: it goes on then. */
+const waits: Partial<Record<ErrorCode, { reason: string; delayMs: number }>> = {
+  disk_full: { reason: 'room for its journal', delayMs: 1_000 },
+  host_exhausted: { reason: 'room on its host', delayMs: 1_000 },
+  journal_lost: { reason: "the journal of its host, which is gone: see the host's reason", delayMs: 3_000 },
+}
 
 /**
  * Runs one job's part of an operation on this host, from the first step that the journal does not have as done: to its end,
@@ -30,12 +33,12 @@ export function runPlan(job: JailJob, name: JobName, log: OperationLog, cancel: 
     } catch (thrown) {
       if (thrown instanceof Interrupted) return { type: 'interrupted' }
       const { code, message } = toProvostError(thrown)
-      const room = rooms[code]
-      if (room === undefined) throw thrown
-      // Not a failure of the operation: what is already done or undone must still be noted.
+      const wait = waits[code]
+      if (!wait) throw thrown
+      // What is already done or undone must still be noted.
       log.note(`${code}: ${message}`)
       if (code === 'disk_full' && deps.diskFull(job)) return attempt()
-      return { type: 'paused', pause: new Pause(room, { delayMs: noRoomAgainMs }) }
+      return { type: 'paused', pause: new Pause(wait.reason, { delayMs: wait.delayMs }) }
     }
   }
   return deps.withJail(job.jail.name, attempt)
@@ -63,6 +66,8 @@ async function goOn(run: Run, name: JobName): Promise<Outcome> {
       run.reporter.send({ waiting: { reason: stop.reason } })
       return { type: 'paused', pause: stop, progress: run.reporter.progress }
     }
+    // Nothing is undone that cannot be noted.
+    if (stop?.code === 'journal_lost') throw stop
     if (stop) return { type: 'ended', report: await endFailed(run, stop) }
     if (run.plan.parts.at(-1)?.job === name) return { type: 'ended', report: await endSucceeded(run) }
     await run.leave()

@@ -1,4 +1,4 @@
-import { ProvostError } from '#shared/errors.ts'
+import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JailJob } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { beginningOf } from '../journal/entries.ts'
@@ -40,14 +40,34 @@ function isUnknown(job: JailJob, { journal, plans }: RunDeps): boolean {
 async function whyRefused(job: JailJob, deps: RunDeps): Promise<Refusal | undefined> {
   const { name, provision } = job.jail
   const jail = deps.journal.jail(name)
-  if (jail && jail.spec.provision !== provision) return refusals.stranger(job)
-  if (deps.journal.epochOf(name) > job.epoch) return jail ? refusals.lateHere(job) : refusals.lateGone(job)
-  if (jail?.current?.epoch === job.epoch) return undefined
+  const isStranger = jail !== undefined && jail.spec.provision !== provision
+  if (isStranger && job.kind === 'provision') return refusals.stranger(job)
+  if (!isStranger && deps.journal.epochOf(name) > job.epoch) return jail ? refusals.lateHere(job) : refusals.lateGone(job)
+  if (!isStranger && jail?.current?.epoch === job.epoch) return undefined
   const recorded = await deps.recorded(job)
   if (recorded.lost) return refusals.lost(job)
   if (recorded.moved) return refusals.moved(job)
   if (recorded.ended) return refusals.ended(job)
-  return recorded.cancelled && isUnknown(job, deps) ? refusals.cancelled(job) : undefined
+  if (recorded.cancelled && isUnknown(job, deps)) return refusals.cancelled(job)
+  if (recorded.isJailHere && !deps.journal.accountsFor(name, provision))
+    return refusals.notInJournal(job, deps.journal.setAside(name))
+  if (isStranger) return refusals.stranger(job)
+  return jail ? whyNotStartable(job, deps) : whyNotEmpty(job, deps)
+}
+
+/** A restart must not take down what it cannot start again. */
+async function whyNotStartable(job: JailJob, { host }: RunDeps): Promise<Refusal | undefined> {
+  if (job.kind !== 'start' && job.kind !== 'restart') return undefined
+  const fault = await host.requireStartable(job.jail).then(() => undefined, toProvostError)
+  // Anything else may pass: the steps that meet it try again.
+  return fault && (fault.code === 'not_built' || fault.code === 'address_not_in_pool') ? { ...failed, fault } : undefined
+}
+
+/** A new jail must not find the files of another one of its name, which the journal has lost. */
+async function whyNotEmpty(job: JailJob, { host, journal }: RunDeps): Promise<Refusal | undefined> {
+  if (job.kind !== 'provision') return undefined
+  const isLost = journal.setAside(job.jail.name) !== undefined || (await host.hasRoot(job.jail))
+  return isLost ? refusals.stranger(job) : undefined
 }
 
 type Refusal = Pick<OperationReport, 'status' | 'jailState'> & { fault?: ProvostError }
@@ -71,6 +91,13 @@ const refusals = {
     const hint = 'Choose another name or another host; the jail that is there is not touched.'
     return { ...ifNew(kind, 'failed'), fault: new ProvostError('journal_conflict', message, { hint }) }
   },
+  /** The fleet's record says that this host has the jail, and its journal has never seen it: nothing is known to be gone. */
+  notInJournal({ host, jail: { name } }: JailJob, file: string | undefined) {
+    const where = file === undefined ? '' : ` The file about it cannot be read and was set aside as ${file}.`
+    const message = `The journal of host ${host} does not have jail ${name}.${where}`
+    const hint = `Bring the host's journal back and start its worker again; \`provost hosts clean ${host} ${name}\` gives the jail up.`
+    return { ...failed, fault: new ProvostError('journal_conflict', message, { hint }) }
+  },
   /** It was moved to another host before it began here. The report changes nothing: the record is of a later epoch. */
   moved: (job) => ({ ...ifNew(job.kind, 'failed'), fault: movedAway(job) }),
   /** It was ended before it began here: its record has its verdict. */
@@ -82,7 +109,7 @@ const refusals = {
   }),
   /** It was cancelled before it began here. */
   cancelled: ({ kind }) => ({ ...ifNew(kind, 'gone'), status: 'cancelled', fault: cancelled() }),
-} as const satisfies Record<string, (job: JailJob) => Refusal>
+} as const satisfies Record<string, (job: JailJob, file: string | undefined) => Refusal>
 
 /** A failure that leaves the jail unchanged, unless it was yet to be made. */
 function ifNew(kind: JailJob['kind'], jailState: 'failed' | 'gone') {

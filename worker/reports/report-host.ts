@@ -41,6 +41,8 @@ type Sources = {
   leftovers(): number
   /** How full its disk is. */
   disk(): HostDisk | undefined
+  /** Why it takes no jobs, if it does not. */
+  unfit(): string | undefined
   /** The id of the fleet that it knows its jails by, if it has any. */
   fleet(): string | undefined
   /** The highest epoch in its journal. */
@@ -113,7 +115,8 @@ function beatOf({ load, drift, leftovers, disk, fleet, epoch }: Sources, report:
   }
 }
 
-function reportOf({ config, host, plans }: Deps, { worlds }: Sources, startedAt: string): HostReport {
+function reportOf({ config, host, plans }: Deps, { worlds, unfit }: Sources, startedAt: string): HostReport {
+  const why = unfit()
   const { fills, builds, starts, ...promisable } = config.capacity
   const { disk, ...rest } = promisable
   return {
@@ -129,5 +132,6 @@ function reportOf({ config, host, plans }: Deps, { worlds }: Sources, startedAt:
     versions: { provost: version, node: process.versions.node, os: `${type()} ${release()}`, plans: [...plans] },
     pid: process.pid,
     startedAt,
+    ...(why ? { unfit: why } : {}),
   }
 }

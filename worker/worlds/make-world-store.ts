@@ -14,7 +14,15 @@ import { type Fill, keyOf, type WorldStore } from './world-store.ts'
 
 type WorldHost = Pick<
   HostRuntime,
-  'platform' | 'endProcessesOf' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'discardStages' | 'listWorlds' | 'removeWorld'
+  | 'platform'
+  | 'endProcessesOf'
+  | 'stageWorld'
+  | 'commitWorld'
+  | 'discardStage'
+  | 'discardStages'
+  | 'listWorlds'
+  | 'hasWorld'
+  | 'removeWorld'
 >
 
 type WorldStoreDeps = {
@@ -59,6 +67,15 @@ export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
     onFailure: failures.note,
   }
 
+  /** Somebody may have taken a filled world away. */
+  function isStillReady(world: WorldId): boolean {
+    if (!ready.has(keyOf(world))) return false
+    if (host.hasWorld(world)) return true
+    ready.delete(keyOf(world))
+    log.warn({ world: world.name }, 'a filled world was taken away from this host')
+    return false
+  }
+
   function prefillOne(entry: Entry): void {
     if (ready.has(keyOf(entry.id)) || closing.signal.aborted) return
     try {
@@ -83,8 +100,17 @@ export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
     },
     states: () => entries.map((entry) => stateOf(entry, ready.get(keyOf(entry.id)))),
     isReady: (world) => ready.has(keyOf(world)),
+    look() {
+      for (const world of [...ready.values()]) {
+        if (isStillReady(world)) continue
+        // Its jails need it, whoever asks for it next.
+        const entry = entries.find(({ id }) => keyOf(id) === keyOf(world))
+        if (entry) prefillOne(entry)
+        changed()
+      }
+    },
     fill(world, asker) {
-      if (ready.has(keyOf(world))) return undefined
+      if (isStillReady(world)) return undefined
       failures.raise(asker.operation)
       const entry = entries.find(({ id }) => keyOf(id) === keyOf(world))
       if (!entry)

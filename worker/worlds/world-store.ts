@@ -21,6 +21,8 @@ export interface WorldStore {
   open(): Promise<void>
   states(): WorldState[]
   isReady(world: WorldId): boolean
+  /** Looks whether all filled worlds are still in their places; one that was taken away is filled again. */
+  look(): void
   /**
    * Starts the fill of a world, or joins the one in progress; returns undefined when the world is ready.
    * @throws ProvostError the failure of a fill that the asker waited for, once: asking again starts a new fill; `poisoned`;

@@ -34,13 +34,16 @@ export function placeOnHost(
   ]
 }
 
-/** Creates the record of a jail that exists on its host, with its leases, which may be held for that host, and its promise. */
-export function writeJail(jail: NewJail, keys: RedisKeys): Change {
+/**
+ * Creates the record of a jail that exists on its host, with its leases and its promise. Leases may be held for that host, or as
+ * `holders` has it by address.
+ */
+export function writeJail(jail: NewJail, keys: RedisKeys, holders: ReadonlyMap<string, string> = new Map()): Change {
   const { name, host, leases, limits } = jail
   const key = keys.jail(name)
   return {
     unchanged: [[key, 'revision', null]],
-    lease: leases.map(([address]) => [address, name, keys.forgottenHolder(host)]),
+    lease: leases.map(([address]) => [address, name, holders.get(address) ?? keys.forgottenHolder(host)]),
     commands: [['HSET', key, ...toFields(jail)], ...enterJailLists(jail, keys), ...promise(host, limits, keys)],
     events: [eventOf(jail, keys)],
   }

@@ -11,6 +11,8 @@ export type CrashPlan = {
   name: string
   /** The label of a command that fails, whichever worker runs it; points count only from there on. */
   fails?: string
+  /** It is asked for while no worker runs: points count from the first command of the one that starts. */
+  whileStarting?: true
   prepare(trial: Trial, jail: string): Promise<void>
   ask(trial: Trial, jail: string): Promise<Answer>
 }
@@ -90,6 +92,7 @@ export const crashPlans: CrashPlan[] = [
   { name: 'stop', prepare: running, ask: change('stop') },
   { name: 'restart', prepare: running, ask: change('restart') },
   { name: 'destroy', prepare: running, ask: destroy },
+  { name: 'start-up', whileStarting: true, prepare: running, ask: change('restart') },
   { name: 'destroy (stopped)', prepare: stopped, ask: destroy },
   fill('busybox2'),
   fill('tree'),

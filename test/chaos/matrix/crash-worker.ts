@@ -9,12 +9,12 @@ import { startWorker } from '../../../worker/start-worker.ts'
 import { commandLabel, type Kill, type Point, writeLabel } from './crash-points.ts'
 
 /**
- * What the trial tells its worker. `start`: a worker waits for it with everything loaded. `count`: points count from now
- * on, and it dies at the one that is named. `fails`: the label of a command that fails, and only from there on points count;
+ * What the trial tells its worker. `start`: a worker waits for it with everything loaded; with `counts` points count from its first
+ * command on. `count`: points count from now on, and it dies at the one that is named. `fails`: the label of a command that fails, and only from there on points count;
  * `waits`: of one that runs until it is cancelled.
  */
 export type Order =
-  | { type: 'start'; fails?: string | undefined; waits?: string | undefined }
+  | { type: 'start'; fails?: string | undefined; waits?: string | undefined; counts?: boolean; kill?: Kill | undefined }
   | { type: 'count'; kill?: Kill | undefined; fails?: string | undefined }
 export type Said = { type: 'up' | 'counts' | 'waits' } | { type: 'point'; point: Point }
 
@@ -108,6 +108,8 @@ process.on('message', (message: Order) => {
     return say({ type: 'counts' })
   }
   waits = message.waits
+  counts = message.counts ?? false
+  kill = message.kill
   told.resolve()
 })
 process.on('disconnect', () => process.exit(1))

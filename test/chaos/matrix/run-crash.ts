@@ -31,8 +31,7 @@ export async function listPoints(plan: CrashPlan, trial: Trial, jail: string): P
   await trial.host.count({})
   const before = trial.host.snapshot([jail])
   await plan.prepare(trial, jail)
-  await trial.host.count({ fails: plan.fails })
-  const answer = await plan.ask(trial, jail)
+  const answer = await begin(plan, trial, jail)
   await trial.client.ended(answer, endsMs).catch((error) => {
     throw new Error(`Plan ${plan.name} does not end with nobody killed: ${error.message}`)
   })
@@ -40,6 +39,18 @@ export async function listPoints(plan: CrashPlan, trial: Trial, jail: string): P
   const end = await endOf(trial, jail, answer, before)
   await removeJail(trial, jail)
   return { points, end }
+}
+
+/** Asks for a plan's operation; from here on points count. */
+async function begin(plan: CrashPlan, trial: Trial, jail: string, kill?: Kill): Promise<Answer> {
+  if (!plan.whileStarting) {
+    await trial.host.count({ kill, fails: plan.fails })
+    return plan.ask(trial, jail)
+  }
+  await trial.host.kill()
+  const answer = await plan.ask(trial, jail)
+  await trial.host.start({ counts: true, kill })
+  return answer
 }
 
 /** Does a plan with its worker killed at one point, and compares its end with the one of a plan with nobody killed. */
@@ -58,8 +69,7 @@ export async function runCrash(plan: CrashPlan, kill: Kill, undisturbed: End, tr
     // What the plan before had its worker do is over.
     await host.count({})
     await plan.prepare(trial, jail)
-    await host.count({ kill, fails: plan.fails })
-    const answer = await plan.ask(trial, jail)
+    const answer = await begin(plan, trial, jail, kill)
     await Promise.race([host.died(), client.ended(answer, endsMs)])
     if (!(await until('its worker to die', async () => host.isDead(), settlesMs).catch(() => false)))
       return cell('FAILED', 'The point was not reached.')

@@ -140,6 +140,34 @@ test('a forgotten host keeps its addresses until what is on it is adopted or cle
   await fleet.stop()
 })
 
+test('a host that comes back under another name has its jails adopted, with the addresses that are held for them', async ({
+  redis,
+}) => {
+  const fleet = await startFleet(redis, { hosts: ['host1'], pools })
+  for (const name of ['web1', 'web2']) await fleet.ended(await fleet.ask(name))
+  const kept = await fleet.jail('web1')
+  await fleet.stopHost('host1')
+  await fleet.hostIs('host1', 'down')
+  await fleet.call('POST', '/v1/hosts/host1/forget')
+  // Held for another jail, as after a mistake.
+  const { redis: connection, keys } = storeOf(redis)
+  const second =
+    (await connection.hkeys(keys.heldLeases('host1'))).find((each) => !kept?.addresses[0]?.startsWith(`${each}/`)) ?? ''
+  await connection.hset(keys.heldFor('host1'), second, JSON.stringify({ provision: '01936c3e-0000-7000-8000-000000000009' }))
+
+  fleet.renameHost('host1', 'host9')
+  await fleet.startHost('host9')
+  await until('its orphans to be seen', async () => (await fleet.call('GET', '/v1/hosts/host9')).body.drifts?.length === 2)
+  expect((await fleet.call('POST', '/v1/hosts/host9/adopt')).body).toEqual({
+    adopted: ['web1'],
+    refused: [{ jail: 'web2', code: 'address_taken', detail: `Its address ${second} is leased to forgotten:host1.` }],
+  })
+  expect(await fleet.jail('web1')).toMatchObject({ state: 'running', host: 'host9', addresses: kept?.addresses })
+  expect(await connection.hkeys(keys.heldLeases('host1'))).toEqual([second])
+  expect(await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))).toMatchObject({ status: 'succeeded' })
+  await fleet.stop()
+})
+
 test('the addresses of a forgotten host come back when ops say that it is powered off', async ({ redis }) => {
   const fleet = await startFleet(redis, { hosts: ['host1', 'host2'], pools })
   await fleet.ended(await fleet.ask('web1', { host: 'host1', addresses: ['10.99.7.4'] }))

@@ -76,8 +76,8 @@ describe('a jail', () => {
     expect(fleet.host().state()).toEqual({ roots: [], networks: [], jails: [] })
     expect(fleet.host().deeds.map((deed) => deed.split(' ')[0])).toEqual([
       ...['removeJail', 'removeNetwork'],
-      ...['ensureRoot', 'ensureNetwork', 'ensureJail', 'startCommand', 'proveIsolation'],
-      ...['removeJail', 'removeNetwork', 'ensureRoot', 'ensureNetwork', 'ensureJail', 'startCommand', 'proveIsolation'],
+      ...['mountRoot', 'ensureNetwork', 'ensureJail', 'startCommand', 'proveIsolation'],
+      ...['removeJail', 'removeNetwork', 'mountRoot', 'ensureNetwork', 'ensureJail', 'startCommand', 'proveIsolation'],
       ...['removeJail', 'removeNetwork', 'removeRoot'],
     ])
     const { promised } = (await fleet.call('GET', '/v1/hosts/host1')).body

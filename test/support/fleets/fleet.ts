@@ -90,6 +90,11 @@ export async function startFleet(redis: TestRedis, settings: Settings = {}) {
   const fleet = {
     ...client,
     startHost,
+    /** Gives a host that is stopped another name in its configuration. */
+    renameHost(from: string, to: string): void {
+      hosts.set(to, hosts.get(from) as SimulatedHost)
+      hosts.delete(from)
+    },
     /** Another worker under the name of a host that has one. */
     async startTwin(name: string): Promise<void> {
       const twin = await simulatedHost()

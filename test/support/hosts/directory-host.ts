@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { WorldId } from '#shared/job.ts'
@@ -12,6 +13,7 @@ type WorldHost = Pick<
   | 'discardStage'
   | 'discardStages'
   | 'listWorlds'
+  | 'hasWorld'
   | 'removeWorld'
   | 'worldTree'
 >
@@ -48,6 +50,7 @@ export async function directoryHost(parent = '/var/tmp') {
       const names = await readdir(worlds)
       return Promise.all(names.map(async (name) => JSON.parse(await readFile(join(worlds, name, 'id'), 'utf8'))))
     },
+    hasWorld: (world) => existsSync(place(world)),
     removeWorld: (world) => rm(place(world), { recursive: true, force: true }),
     worldTree: (world) => join(place(world), 'tree'),
   }

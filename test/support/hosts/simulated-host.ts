@@ -2,14 +2,17 @@ import { mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import type { Pool } from '#shared/network/pool.ts'
 import type { HostRuntime } from '../../../worker/host/host-runtime.ts'
+import { requirePools } from '../../../worker/host/require-pools.ts'
+import { rootGone } from '../../../worker/host/root-gone.ts'
 import { simulatedIsolation } from '../samples/isolation.ts'
 import { until } from '../until.ts'
 import { directoryHost } from './directory-host.ts'
 
 /** What a host does to a jail, in the order it happened. */
 export type Deed =
-  `${'ensureRoot' | 'removeRoot' | 'ensureNetwork' | 'removeNetwork' | 'ensureJail' | 'removeJail' | 'startCommand' | 'endCommand' | 'proveIsolation'} ${string}`
+  `${'ensureRoot' | 'mountRoot' | 'removeRoot' | 'ensureNetwork' | 'removeNetwork' | 'ensureJail' | 'removeJail' | 'startCommand' | 'endCommand' | 'proveIsolation'} ${string}`
 
 type Verb = Deed extends `${infer V} ${string}` ? V : never
 type Hook = (jail: JailSpec, signal: AbortSignal) => Promise<void> | void
@@ -29,6 +32,7 @@ export async function simulatedHost() {
   const hooks = new Map<Verb, Hook>()
   let jids = 1_000
   let boot = 'boot-1'
+  let pools: Pool[] | undefined
 
   async function doing(verb: Verb, jail: JailSpec, signal: AbortSignal): Promise<void> {
     deeds.push(`${verb} ${jail.name}`)
@@ -52,6 +56,10 @@ export async function simulatedHost() {
     async ensureRoot(jail, signal) {
       await doing('ensureRoot', jail, signal)
       roots.add(jail.name)
+    },
+    async mountRoot(jail, signal) {
+      await doing('mountRoot', jail, signal)
+      if (!roots.has(jail.name)) throw rootGone(jail)
     },
     async removeRoot(jail, signal) {
       await doing('removeRoot', jail, signal)
@@ -88,6 +96,10 @@ export async function simulatedHost() {
     hasNetwork: async ({ name }) => networks.has(name),
     hasRoot: async ({ name }) => roots.has(name),
     commandStateOf: async () => undefined,
+    async requireStartable(jail) {
+      if (!roots.has(jail.name)) throw rootGone(jail)
+      if (pools) requirePools(pools, jail)
+    },
     consoleOf: (jail) => `${directories.root}/${jail.name}.console`,
     async proveIsolation(jail, signal) {
       await doing('proveIsolation', jail, signal)
@@ -109,6 +121,10 @@ export async function simulatedHost() {
       boot = `boot-${Number(boot.split('-')[1]) + 1}`
       networks.clear()
       jails.clear()
+    },
+    /** The pools of its configuration from now on. */
+    hasPools: (now: Pool[]) => {
+      pools = now
     },
     /** What a person at the host does without Provost. */
     byHand: {

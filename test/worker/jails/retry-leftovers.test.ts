@@ -9,7 +9,7 @@ import { retryLeftovers } from '../../../worker/jails/retry-leftovers.ts'
 import { openJournal } from '../../../worker/journal/journal.ts'
 import { simulatedHost } from '../../support/hosts/simulated-host.ts'
 import { until } from '../../support/until.ts'
-import { makeJob, makeReport } from '../samples.ts'
+import { makeJob, makeReport, silent } from '../samples.ts'
 
 const job = makeJob()
 const minute = 60_000
@@ -17,7 +17,7 @@ const minute = 60_000
 /** Opens a host on which a provision left its root a while ago, with notes. */
 async function open() {
   const simulated = await simulatedHost()
-  const journal = await openJournal(join(simulated.root, 'journal'))
+  const journal = await openJournal(join(simulated.root, 'journal'), silent)
   await journal.mark(await journal.beginRun(job, 'boot-1'), [{ step: 'clone-root', mark: 'undo-failed', attempt: 1 }])
   const error = { code: 'command_failed', message: 'busy', hint: '', step: null }
   const at = new Date(Date.now() - minute).toISOString()

@@ -13,7 +13,7 @@ import { watchDrift } from '../../../worker/jails/watch-drift.ts'
 import { type Journal, openJournal } from '../../../worker/journal/journal.ts'
 import { type SimulatedHost, simulatedHost } from '../../support/hosts/simulated-host.ts'
 import { until } from '../../support/until.ts'
-import { makeJob, makeReport } from '../samples.ts'
+import { makeJob, makeReport, silent } from '../samples.ts'
 
 const everyMs = 5
 const { signal } = new AbortController()
@@ -34,7 +34,7 @@ type Options = Partial<Pick<Parameters<typeof watchDrift>[0], 'send' | 'revived'
 async function open() {
   const simulated = await simulatedHost()
   const directory = join(simulated.root, 'journal')
-  const journal = await openJournal(directory)
+  const journal = await openJournal(directory, silent)
   const withJail = makeJailLocks()
   const sent: JailReport[] = []
   const entries = new Map<string, Drift>()
@@ -52,7 +52,7 @@ async function open() {
     sent,
     entries,
     reports: () => sent.map(({ at: _, ...report }) => report),
-    reopened: () => openJournal(directory),
+    reopened: () => openJournal(directory, silent),
     watch: (options: Options = {}) => {
       const drift = {
         note: async (entry: Drift) => void entries.set(entry.jail, entry),

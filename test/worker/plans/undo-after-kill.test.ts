@@ -8,7 +8,7 @@ import { runPlan } from '../../../worker/plans/run-plan.ts'
 import type { WorldStore } from '../../../worker/worlds/world-store.ts'
 import { type SimulatedHost, simulatedHost } from '../../support/hosts/simulated-host.ts'
 import { until } from '../../support/until.ts'
-import { makeJob } from '../samples.ts'
+import { makeJob, silent } from '../samples.ts'
 
 const job = makeJob()
 const worlds = { fill: () => undefined, leave: () => undefined } as Partial<WorldStore> as WorldStore
@@ -23,7 +23,7 @@ describe('a provision whose worker is killed while it is undone', () => {
 
   /** Runs a job as a worker does that was just started. */
   async function run(name: JobName, of: JailJob = job) {
-    const journal = await openJournal(`${simulated.root}/journal`)
+    const journal = await openJournal(`${simulated.root}/journal`, silent)
     const none = new AbortController().signal
     return runPlan(of, name, log, none, {
       host: simulated.host,

@@ -52,6 +52,7 @@ async function open(other?: string) {
     fleet: () => undefined,
     disk: () => undefined,
     epoch: () => 7,
+    unfit: () => undefined,
     drift: () => now.drift,
     leftovers: () => 0,
   })

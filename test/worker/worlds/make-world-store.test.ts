@@ -41,6 +41,21 @@ describe('a world store', () => {
     expect(await kept.stages()).toEqual([])
   })
 
+  test('fills a world again that was taken away: at a look, and for whoever asks first', async ({ kept, scratch }) => {
+    const { store, id } = await openStore(kept, [await makeTree(scratch)])
+    await store.fill(id, asker('one'))?.done
+    store.look()
+    expect(store.states()[0]).toMatchObject({ state: 'ready' })
+    await kept.host.removeWorld(id)
+    store.look()
+    expect(store.states()[0]).toMatchObject({ state: 'filling' })
+    await store.fill(id, asker('two'))?.done
+    expect(store.states()[0]).toMatchObject({ state: 'ready' })
+    await kept.host.removeWorld(id)
+    await store.fill(id, asker('three'))?.done
+    expect(await readFile(join(kept.host.worldTree(id), 'etc/motd'), 'utf8')).toBe('source\n')
+  })
+
   test('fails once for each who waited, and starts anew for whoever asks then', async ({ kept, scratch }) => {
     const path = join(scratch, 'later')
     const { store, id } = await openStore(kept, [{ name: 'later', method: 'tree', path }])

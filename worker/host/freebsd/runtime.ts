@@ -5,6 +5,8 @@ import { requireFit } from '../checks/check-result.ts'
 import type { HostRuntime } from '../host-runtime.ts'
 import { realPath } from '../paths.ts'
 import type { RunCommand } from '../programs/run-command.ts'
+import { requirePools } from '../require-pools.ts'
+import { rootGone } from '../root-gone.ts'
 import { checkHost } from './checks/check.ts'
 import { enrol } from './enrol.ts'
 import type { FreebsdHost, Patience } from './freebsd-host.ts'
@@ -18,9 +20,9 @@ import { ensureNetwork, hasNetwork, removeNetwork, unlinkedJails } from './netwo
 import { readBootId } from './processes/boot-id.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
 import { lockFile } from './processes/lock-file.ts'
-import { ensureRoot, hasRoot, removeRoot } from './root/root.ts'
+import { ensureRoot, hasRoot, mountRoot, removeRoot } from './root/root.ts'
 import { zfsProperty } from './root/zfs.ts'
-import { commitWorld, discardStage, discardStages, listWorlds, removeWorld, stageWorld, worldTree } from './worlds.ts'
+import { commitWorld, discardStage, discardStages, hasWorld, listWorlds, removeWorld, stageWorld, worldTree } from './worlds.ts'
 
 type Options = {
   run: RunCommand
@@ -76,10 +78,12 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     discardStage: (world) => discardStage(host, world),
     discardStages: () => discardStages(host),
     listWorlds: () => listWorlds(host),
+    hasWorld: (world) => hasWorld(host, world),
     removeWorld: (world) => removeWorld(host, world),
     worldTree: (world) => worldTree(host, world),
 
     ensureRoot: (jail, signal) => ensureRoot(host, jail, signal),
+    mountRoot: (jail, signal) => mountRoot(host, jail, signal),
     removeRoot: (jail, signal) => removeRoot(host, jail, signal),
     ensureNetwork: (jail, signal) => ensureNetwork(host, jail, signal),
     removeNetwork: (jail, signal) => removeNetwork(host, jail, signal),
@@ -94,6 +98,10 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     listJails: () => listJails(host),
     unlinkedJails: (jails) => unlinkedJails(host, jails),
     hasRoot: (jail) => hasRoot(host, jail),
+    async requireStartable(jail) {
+      if (!(await hasRoot(host, jail))) throw rootGone(jail)
+      requirePools(config.network.pools, jail)
+    },
     consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
   }

@@ -46,10 +46,12 @@ export async function stageWorld(host: FreebsdHost, world: WorldId): Promise<str
 export async function commitWorld(host: FreebsdHost, world: FilledWorld): Promise<void> {
   const stage = stageOf(host, world)
   const place = join(host.layout.worlds, worldDirectory(world))
-  if (existsSync(place)) return discardStage(host, world)
+  if (hasWorld(host, world)) return discardStage(host, world)
   if (!existsSync(stage)) throw new ProvostError('unexpected', `World ${world.name} was not staged.`)
   await unmountBelow(host.run, stage)
   await writeFile(join(stage, idFile), JSON.stringify(world))
+  // Somebody took a part of it away.
+  if (existsSync(place)) await removeWorld(host, world)
   const [from, to] = [datasetOf(host, basename(stage)), datasetOf(host, worldDirectory(world))]
   if (from && to) {
     await host.run('zfs', ['snapshot', `${from}@filled`])
@@ -61,6 +63,12 @@ export async function commitWorld(host: FreebsdHost, world: FilledWorld): Promis
   // A power cut must not leave a world in its place whose files are not on the disk.
   await host.run('sync', [])
   await rename(stage, place)
+}
+
+/** On ZFS jails are made from a snapshot, which nobody can change, else from an archive. */
+export function hasWorld(host: FreebsdHost, world: WorldId): boolean {
+  const place = join(host.layout.worlds, worldDirectory(world))
+  return existsSync(join(place, idFile)) && (host.layout.dataset !== undefined || existsSync(worldArchive(host, world)))
 }
 
 export async function discardStage(host: FreebsdHost, world: WorldId): Promise<void> {

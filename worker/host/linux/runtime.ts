@@ -4,6 +4,8 @@ import type { WorkerConfig } from '../../config/config.ts'
 import { requireFit } from '../checks/check-result.ts'
 import type { HostRuntime } from '../host-runtime.ts'
 import type { RunCommand } from '../programs/run-command.ts'
+import { requirePools } from '../require-pools.ts'
+import { rootGone } from '../root-gone.ts'
 import { checkHost } from './checks/check.ts'
 import { proveIsolation } from './isolation/isolation.ts'
 import { endCommand, startCommand } from './jail/command.ts'
@@ -16,8 +18,8 @@ import type { LinuxHost } from './linux-host.ts'
 import { ensureNetwork, hasNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
 import { lockFile } from './processes/lock-file.ts'
-import { ensureRoot, hasRoot, removeRoot } from './root/root.ts'
-import { commitWorld, discardStage, discardStages, listWorlds, removeWorld, stageWorld, worldTree } from './worlds.ts'
+import { ensureRoot, hasRoot, mountRoot, removeRoot } from './root/root.ts'
+import { commitWorld, discardStage, discardStages, hasWorld, listWorlds, removeWorld, stageWorld, worldTree } from './worlds.ts'
 
 type Options = {
   run: RunCommand
@@ -62,10 +64,12 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     discardStage: (world) => discardStage(host, world),
     discardStages: () => discardStages(host),
     listWorlds: () => listWorlds(host),
+    hasWorld: (world) => hasWorld(host, world),
     removeWorld: (world) => removeWorld(host, world),
     worldTree: (world) => worldTree(host, world),
 
     ensureRoot: (jail, signal) => ensureRoot(host, jail, signal),
+    mountRoot: (jail, signal) => mountRoot(host, jail, signal),
     removeRoot: (jail, signal) => removeRoot(host, jail, signal),
     ensureNetwork: (jail, signal) => ensureNetwork(host, jail, signal),
     removeNetwork: (jail, signal) => removeNetwork(host, jail, signal),
@@ -82,6 +86,10 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     listJails: async () => listJails(host),
     unlinkedJails: async (jails) => unlinkedJails(host, jails),
     hasRoot: async (jail) => hasRoot(host, jail),
+    async requireStartable(jail) {
+      if (!hasRoot(host, jail)) throw rootGone(jail)
+      requirePools(config.network.pools, jail)
+    },
     consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
   }

@@ -27,12 +27,19 @@ export async function stageWorld(host: LinuxHost, world: WorldId): Promise<strin
 export async function commitWorld(host: LinuxHost, world: FilledWorld): Promise<void> {
   const stage = stageOf(host, world)
   const place = join(host.layout.worlds, worldDirectory(world))
-  if (existsSync(place)) return discardStage(host, world)
+  if (hasWorld(host, world)) return discardStage(host, world)
   if (!existsSync(stage)) throw new ProvostError('unexpected', `World ${world.name} was not staged.`)
   await writeFile(join(stage, idFile), JSON.stringify(world))
   // A power cut must not leave a world in its place whose files are not on the disk.
   await host.run('sync', ['--file-system', stage])
+  // Somebody took a part of it away.
+  if (existsSync(place)) await setAside(host, world)
   await rename(stage, place)
+}
+
+export function hasWorld({ layout }: LinuxHost, world: WorldId): boolean {
+  const place = join(layout.worlds, worldDirectory(world))
+  return existsSync(join(place, idFile)) && existsSync(join(place, 'tree'))
 }
 
 export async function discardStage(host: LinuxHost, world: WorldId): Promise<void> {
@@ -47,23 +54,26 @@ export async function discardStages(host: LinuxHost): Promise<void> {
 
 export async function listWorlds({ layout }: LinuxHost): Promise<FilledWorld[]> {
   const names = (await readdir(layout.worlds)).filter((name) => !name.startsWith('.'))
-  return Promise.all(
-    names.map(async (name): Promise<FilledWorld> => JSON.parse(await readFile(join(layout.worlds, name, idFile), 'utf8'))),
-  )
+  const files = names.map((name) => join(layout.worlds, name, idFile)).filter((path) => existsSync(path))
+  return Promise.all(files.map(async (path): Promise<FilledWorld> => JSON.parse(await readFile(path, 'utf8'))))
 }
 
 /** Renames a world aside first, so that a half-removed one is never used. @throws ProvostError `resource_busy` */
 export async function removeWorld(host: LinuxHost, world: WorldId): Promise<void> {
   const place = join(host.layout.worlds, worldDirectory(world))
-  const removing = join(host.layout.worlds, `${removingPrefix}${worldDirectory(world)}`)
   const above = readMounts().filter(({ superOptions }) => superOptions.includes(`lowerdir=${worldTree(host, world)}`))
   if (above.length > 0) {
     const points = above.map(({ point }) => point).join(', ')
     throw new ProvostError('resource_busy', `World ${world.name} is below the jails mounted at ${points}.`)
   }
+  if (existsSync(place)) await setAside(host, world)
+  else await discard(host, removingOf(host, world))
+}
+
+async function setAside(host: LinuxHost, world: WorldId): Promise<void> {
+  const removing = removingOf(host, world)
   await discard(host, removing)
-  if (!existsSync(place)) return
-  await rename(place, removing)
+  await rename(join(host.layout.worlds, worldDirectory(world)), removing)
   await discard(host, removing)
 }
 
@@ -72,6 +82,10 @@ async function discard(host: LinuxHost, stage: string): Promise<void> {
   if (!existsSync(stage)) return
   await unmountBelow(host.run, stage)
   await removeTree(host.run, stage)
+}
+
+function removingOf({ layout }: LinuxHost, world: WorldId): string {
+  return join(layout.worlds, `${removingPrefix}${worldDirectory(world)}`)
 }
 
 function stageOf({ layout }: LinuxHost, world: WorldId): string {

@@ -7,6 +7,7 @@ import type { HostRuntime } from '../../../../worker/host/host-runtime.ts'
 import { endPredecessor, endProcessesOf } from '../../../../worker/host/linux/processes/end-processes.ts'
 import { lockFile } from '../../../../worker/host/linux/processes/lock-file.ts'
 import type { RunCommand } from '../../../../worker/host/programs/run-command.ts'
+import { rootGone } from '../../../../worker/host/root-gone.ts'
 import { simulatedIsolation } from '../../../support/samples/isolation.ts'
 import { type Deed, hostFiles, readControl, readJson } from './host-files.ts'
 
@@ -86,6 +87,7 @@ export function diskHost({ root, run, skipsUndo }: Options): HostRuntime {
       for (const name of readdirSync(join(root, 'stages'))) rmSync(join(root, 'stages', name), { recursive: true })
     },
     listWorlds: async () => readdirSync(join(root, 'worlds')).map((name) => readJson(join(root, 'worlds', name, 'id'))),
+    hasWorld: (world) => existsSync(place(world)),
     async removeWorld(world) {
       rmSync(place(world), { recursive: true, force: true })
       noteWorld('removeWorld', world)
@@ -97,6 +99,10 @@ export function diskHost({ root, run, skipsUndo }: Options): HostRuntime {
         if (!existsSync(place({ name: jail.world, digest: jail.worldDigest })))
           refuse(jail, 'made from a world that is not filled')
         files.write('roots', jail, {})
+      }),
+    mountRoot: (jail, signal) =>
+      doing('mountRoot', jail, signal, () => {
+        if (!files.has('roots', jail.name)) throw rootGone(jail)
       }),
     removeRoot: (jail, signal) =>
       doing('removeRoot', jail, signal, () => {
@@ -128,6 +134,9 @@ export function diskHost({ root, run, skipsUndo }: Options): HostRuntime {
     hasNetwork: async ({ name }) => files.has('networks', name),
     hasRoot: async ({ name }) => files.has('roots', name),
     commandStateOf: async () => undefined,
+    async requireStartable(jail) {
+      if (!files.has('roots', jail.name)) throw rootGone(jail)
+    },
     consoleOf: ({ name }) => join(root, `${name}.console`),
     proveIsolation: (jail, signal) => doing('proveIsolation', jail, signal, simulatedIsolation),
   }

@@ -3,6 +3,7 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { rootGone } from '../../root-gone.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { dyingJails, findByName } from '../jail/jls.ts'
 import { worldArchive, worldSnapshot } from '../worlds.ts'
@@ -17,6 +18,17 @@ export async function ensureRoot(host: FreebsdHost, jail: JailSpec, signal: Abor
   const { dataset } = host.layout.jail(jail.name)
   if (dataset) return ensureClone(host, jail, dataset, signal)
   await ensureCopy(host, jail, signal)
+}
+
+/**
+ * Mounts the root that `ensureRoot` has made; a copy is always where it is.
+ * @throws ProvostError `not_built` when it is gone.
+ */
+export async function mountRoot(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  const { dataset, root } = host.layout.jail(jail.name)
+  if (!(await hasRoot(host, jail))) throw rootGone(jail)
+  if (dataset) await ensureClone(host, jail, dataset, signal)
+  if (!existsSync(root)) throw rootGone(jail)
 }
 
 /**

@@ -1,5 +1,5 @@
-import { existsSync, readlinkSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { existsSync, readlinkSync, statSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkMountOptions } from '../../checks/check-mount-options.ts'
 import { fault, fine, type NamedCheck, type Result, runChecks } from '../../checks/check-result.ts'
@@ -10,7 +10,8 @@ import { isStaticProgram } from '../jail/static-program.ts'
 import type { Controller } from '../limits/cgroups.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { namespaces } from '../processes/processes.ts'
-import { readMounts } from '../root/mounts.ts'
+import { readMounts, unmountBelow } from '../root/mounts.ts'
+import { removeTree } from '../root/remove-tree.ts'
 import { checkMode, checkOwnAddresses } from './check-network.ts'
 
 /** By program, the Debian package that has it. */
@@ -128,22 +129,41 @@ function checkMount({ config, layout }: LinuxHost): Result {
   const needsDevices = config.worlds.some(({ method }) => method === 'debootstrap')
   return checkMountOptions(existingAbove(layout.root), readMounts(), needsDevices)
 }
+const trialPrefix = '.provost-check-'
+const longestTrialMs = 60_000
 
 /** Mounts an overlay in the file system of the root: not every file system can be below or above one. */
 async function checkOverlay(host: LinuxHost): Promise<Result> {
   if (process.getuid?.() !== 0) return fault('Only root can try whether it works.', 'Run this as root.')
-  const directory = await mkdtemp(join(existingAbove(host.layout.root), '.provost-check-'))
+  const above = existingAbove(host.layout.root)
+  // One that cannot be removed now is tried again at the next start.
+  await removeOldTrials(host, above).catch(() => undefined)
+  const directory = await mkdtemp(join(above, `${trialPrefix}${process.pid}-`))
   const [lower, upper, work, root] = ['lower', 'upper', 'work', 'root'].map((name) => join(directory, name))
   try {
     for (const path of [lower, upper, work, root]) await mkdir(path as string)
     const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
-    await host.run('mount', ['-i', '-t', 'overlay', '-o', options, 'overlay', root as string])
-    await host.run('umount', [root as string])
-    return fine(`Works in ${directory.slice(0, directory.lastIndexOf('/'))}.`)
+    const mount = ['mount', '-i', '-t', 'overlay', '-o', options, 'overlay', root as string]
+    // In a mount namespace of its own, which ends with the mount, whatever becomes of this process.
+    await host.run('unshare', ['--mount', '--propagation', 'private', ...mount])
+    return fine(`Works in ${above}.`)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     return fault(`Cannot be mounted: ${reason}`, 'modprobe overlay, and put root on ext4, xfs or btrfs.')
   } finally {
     await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** Removes what a worker has left that was killed in its trial; those of older versions have no pid in their name, and a mount. */
+async function removeOldTrials(host: LinuxHost, above: string): Promise<void> {
+  for (const name of await readdir(above)) {
+    if (!name.startsWith(trialPrefix)) continue
+    const path = join(above, name)
+    const pid = Number(/^(\d+)-/.exec(name.slice(trialPrefix.length))?.[1] ?? 0)
+    const mayRun = pid === 0 || existsSync(`/proc/${pid}`)
+    if (mayRun && Date.now() - statSync(path).mtimeMs < longestTrialMs) continue
+    await unmountBelow(host.run, path)
+    await removeTree(host.run, path)
   }
 }

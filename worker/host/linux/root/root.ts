@@ -3,6 +3,7 @@ import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { rootGone } from '../../root-gone.ts'
 import { processesIn } from '../limits/cgroups.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { worldTree } from '../worlds.ts'
@@ -10,8 +11,18 @@ import { ensureDisk } from './disk.ts'
 import { isMountPoint, readMounts, unmountBelow } from './mounts.ts'
 import { removeTree } from './remove-tree.ts'
 
-/** Mounts the jail's root: an overlay over its world's tree, with what the jail writes in a directory of its own. */
+/** Makes and mounts the jail's root: an overlay over its world's tree, with what the jail writes in a directory of its own. */
 export async function ensureRoot(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  await mountOverlay(host, jail, 'make', signal)
+}
+
+/** Mounts the root that `ensureRoot` has made. @throws ProvostError `not_built` when what the jail wrote is gone. */
+export async function mountRoot(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
+  if (!hasRoot(host, jail)) throw rootGone(jail)
+  await mountOverlay(host, jail, 'keep', signal)
+}
+
+async function mountOverlay(host: LinuxHost, jail: JailSpec, how: 'make' | 'keep', signal: AbortSignal): Promise<void> {
   const paths = host.layout.jail(jail.name)
   const lower = worldTree(host, { name: jail.world, digest: jail.worldDigest })
   if (isMountPoint(paths.root)) return requireLower(paths.root, lower)
@@ -21,6 +32,7 @@ export async function ensureRoot(host: LinuxHost, jail: JailSpec, signal: AbortS
   mkdirSync(paths.root, { recursive: true, mode: 0o700 })
   const writable = jail.limits.disk === undefined ? paths.directory : await ensureDisk(host, jail, jail.limits.disk, signal)
   const [upper, work] = [join(writable, 'upper'), join(writable, 'work')]
+  if (how === 'keep' && !existsSync(upper)) throw rootGone(jail)
   for (const path of [upper, work]) mkdirSync(path, { recursive: true })
   // Its mode is the mode of the jail's `/`; the umask limits that of mkdir.
   chmodSync(upper, 0o755)
@@ -36,8 +48,9 @@ export function isRootMounted({ layout }: LinuxHost, jail: JailSpec): boolean {
 
 /** Whether what the jail writes is there, mounted or not. */
 export function hasRoot({ layout }: LinuxHost, jail: JailSpec): boolean {
-  const { directory, diskImage } = layout.jail(jail.name)
-  return existsSync(jail.limits.disk === undefined ? join(directory, 'upper') : diskImage)
+  const { directory, disk, diskImage } = layout.jail(jail.name)
+  if (jail.limits.disk === undefined) return existsSync(join(directory, 'upper'))
+  return existsSync(diskImage) && (!isMountPoint(disk) || existsSync(join(disk, 'upper')))
 }
 
 /**
