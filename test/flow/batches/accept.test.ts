@@ -299,7 +299,7 @@ describe('a file that is not right', () => {
       { line: 1, row: 1, field: 'world', message: 'no host of the fleet offers world nix' },
     ],
     ['a long line', csv, bytesOf(200, header), 413, { line: 2, field: 'line', message: 'is longer than 64 KiB' }],
-    ['a long row', csv, `${header}"${'a\n'.repeat(40_000)}`, 413, { field: 'line', message: 'is longer than 64 KiB' }],
+    ['an open quote', csv, `${header}"${'a\n'.repeat(40_000)}`, 400, { line: 2, field: 'line', message: 'opens a quote that is not closed' }],
     ['too many bytes', ndjson, linesOf(66), 413, {}],
     ['too many rows', csv, many(100_001), 413, {}],
     ['no row in a body', 'application/json', '{"jails": []}', 400, { field: 'jails' }],

@@ -357,13 +357,13 @@ describe('show', () => {
   test('says why a jail is as it is, and how its last operation was moved', async () => {
     const moves = [{ at: since, from: 'host1', to: 'host2', epoch: 8, reason: 'host host1 is down' }]
     const { stdout } = await provost(['show', 'web1'], [ok(jail), ok(makeOperation({ moves }))])
-    expect(stdout).toMatch(/^state {6}stopped: stopped by hand$/m)
+    expect(stdout).toMatch(/^state +stopped: stopped by hand$/m)
     expect(stdout).toMatch(/^ *moved from host1 to host2: host host1 is down$/m)
   })
 
   test('shows a jail whose last operation is not known any more', async () => {
     const gone = { status: 404, body: { code: 'not_found', detail: 'There is no such operation.' } }
     const { exitCode, stdout } = await provost(['show', 'web1'], [ok(jail), gone])
-    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^jail {7}web1\n/) })
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^jail +web1\n/) })
   })
 })

@@ -142,7 +142,7 @@ describe('a refused request', () => {
       ['limits.swap', { limits: { swap: '1G' } }],
       ['command', { command: '/bin/sh' }],
       ['command', { command: [] }],
-      ['command.1', { command: ['/bin/echo', 'a b'] }],
+      ['command.1', { command: ['/bin/echo', 'a\nb'] }],
       ['command.0', { command: ['/bin/echo;reboot'] }],
       ['command.1', { command: ['/bin/echo', '$HOME'] }],
       ['labels.Tier', { labels: { Tier: 'x' } }],
