@@ -37,6 +37,7 @@ export function acceptFiles(app: Pick<FastifyInstance, 'addContentTypeParser'>):
     done(
       new ProvostError('invalid_request', `The body is sent as ${type ?? 'nothing known'}, which no batch is.`, {
         hint: 'Send the header "Content-Type: text/csv", or application/x-ndjson or application/json.',
+        errors: [{ field: 'body', message: 'must be CSV, NDJSON or JSON, and named so by the Content-Type' }],
       }),
     )
   })
