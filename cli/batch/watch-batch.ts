@@ -3,8 +3,8 @@ import { describeStatus } from '#shared/operation.ts'
 import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import { followBatch } from '../http/follow-batch.ts'
 import { batchChanges, countsText, detailLines, liveBatchLines } from '../print/batch-lines.ts'
-import { printOnInterrupt } from '../print/print-on-interrupt.ts'
-import { showStates } from '../print/show-states.ts'
+import { printOnInterrupt } from '../print/live/print-on-interrupt.ts'
+import { showStates } from '../print/live/show-states.ts'
 
 /**
  * Shows a batch until it has ended, then its details; with `asJson`, prints only its result, as JSON.

@@ -1,6 +1,6 @@
 import { type Client, type Request, WithOperation } from '../http/client.ts'
+import { showBoard } from '../print/live/show-board.ts'
 import { failureLines } from '../print/operation-lines.ts'
-import { showBoard } from '../print/show-board.ts'
 import { NotShown } from './print.ts'
 
 /** Sends all requests at once and shows their operations and the fill of `world`. @throws NotShown unless all succeed */

@@ -6,8 +6,8 @@ import { type CommandContext, Unsuccessful } from '../arguments/command-context.
 import { assertAskable, type ConfirmOptions, confirm, withConfirmation } from '../arguments/confirm.ts'
 import { awaitOperation } from '../http/follow-operation.ts'
 import type { WaitOptions } from '../operations/request-operation.ts'
+import { showBoard } from '../print/live/show-board.ts'
 import { acceptedLine, failureLines } from '../print/operation-lines.ts'
-import { showBoard } from '../print/show-board.ts'
 import { tableLines } from '../print/table.ts'
 
 const Operations = z.object({ operations: z.array(Operation) })

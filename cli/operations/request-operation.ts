@@ -2,9 +2,9 @@ import type { Operation, OperationStatus } from '#shared/operation.ts'
 import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
 import { type Client, type Request, WithOperation } from '../http/client.ts'
 import { followOperation } from '../http/follow-operation.ts'
+import { printOnInterrupt } from '../print/live/print-on-interrupt.ts'
+import { showProgress } from '../print/live/show-progress.ts'
 import { acceptedLine, failureLines } from '../print/operation-lines.ts'
-import { printOnInterrupt } from '../print/print-on-interrupt.ts'
-import { showProgress } from '../print/show-progress.ts'
 
 export type WaitOptions = { wait?: true; json?: true }
 

@@ -11,7 +11,7 @@ import { pagesOf } from '../records/lists.ts'
 import { operationList } from '../records/operations/operation-lists.ts'
 import type { Store } from '../records/store.ts'
 import { assertLocked, awaitBatchLock } from './batch-lock.ts'
-import { findCauses } from './find-causes.ts'
+import { findCauses } from './faults/find-causes.ts'
 import { returnAllNames } from './rows/claim-names.ts'
 
 /** What a person may request for an accepted batch. Every request may be repeated. */

@@ -10,7 +10,7 @@ import { merge } from '../records/change.ts'
 import type { JailRecord } from '../records/jails/jail-record.ts'
 import { answeredBefore, type Idempotency, keyReused } from '../records/operations/idempotency.ts'
 import type { Store } from '../records/store.ts'
-import { shownAtMost } from './faults.ts'
+import { shownAtMost } from './faults/faults.ts'
 import { openStage } from './intake/stage-rows.ts'
 
 /**

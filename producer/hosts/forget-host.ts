@@ -14,7 +14,7 @@ import { leaveListOfHost, operationList } from '../records/operations/operation-
 import type { OperationRecord } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 import { announceHost } from './announce-host.ts'
-import { heldOnOtherRoots, noteHeld } from './held-addresses.ts'
+import { heldOnOtherRoots, noteHeld } from './orphans/held-addresses.ts'
 
 type Deps = Store & {
   log: Logger

@@ -9,10 +9,10 @@ import { fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import { countPromise, type PlacementHost } from '../placement/placement-host.ts'
 import type { Store } from '../records/store.ts'
 import type { Writes } from '../records/watch-writes.ts'
-import { memoizeByPools } from './memoize-by-pools.ts'
-import { poolConflicts } from './pool-conflicts.ts'
+import { memoizeByPools } from './pools/memoize-by-pools.ts'
+import { poolConflicts } from './pools/pool-conflicts.ts'
+import { sharedPools } from './pools/shared-pools.ts'
 import { type HostReading, makeReadHosts } from './read-hosts.ts'
-import { sharedPools } from './shared-pools.ts'
 
 type Deps = Store & {
   log: Logger

@@ -6,7 +6,7 @@ import type { EventFeed } from '../records/event-feed.ts'
 import type { Writes } from '../records/watch-writes.ts'
 import type { Recovery } from '../recovery/recovery.ts'
 import type { Metrics } from '../reports/metrics.ts'
-import type { AwaitReplica } from './await-replica.ts'
+import type { AwaitReplica } from './answers/await-replica.ts'
 import type { PublicUrl } from './public-url.ts'
 
 /** What the routes need: the store, what makes operations, and what is known beside the records. */

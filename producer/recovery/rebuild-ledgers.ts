@@ -3,6 +3,7 @@ import type { HostRegistry } from '../hosts/host-registry.ts'
 import { jailList } from '../records/jails/jail-lists.ts'
 import type { JailRecord } from '../records/jails/jail-record.ts'
 import { pagesOf } from '../records/lists.ts'
+import { operationList } from '../records/operations/operation-lists.ts'
 import type { Store } from '../records/store.ts'
 
 type Deps = Store & { hosts: Pick<HostRegistry, 'withoutLedger'>; log: Logger }
@@ -21,8 +22,8 @@ export async function highestRecordedEpoch({ redis, keys, records }: Store): Pro
   const note = ({ epoch }: { epoch: number }) => {
     highest = Math.max(highest, epoch)
   }
-  for await (const names of pagesOf(redis, keys.jails(), pageSize)) (await records.jails(names)).forEach(note)
-  for await (const ids of pagesOf(redis, keys.operations(), pageSize)) (await records.operations(ids)).forEach(note)
+  for await (const names of pagesOf(redis, jailList('all', keys), pageSize)) (await records.jails(names)).forEach(note)
+  for await (const ids of pagesOf(redis, operationList('all', keys), pageSize)) (await records.operations(ids)).forEach(note)
   return highest
 }
 

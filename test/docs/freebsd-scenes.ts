@@ -5,8 +5,8 @@ import { World } from '../../worker/config/world.ts'
 import { layoutOf } from '../../worker/host/freebsd/layout.ts'
 import type { RunCommand } from '../../worker/host/programs/run-command.ts'
 import { fillDirectory } from '../../worker/worlds/fill-directory.ts'
-import { kernel, makeWorld, scriptedPrograms } from '../support/hosts/scripted-programs.ts'
 import type { Settings, TrialFreebsd } from '../support/hosts/trial-freebsd.ts'
+import { kernel, makeWorld, scriptedPrograms } from '../support/programs/scripted-programs.ts'
 import { destroy, provision, signal, stop } from '../worker/host/freebsd/host-test.ts'
 
 type Open = (settings?: Settings) => Promise<TrialFreebsd>

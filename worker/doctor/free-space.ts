@@ -1,6 +1,6 @@
 import { ProvostError } from '#shared/errors.ts'
 import { fault, fine, type Result } from '../host/checks/check-result.ts'
-import { existingAbove } from '../host/paths.ts'
+import { existingAbove } from '../host/files/paths.ts'
 import type { RunCommand } from '../host/programs/run-command.ts'
 import { freeBytes } from '../worlds/files/free-bytes.ts'
 

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 import type { HostNotice } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
-import { readConsole } from '../host/console.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
+import { readConsole } from '../host/jails/console.ts'
 import type { Journal } from '../journal/journal.ts'
 
 type Deps = {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import type { Logger } from 'pino'
-import { undefinedIfAbsent } from '../host/paths.ts'
+import { undefinedIfAbsent } from '../host/files/paths.ts'
 
 const largestBytes = 4 * 1024 ** 2
 const keptBytes = 64 * 1024

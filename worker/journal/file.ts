@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, rename, truncate, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf, ProvostError } from '#shared/errors.ts'
-import { undefinedIfAbsent } from '../host/paths.ts'
+import { undefinedIfAbsent } from '../host/files/paths.ts'
 
 const newline = 10
 const chunkBytes = 1024 * 1024

@@ -1,5 +1,5 @@
 import { csvColumns, type RowFault } from '#shared/batch.ts'
-import { faultyFile } from '../faults.ts'
+import { faultyFile } from '../faults/faults.ts'
 
 /** What the cells of a file mean: `columns` by their place, undefined for one that is ignored. `titles`: as the file has them. */
 export type Table = { delimiter: string; columns: (Column | undefined)[]; titles: string[] }

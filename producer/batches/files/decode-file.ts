@@ -1,4 +1,4 @@
-import { faultyFile } from '../faults.ts'
+import { faultyFile } from '../faults/faults.ts'
 
 /** The bytes that a file may begin with, by what they mean. */
 const marks = [

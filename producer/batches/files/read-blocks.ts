@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { largestBatch } from '#shared/batch.ts'
 import { ProvostError } from '#shared/errors.ts'
-import { faultyFile, tooLarge } from '../faults.ts'
+import { faultyFile, tooLarge } from '../faults/faults.ts'
 import { decodeFile } from './decode-file.ts'
 
 /** Some complete lines of a file: their text, each line ending with LF, and the number of the first line, from 1. */

@@ -1,6 +1,6 @@
 import { CsvError, type Info, type Parser, parse } from 'csv-parse'
 import { largestBatch } from '#shared/batch.ts'
-import { faultyFile, tooLarge } from '../faults.ts'
+import { faultyFile, tooLarge } from '../faults/faults.ts'
 import { delimiterOf, readHeader, type Table } from './csv-header.ts'
 import { toRow } from './csv-row.ts'
 import { openQuoteIn } from './open-quote.ts'

@@ -1,5 +1,5 @@
-import type { FoundFault } from '../fault-causes.ts'
-import { faultyFile } from '../faults.ts'
+import type { FoundFault } from '../faults/fault-causes.ts'
+import { faultyFile } from '../faults/faults.ts'
 import { faultColumn, type Table } from './csv-header.ts'
 import type { Block } from './read-blocks.ts'
 

@@ -7,7 +7,7 @@ import { findBatch, type NewBatch, newBatch } from '../../records/batches/batch-
 import { merge } from '../../records/change.ts'
 import { answeredBefore, type Idempotency, keyReused } from '../../records/operations/idempotency.ts'
 import type { Store } from '../../records/store.ts'
-import { type Faults, faultyRows, makeFaults } from '../faults.ts'
+import { type Faults, faultyRows, makeFaults } from '../faults/faults.ts'
 import type { RawRow } from '../files/read-rows.ts'
 import { claimNames, lostToAnother, returnNames } from '../rows/claim-names.ts'
 import { openDryRun, type Placed } from './dry-run.ts'

@@ -7,7 +7,7 @@ import { countPromise, type PlacementHost } from '../../placement/placement-host
 import { type Refusal, refusalError } from '../../placement/refusals.ts'
 import { openTrials } from '../../placement/try-places.ts'
 import type { Store } from '../../records/store.ts'
-import { shownAtMost } from '../faults.ts'
+import { shownAtMost } from '../faults/faults.ts'
 import type { NamedRow } from '../rows/claim-names.ts'
 import { estimateBatch, type HostShare } from './estimate-batch.ts'
 

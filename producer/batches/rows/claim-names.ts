@@ -2,7 +2,7 @@ import { ProvostError } from '#shared/errors.ts'
 import { jailOfRow, type NumberedRow, readRowPage } from '../../records/batches/batch-row.ts'
 import type { JailRecord } from '../../records/jails/jail-record.ts'
 import type { Store } from '../../records/store.ts'
-import type { Faults } from '../faults.ts'
+import type { Faults } from '../faults/faults.ts'
 import { isLost, matchesRequest } from './match-request.ts'
 
 /** Claims of batches: until its jail is created, nobody else gets a name that a batch has claimed. */

@@ -6,7 +6,7 @@ import { changeWithoutEvent } from '../../records/batches/batch-changes.ts'
 import { countInBatch } from '../../records/batches/batch-lists.ts'
 import type { BatchRecord } from '../../records/batches/batch-record.ts'
 import { assertLocked } from '../batch-lock.ts'
-import { type Failure, failuresOf } from '../find-causes.ts'
+import { type Failure, failuresOf } from '../faults/find-causes.ts'
 import type { LockedBatch } from './release-rows.ts'
 
 const retriesAtOnce = 8

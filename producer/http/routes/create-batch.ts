@@ -15,12 +15,12 @@ import { acceptBatch, tryBatch } from '../../batches/intake/accept-batch.ts'
 import { spoolRejects } from '../../batches/intake/spool-rejects.ts'
 import { toBatch } from '../../records/batches/batch-record.ts'
 import { idempotencyOf } from '../../records/operations/idempotency.ts'
-import { requestHeaders } from '../answer-operation.ts'
+import { requestHeaders } from '../answers/answer-operation.ts'
+import { contentOf, noContent } from '../answers/content.ts'
 import type { AppDeps } from '../app-deps.ts'
-import { contentOf, noContent } from '../content.ts'
 import { problems } from '../http-errors.ts'
 import { examples } from '../openapi/examples.ts'
-import { acceptFiles, batchValidator, withBatch } from '../read-batch.ts'
+import { acceptFiles, batchValidator, withBatch } from '../requests/read-batch.ts'
 
 const yesOrNo = z.enum(['true', 'false']).default('false')
 const Query = BatchOptions.extend({

@@ -5,10 +5,10 @@ import { DryRunOfClean, Leftover } from '#shared/host.ts'
 import { JailName } from '#shared/jail.ts'
 import { Operation } from '#shared/operation.ts'
 import { readLeftovers, retryLeftovers } from '../../hosts/leftovers.ts'
-import { adoptOrphans, cleanOrphans, tryCleanOrphans } from '../../hosts/orphans.ts'
+import { adoptOrphans, cleanOrphans, tryCleanOrphans } from '../../hosts/orphans/orphans.ts'
 import type { AppDeps } from '../app-deps.ts'
-import { DryRunQuery } from '../dry-run-query.ts'
 import { problems } from '../http-errors.ts'
+import { DryRunQuery } from '../requests/dry-run-query.ts'
 import { findHost } from './hosts.ts'
 
 const Params = z.object({ id: z.string().max(64) })

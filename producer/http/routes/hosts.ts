@@ -4,12 +4,12 @@ import { ProvostError } from '#shared/errors.ts'
 import { DryRunOfForget, Host, HostInDetail } from '#shared/host.ts'
 import { announceHost } from '../../hosts/announce-host.ts'
 import { forgetHost, tryForgetHost } from '../../hosts/forget-host.ts'
-import { readDrift } from '../../hosts/orphans.ts'
+import { readDrift } from '../../hosts/orphans/orphans.ts'
 import type { PlacementHost } from '../../placement/placement-host.ts'
+import { ListQuery, pageOfNames, pageSchema } from '../answers/page.ts'
 import type { AppDeps } from '../app-deps.ts'
-import { DryRunQuery } from '../dry-run-query.ts'
 import { problems } from '../http-errors.ts'
-import { ListQuery, pageOfNames, pageSchema } from '../page.ts'
+import { DryRunQuery } from '../requests/dry-run-query.ts'
 
 const Params = z.object({ id: z.string().max(64) })
 const Forget = z.strictObject({ poweredOff: z.boolean().optional() }).nullish()

@@ -13,10 +13,10 @@ import { createJail, operateJail } from '../../operations/operate.ts'
 import { narrowestList } from '../../records/jails/jail-lists.ts'
 import { type JailRecord, toJail } from '../../records/jails/jail-record.ts'
 import { pageOf } from '../../records/lists.ts'
-import { Accepted, answerOperation, requestHeaders } from '../answer-operation.ts'
+import { Accepted, answerOperation, requestHeaders } from '../answers/answer-operation.ts'
+import { collectPage, PageQuery, pageSchema } from '../answers/page.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { problems } from '../http-errors.ts'
-import { collectPage, PageQuery, pageSchema } from '../page.ts'
 
 const Query = z.strictObject({
   client: PlainName.optional(),

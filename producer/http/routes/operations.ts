@@ -7,12 +7,12 @@ import { idOfBatch } from '../../records/batches/batch-record.ts'
 import { newestOf } from '../../records/lists.ts'
 import { type OperationList, operationList } from '../../records/operations/operation-lists.ts'
 import { toOperation } from '../../records/operations/operation-record.ts'
-import { Accepted, AcceptedOperation, answerOperation, requestHeaders } from '../answer-operation.ts'
+import { Accepted, AcceptedOperation, answerOperation, requestHeaders } from '../answers/answer-operation.ts'
+import { contentOf } from '../answers/content.ts'
+import { collectPage, PageQuery, pageSchema } from '../answers/page.ts'
 import type { AppDeps } from '../app-deps.ts'
-import { contentOf } from '../content.ts'
 import { problems } from '../http-errors.ts'
 import { examples } from '../openapi/examples.ts'
-import { collectPage, PageQuery, pageSchema } from '../page.ts'
 
 const Query = z.strictObject({
   jail: z.string().max(64).optional(),

@@ -2,10 +2,10 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteHandlerMeth
 import { ProvostError } from '#shared/errors.ts'
 import { retryOperation } from '../../operations/operate.ts'
 import { callerOf, isRead } from '../access/access.ts'
-import { answerOperation } from '../answer-operation.ts'
+import { answerOperation } from '../answers/answer-operation.ts'
 import type { AppDeps } from '../app-deps.ts'
+import { makeQueueBoard } from '../board/queue-board.ts'
 import { answerError } from '../http-errors.ts'
-import { makeQueueBoard } from '../queue-board.ts'
 
 const path = '/queues'
 const contentSecurityPolicy =

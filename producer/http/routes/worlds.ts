@@ -3,10 +3,10 @@ import { z } from 'zod'
 import { WorldState } from '#shared/host.ts'
 import { fillWorld } from '../../operations/operate.ts'
 import { worldConflicts } from '../../placement/world-conflicts.ts'
-import { AcceptedOperation, answerOperation, requestHeaders } from '../answer-operation.ts'
+import { AcceptedOperation, answerOperation, requestHeaders } from '../answers/answer-operation.ts'
+import { ListQuery, pageOfNames, pageSchema } from '../answers/page.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { problems } from '../http-errors.ts'
-import { ListQuery, pageOfNames, pageSchema } from '../page.ts'
 import { findHost } from './hosts.ts'
 
 const Params = z.object({ id: z.string().max(64), name: z.string().max(64) })

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import type { Batch } from '#shared/batch.ts'
 import { batchChanges, batchLines, batchStatusLine, liveBatchLines, percentOf } from '../../../cli/print/batch-lines.ts'
-import { showStates } from '../../../cli/print/show-states.ts'
+import { showStates } from '../../../cli/print/live/show-states.ts'
 import { makeBatch, makeCause } from '../../support/samples/batch.ts'
 
 const now = Date.parse('2026-01-01T00:12:03.000Z')

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type ErrorCode, errorCodes, hintOf } from '#shared/errors.ts'
 import { cliHint } from '../../../cli/print/cli-hint.ts'
-import { faultyRows, makeFaults } from '../../../producer/batches/faults.ts'
+import { faultyRows, makeFaults } from '../../../producer/batches/faults/faults.ts'
 
 /** What only somebody who writes HTTP has to do with. */
 const http = /\b(GET|POST|DELETE) \/|\bheader\b|Idempotency-Key|Retry-After|Content-Type|skipInvalid|Authorization/

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
-import { failuresOf } from '../../../producer/batches/find-causes.ts'
+import { failuresOf } from '../../../producer/batches/faults/find-causes.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
 import { makeGate } from '../../support/gate.ts'
 import { storeOf } from '../../support/redis/open-store.ts'

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { startFleet } from '../../support/fleets/fleet.ts'
+import { shiftClock } from '../../support/hosts/shift-clock.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'
-import { shiftClock } from '../../support/shift-clock.ts'
 import { until } from '../../support/until.ts'
 
 const hours = 3_600_000

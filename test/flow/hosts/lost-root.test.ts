@@ -1,7 +1,7 @@
 import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { releaseStrayLeases } from '../../../producer/hosts/release-stray-leases.ts'
+import { releaseStrayLeases } from '../../../producer/hosts/orphans/release-stray-leases.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { test as base } from '../../support/redis/redis-test.ts'

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
-import { releaseStrayLeases } from '../../../producer/hosts/release-stray-leases.ts'
+import { releaseStrayLeases } from '../../../producer/hosts/orphans/release-stray-leases.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { test } from '../../support/redis/redis-test.ts'

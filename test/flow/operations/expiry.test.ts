@@ -2,8 +2,8 @@ import { expect } from 'vitest'
 import { makeDropExpired } from '../../../producer/operations/drop-expired.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
 import { log } from '../../support/fleets/test-producer.ts'
+import { shiftClock } from '../../support/hosts/shift-clock.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
-import { shiftClock } from '../../support/shift-clock.ts'
 
 const days = 24 * 3_600_000
 

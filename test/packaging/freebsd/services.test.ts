@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { readProducerConfig } from '../../../producer/config.ts'
 import { readWorkerConfig } from '../../../worker/config/config.ts'
-import { bootScript } from '../../../worker/host/freebsd/boot-service.ts'
+import { bootScript } from '../../../worker/host/freebsd/jail/boot-service.ts'
 import { findProgram } from '../../../worker/host/programs/run-command.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))

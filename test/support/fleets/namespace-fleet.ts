@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Operation } from '#shared/operation.ts'
 import type { HostSnapshot } from '../hosts/host-snapshot.ts'
 import { type NamespaceHost, namespaceHost } from '../hosts/namespace-host.ts'
-import { programGate } from '../hosts/program-gate.ts'
+import { programGate } from '../programs/program-gate.ts'
 import type { TestRedis } from '../redis/redis-test.ts'
 import { processFleet, service } from './process-fleet.ts'
 

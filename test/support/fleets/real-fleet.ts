@@ -1,5 +1,5 @@
-import { programGate } from '../hosts/program-gate.ts'
 import { realHost } from '../hosts/real-host.ts'
+import { programGate } from '../programs/program-gate.ts'
 import type { TestRedis } from '../redis/redis-test.ts'
 import { processFleet, service } from './process-fleet.ts'
 

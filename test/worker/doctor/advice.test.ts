@@ -9,7 +9,7 @@ import { checkFreeSpace } from '../../../worker/doctor/free-space.ts'
 import { checkResolvers } from '../../../worker/doctor/resolvers.ts'
 import { checkWorldPrograms } from '../../../worker/doctor/world-programs.ts'
 import { freePort } from '../../support/free-port.ts'
-import { scriptedPrograms } from '../../support/hosts/scripted-programs.ts'
+import { scriptedPrograms } from '../../support/programs/scripted-programs.ts'
 
 describe('the clock of a host', () => {
   it('is well within two seconds of the one of Redis', () => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { hashOf, macOf } from '../derived-names.ts'
-import { realPath } from '../paths.ts'
+import { realPath } from '../files/paths.ts'
 
 /** Returns where everything of one host is. All names come from the root's path, so that one computer may have several hosts. */
 export function layoutOf(configuredRoot: string) {

@@ -2,8 +2,8 @@ import { createHash, randomUUID } from 'node:crypto'
 import { lstat, open, readFile, readlink, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
-import { undefinedIfAbsent } from '../paths.ts'
-import { replaceFile } from '../replace-file.ts'
+import { undefinedIfAbsent } from '../files/paths.ts'
+import { replaceFile } from '../files/replace-file.ts'
 import type { Names } from './names.ts'
 
 type Place = {

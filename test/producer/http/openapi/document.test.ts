@@ -7,7 +7,7 @@ import { CreateBatch } from '#shared/batch.ts'
 import { errorCodes } from '#shared/errors.ts'
 import { CreateJail } from '#shared/jail.ts'
 import { examples } from '../../../../producer/http/openapi/examples.ts'
-import { openApiDocument } from '../../../support/openapi.ts'
+import { openApiDocument } from '../../../support/fleets/openapi.ts'
 
 const lint = join(import.meta.dirname, '../../../../node_modules/.bin/redocly')
 const secondsMs = 1_000

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { World } from '../../../../worker/config/world.ts'
 import { makeNeutralFreebsd } from '../../../../worker/worlds/files/make-neutral-freebsd.ts'
-import { kernel, type Script, scriptedPrograms } from '../../../support/hosts/scripted-programs.ts'
+import { kernel, type Script, scriptedPrograms } from '../../../support/programs/scripted-programs.ts'
 import { test } from '../world-fixture.ts'
 
 const world = World.parse({ name: 'base', method: 'archive', release: '14.4' })

@@ -8,7 +8,7 @@ import { World } from '../../../../worker/config/world.ts'
 import { commandRunner, findProgram, type RunCommand } from '../../../../worker/host/programs/run-command.ts'
 import { archive } from '../../../../worker/worlds/methods/archive.ts'
 import { tree } from '../../../../worker/worlds/methods/tree.ts'
-import { kernel, type Script, scriptedPrograms } from '../../../support/hosts/scripted-programs.ts'
+import { kernel, type Script, scriptedPrograms } from '../../../support/programs/scripted-programs.ts'
 import { test } from '../world-fixture.ts'
 
 const sumOf = (content: Buffer | string) => createHash('sha256').update(content).digest('hex')

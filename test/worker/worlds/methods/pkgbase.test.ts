@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { World } from '../../../../worker/config/world.ts'
 import { pkgbase } from '../../../../worker/worlds/methods/pkgbase.ts'
-import { kernel, type Script, scriptedPrograms } from '../../../support/hosts/scripted-programs.ts'
+import { kernel, type Script, scriptedPrograms } from '../../../support/programs/scripted-programs.ts'
 import { test } from '../world-fixture.ts'
 
 /** pkg(8) with three packages, in the lines that it prints when no terminal reads them. */

@@ -10,7 +10,7 @@ import {
   olderBuild,
   type Script,
   scriptedPrograms,
-} from '../../../support/hosts/scripted-programs.ts'
+} from '../../../support/programs/scripted-programs.ts'
 import { test } from '../world-fixture.ts'
 
 type Settings = { make?: Script; version?: string; definition?: Record<string, unknown>; signal?: AbortSignal; sources?: string }

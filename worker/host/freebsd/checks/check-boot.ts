@@ -2,9 +2,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import { fault, fine, type Result } from '../../checks/check-result.ts'
-import { undefinedIfAbsent } from '../../paths.ts'
+import { undefinedIfAbsent } from '../../files/paths.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
-import { bootFaults } from '../boot-service.ts'
+import { bootFaults } from '../jail/boot-service.ts'
 import type { Layout } from '../layout.ts'
 
 type Place = { run: RunCommand; etc: string; layout: Layout }

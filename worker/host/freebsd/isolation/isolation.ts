@@ -1,6 +1,6 @@
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { type Finding, runProofs } from '../../proofs.ts'
+import { type Finding, runProofs } from '../../jails/proofs.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { findJail } from '../jail/jail.ts'
 import { allParameters } from '../jail/jls.ts'

@@ -1,6 +1,6 @@
 import { familyOf } from '#shared/network/addresses.ts'
 import { bare, canonical, sameAddresses } from '../../addresses.ts'
-import type { Finding } from '../../proofs.ts'
+import type { Finding } from '../../jails/proofs.ts'
 import { type Interface, readInterfaces } from '../network/interfaces.ts'
 import { bridgeName } from '../network/vnet.ts'
 import { differing, type Subject } from './subject.ts'

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Finding } from '../../proofs.ts'
+import type { Finding } from '../../jails/proofs.ts'
 import { devfsRuleset } from '../jail/jail-parameters.ts'
 import { differing, type Subject } from './subject.ts'
 

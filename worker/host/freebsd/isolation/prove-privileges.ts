@@ -1,4 +1,4 @@
-import type { Finding } from '../../proofs.ts'
+import type { Finding } from '../../jails/proofs.ts'
 import { hardening } from '../jail/jail-parameters.ts'
 import { differing, type Subject } from './subject.ts'
 

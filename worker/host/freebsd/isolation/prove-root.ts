@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Finding } from '../../proofs.ts'
+import type { Finding } from '../../jails/proofs.ts'
 import { isBelow } from '../root/mounts.ts'
 import { zfsProperty } from '../root/zfs.ts'
 import { worldSnapshot } from '../worlds.ts'

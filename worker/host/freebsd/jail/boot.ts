@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { link, rm } from 'node:fs/promises'
 import type { JailSpec } from '#shared/job.ts'
-import { replaceFile } from '../../replace-file.ts'
+import { replaceFile } from '../../files/replace-file.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { limitRules } from '../limits/limits.ts'
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import type { CommandState } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { ended, running, writtenAt } from '../../command-note.ts'
-import { undefinedIfAbsent } from '../../paths.ts'
+import { undefinedIfAbsent } from '../../files/paths.ts'
+import { ended, running, writtenAt } from '../../jails/command-note.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { findJail } from './jail.ts'
 

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { undefinedIfAbsent } from '../../paths.ts'
+import { undefinedIfAbsent } from '../../files/paths.ts'
 import { waitUntil } from '../../wait-until.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { limitRules, removeRules } from '../limits/limits.ts'

@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import { unescapeOctal } from '../../paths.ts'
+import { unescapeOctal } from '../../files/paths.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
 
 export type Mount = { device: string; point: string; fsType: string; options: string[] }

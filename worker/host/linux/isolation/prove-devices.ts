@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Finding } from '../../proofs.ts'
+import type { Finding } from '../../jails/proofs.ts'
 import { readValue } from '../limits/cgroups.ts'
 import { readMounts } from '../root/mounts.ts'
 import { deviceNumber } from './device-number.ts'

@@ -1,4 +1,4 @@
-import type { Finding } from '../../proofs.ts'
+import type { Finding } from '../../jails/proofs.ts'
 import { readStatus } from '../processes/processes.ts'
 import type { Subject } from './subject.ts'
 

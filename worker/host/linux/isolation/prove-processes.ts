@@ -1,5 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs'
-import type { Finding } from '../../proofs.ts'
+import type { Finding } from '../../jails/proofs.ts'
 import { processesIn } from '../limits/cgroups.ts'
 import { isAlive, type Namespace, namespaceOf, namespaces, ownId, readStatus } from '../processes/processes.ts'
 import { type Subject, sharedWithHost } from './subject.ts'

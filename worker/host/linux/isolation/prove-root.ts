@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import type { Finding } from '../../proofs.ts'
+import type { Finding } from '../../jails/proofs.ts'
 import { initPath } from '../jail/oci-spec.ts'
 import { type Mount, readMounts } from '../root/mounts.ts'
 import { worldTree } from '../worlds.ts'

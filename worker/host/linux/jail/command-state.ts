@@ -1,6 +1,6 @@
 import type { CommandState } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { ended, running, writtenAt } from '../../command-note.ts'
+import { ended, running, writtenAt } from '../../jails/command-note.ts'
 import { processesIn, readValue } from '../limits/cgroups.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { readOfProcess } from '../processes/processes.ts'

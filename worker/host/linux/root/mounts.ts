@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
-import { unescapeOctal } from '../../paths.ts'
+import { unescapeOctal } from '../../files/paths.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
 
 /** One line of /proc/PID/mountinfo, proc_pid_mountinfo(5). */

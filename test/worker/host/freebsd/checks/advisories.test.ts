@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { checkRelease, judgeRelease } from '../../../../../worker/host/freebsd/checks/advisories.ts'
-import { scriptedPrograms } from '../../../../support/hosts/scripted-programs.ts'
+import { scriptedPrograms } from '../../../../support/programs/scripted-programs.ts'
 
 // FreeBSD-SA-26:66.jail and FreeBSD-SA-26:69.udp: fixed in 15.1-p4, 15.0-p14, 14.5-p1, 14.4-p10.
 const fixed = { '15.1': 4, '15.0': 14, '14.5': 1, '14.4': 10 }

@@ -7,7 +7,7 @@ import {
   checkZfs,
   type FreebsdCheckHost,
 } from '../../../../../worker/host/freebsd/checks/host-checks.ts'
-import { type Script, scriptedPrograms } from '../../../../support/hosts/scripted-programs.ts'
+import { type Script, scriptedPrograms } from '../../../../support/programs/scripted-programs.ts'
 
 type Overrides = { network?: object }
 
