@@ -86,7 +86,7 @@ describe('what was accepted', () => {
       reason: expect.stringMatching(/^It was ended and started again, .*allow\.raw_sockets$/),
     })
     expect(jail.jid).not.toBe(7)
-    const once = ['ensureRoot web1', 'ensureNetwork web1', 'ensureJail web1', 'startCommand web1', 'proveIsolation web1']
+    const once = ['mountRoot web1', 'ensureNetwork web1', 'ensureJail web1', 'startCommand web1', 'proveIsolation web1']
     expect(fleet.host().deeds.slice(deeds)).toEqual([...once, 'removeJail web1', 'removeNetwork web1', ...once])
     await fleet.stop()
   })
