@@ -72,7 +72,7 @@ export function openPresence(redis: Redis, host: string, settings: Settings) {
       }
       isTaken = true
     },
-    /** Gives the name back, so that nobody has to wait for the presence to end. */
-    stop: () => redis.eval(releaseScript, 1, key, worker),
+    /** Releases the name, so that nobody has to wait for the presence to end; if Redis does not take that, it ends by itself. */
+    stop: () => redis.eval(releaseScript, 1, key, worker).catch(() => undefined),
   }
 }
