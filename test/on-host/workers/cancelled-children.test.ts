@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect } from 'vitest'
+import { describe, expect, onTestFinished } from 'vitest'
 import { startRealFleet } from '../../support/fleets/real-fleet.ts'
 import { whyNoLinuxJails } from '../../support/hosts/host-fitness.ts'
 import { pids, readProc } from '../../support/proc.ts'
@@ -23,10 +24,10 @@ const stubborn: Record<string, string> = {
 
 describe.skipIf(whyNoLinuxJails())('a cancel', () => {
   test('leaves nothing of a fill that nobody waits for any more, nor of the daemons that it started', async ({ redis }) => {
-    const fleet = await startRealFleet(redis, {
-      timeScale: 0.1,
-      worlds: [{ name: 'other', method: 'tree', path: '/etc/default' }],
-    })
+    const tree = await mkdtemp(join(tmpdir(), 'provost-tree-'))
+    onTestFinished(() => rm(tree, { recursive: true }))
+    await mkdir(join(tree, 'etc'))
+    const fleet = await startRealFleet(redis, { timeScale: 0.1, worlds: [{ name: 'other', method: 'tree', path: tree }] })
     const ready = join(fleet.bin, 'cp.ready')
     const program = `#!/bin/sh\nready=${ready}\n${stubborn['has forked a daemon out of its session']}\n`
     await writeFile(join(fleet.bin, 'cp'), program, { mode: 0o755 })
