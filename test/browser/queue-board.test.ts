@@ -40,7 +40,7 @@ describe.skipIf(whyNoBrowser())('the queue board in a browser', () => {
     await page.getByText('start web1 of acme (Größe & Söhne) on host1').waitFor()
     const shown = page.getByText('command_failed: runc would not.').first()
     expect(await shown.innerText()).toBe(
-      "command_failed: runc would not.\n\nWhat to do: Read the command's output in the operation's log, mend its cause, then retry.",
+      "command_failed: runc would not.\n\nWhat to do: Read the command's output in the operation's log, fix its cause, then retry.",
     )
     // Those of a job have no names.
     const retry = page.locator('[class^="jobActions"] button:visible')
