@@ -19,7 +19,7 @@ import { simulatedHost } from '../test/support/hosts/simulated-host.ts'
 import type { WorkerConfig } from '../worker/config/config.ts'
 import { commandRunner } from '../worker/host/programs/run-command.ts'
 import { planOf, stepsOf } from '../worker/plans/plans.ts'
-import { startWorker } from '../worker/start-worker.ts'
+import { startWorker } from '../worker/start/start-worker.ts'
 import { ask } from './fleet/ask.ts'
 import { openProducer, openRedis } from './fleet/open-services.ts'
 

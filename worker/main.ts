@@ -4,7 +4,7 @@ import { runService } from '#shared/process/run-service.ts'
 import { readWorkerConfig } from './config/config.ts'
 import { makeRuntime } from './host/make-runtime.ts'
 import { commandRunner } from './host/programs/run-command.ts'
-import { startWorker } from './start-worker.ts'
+import { startWorker } from './start/start-worker.ts'
 
 const usage = 'Usage: provost worker [--config FILE]    (see docs/operate.md for what is read from the environment)'
 const values = readArguments(usage, { config: { type: 'string' } })

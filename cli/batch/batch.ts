@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { cancelBatchCommand } from './cancel.ts'
-import { createBatchCommand } from './create.ts'
+import { createBatchCommand } from './create/create.ts'
 import { destroyBatchCommand } from './destroy.ts'
 import { listBatchesCommand } from './list.ts'
 import { pauseBatchCommand } from './pause.ts'

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import { Command, Option } from 'commander'
 import type { CommandContext } from '../arguments/command-context.ts'
-import { writeWhole } from './write-whole.ts'
+import { writeWhole } from '../print/write-whole.ts'
 
 type ReportOptions = { format?: 'csv' | 'json'; output?: string }
 

@@ -18,7 +18,7 @@ export type Scripts = ReturnType<typeof openScripts>
 export function openScripts(redis: Redis, keys: RedisKeys) {
   const load = <Answer>(name: string): Script<Answer> => loadScript(redis, new URL(`./scripts/${name}.lua`, import.meta.url))
   const commit = load<(string | number)[]>('commit')
-  const raiseEpoch = load<null>('raise-epoch')
+  const raiseEpoch = load<null>('recovery/raise-epoch')
 
   return {
     async commit(change: Change): Promise<CommitAnswer> {
@@ -34,14 +34,14 @@ export function openScripts(redis: Redis, keys: RedisKeys) {
     try: load<[answers: TriedHost[][], given: string]>('try'),
     lock: load<0 | 1>('lock'),
     unlock: load<null>('unlock'),
-    createFleet: load<0 | 1>('create-fleet'),
-    claimNames: load<ClaimedNames>('claim-names'),
-    returnNames: load<null>('return-names'),
-    discardRows: load<0 | 1>('discard-rows'),
+    createFleet: load<0 | 1>('recovery/create-fleet'),
+    claimNames: load<ClaimedNames>('batches/claim-names'),
+    returnNames: load<null>('batches/return-names'),
+    discardRows: load<0 | 1>('batches/discard-rows'),
     readHosts: load<HostAnswer[]>('read-hosts'),
-    renewFleet: load<0 | 1>('renew-fleet'),
-    countLeases: load<0 | 1>('count-leases'),
-    rebuildPromises: load<null>('rebuild-promises'),
+    renewFleet: load<0 | 1>('recovery/renew-fleet'),
+    countLeases: load<0 | 1>('recovery/count-leases'),
+    rebuildPromises: load<null>('recovery/rebuild-promises'),
   }
 }
 

@@ -3,7 +3,7 @@ import { reviveJails, settledJails } from '../jails/revive-jails.ts'
 import { openJournal } from '../journal/journal.ts'
 import { makeSpareRoom } from '../journal/spare-room.ts'
 import { watchDisk } from '../reports/watch-disk.ts'
-import { openFillKills } from '../worlds/fill-kills.ts'
+import { openFillKills } from '../worlds/fills/kills.ts'
 import { makeWorldStore } from '../worlds/make-world-store.ts'
 import type { Base } from './open-base.ts'
 

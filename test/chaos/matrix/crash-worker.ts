@@ -5,7 +5,7 @@ import { readWorkerConfig } from '../../../worker/config/config.ts'
 import { makeRuntime } from '../../../worker/host/make-runtime.ts'
 import { type CommandOptions, commandRunner, type RunCommand } from '../../../worker/host/programs/run-command.ts'
 import { type JournalFiles, journalFiles } from '../../../worker/journal/file.ts'
-import { startWorker } from '../../../worker/start-worker.ts'
+import { startWorker } from '../../../worker/start/start-worker.ts'
 import { commandLabel, type Kill, type Point, writeLabel } from './crash-points.ts'
 
 /**

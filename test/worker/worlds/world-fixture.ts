@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test as base } from 'vitest'
 import { World, worldDigest } from '../../../worker/config/world.ts'
 import { type CommandRecord, commandRunner } from '../../../worker/host/programs/run-command.ts'
-import { type FillKills, openFillKills } from '../../../worker/worlds/fill-kills.ts'
+import { type FillKills, openFillKills } from '../../../worker/worlds/fills/kills.ts'
 import { makeWorldStore } from '../../../worker/worlds/make-world-store.ts'
 import { directoryHost } from '../../support/hosts/directory-host.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { forecastLines } from '../../../cli/batch/dry-run.ts'
+import { forecastLines } from '../../../../cli/batch/create/dry-run.ts'
 
 const reason = 'No host has 64G of memory left.'
 

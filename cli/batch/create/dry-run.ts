@@ -1,10 +1,10 @@
 import { DryRunOfBatch } from '#shared/batch.ts'
-import { type CommandContext, Unsuccessful } from '../arguments/command-context.ts'
-import type { Upload } from '../http/client.ts'
-import { formatCount } from '../print/amounts.ts'
-import { durationText } from '../print/operation-lines.ts'
-import { leftOutLines } from '../print/row-error-lines.ts'
-import { tableLines } from '../print/table.ts'
+import { type CommandContext, Unsuccessful } from '../../arguments/command-context.ts'
+import type { Upload } from '../../http/client.ts'
+import { formatCount } from '../../print/amounts.ts'
+import { durationText } from '../../print/operation-lines.ts'
+import { leftOutLines } from '../../print/row-error-lines.ts'
+import { tableLines } from '../../print/table.ts'
 import { sendFile } from './send-file.ts'
 
 /** Asks where the jails of a file would go, without making them. @throws Refusal, Unreachable, Unsuccessful unless all fit */

@@ -1,14 +1,14 @@
 import type { Service } from '#shared/process/run-service.ts'
 import { makeServices } from '#shared/process/services.ts'
 import { waitUnlessAway } from '#shared/redis/connect-redis.ts'
-import type { WorkerConfig } from './config/config.ts'
-import { undoProvisions } from './fleet/undo-provisions.ts'
-import { lockHost } from './host/files/lock-host.ts'
-import { joinFleet } from './start/join-fleet.ts'
-import { connect, openBase, type Parts } from './start/open-base.ts'
-import { openHost } from './start/open-host.ts'
-import { takeJobs } from './start/take-jobs.ts'
-import { watchHost } from './start/watch-host.ts'
+import type { WorkerConfig } from '../config/config.ts'
+import { undoProvisions } from '../fleet/undo-provisions.ts'
+import { lockHost } from '../host/files/lock-host.ts'
+import { joinFleet } from './join-fleet.ts'
+import { connect, openBase, type Parts } from './open-base.ts'
+import { openHost } from './open-host.ts'
+import { takeJobs } from './take-jobs.ts'
+import { watchHost } from './watch-host.ts'
 
 /** How long a worker that stops waits for a Redis that is away, in milliseconds. */
 const redisAwayMs = 3_000

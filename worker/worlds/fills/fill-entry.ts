@@ -1,8 +1,8 @@
 import { ProvostError, toProvostError } from '#shared/errors.ts'
-import type { FilledWorld } from '../host/host-runtime.ts'
-import { poisonousKills } from '../journal/entries.ts'
+import type { FilledWorld } from '../../host/host-runtime.ts'
+import { poisonousKills } from '../../journal/entries.ts'
 import { type Entry, prefillOf } from './entry.ts'
-import type { FillKills } from './fill-kills.ts'
+import type { FillKills } from './kills.ts'
 import { type FillDeps, startFill } from './start-fill.ts'
 
 export type FillEntryDeps = Omit<FillDeps, 'after'> & {

@@ -4,11 +4,11 @@ import type { Logger } from 'pino'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { WorldId } from '#shared/job.ts'
 import { type RetryPolicy, retryDelayMs } from '#shared/process/retry-policy.ts'
-import type { World } from '../config/world.ts'
-import type { FilledWorld, HostRuntime } from '../host/host-runtime.ts'
-import { type CommandRecord, onBehalfOf, type RunCommand } from '../host/programs/run-command.ts'
-import { fillDirectory } from './fill-directory.ts'
-import type { Asker, Fill } from './world-store.ts'
+import type { World } from '../../config/world.ts'
+import type { FilledWorld, HostRuntime } from '../../host/host-runtime.ts'
+import { type CommandRecord, onBehalfOf, type RunCommand } from '../../host/programs/run-command.ts'
+import { fillDirectory } from '../fill-directory.ts'
+import type { Asker, Fill } from '../world-store.ts'
 
 export type FillDeps = {
   host: Pick<HostRuntime, 'platform' | 'stageWorld' | 'commitWorld' | 'discardStage' | 'endProcessesOf'>

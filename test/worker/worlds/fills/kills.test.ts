@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, vi } from 'vitest'
-import { until } from '../../support/until.ts'
-import { asker, openStore, test } from './world-fixture.ts'
+import { until } from '../../../support/until.ts'
+import { asker, openStore, test } from '../world-fixture.ts'
 
 const definition = { name: 'deadly', method: 'tree', path: '/nowhere', prefill: true }
 

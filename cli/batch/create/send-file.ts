@@ -1,7 +1,7 @@
 import { rename, rm } from 'node:fs/promises'
-import type { CommandContext } from '../arguments/command-context.ts'
-import type { Answer, Upload } from '../http/client.ts'
-import { writeWhole } from './write-whole.ts'
+import type { CommandContext } from '../../arguments/command-context.ts'
+import type { Answer, Upload } from '../../http/client.ts'
+import { writeWhole } from '../../print/write-whole.ts'
 
 /**
  * Sends the file of a batch, and writes the rows that are wrong into the file `rejects`, if that is given and there are some.
