@@ -37,7 +37,7 @@ const inDirectory = (name: string) => [`test/${name}/**/*.test.ts`]
 export default defineConfig({
   test: {
     projects: [
-      ring('unit', 0, 10 * seconds, { include: ['test/**/*.test.ts'], parallel: true }),
+      ring('unit', 0, 30 * seconds, { include: ['test/**/*.test.ts'], parallel: true }),
       ring('contract', 1, 60 * seconds, { include: inDirectory('contract') }),
       ring('flow', 2, 30 * seconds, { include: inDirectory('flow'), redis: true, parallel: true }),
       ring('on-host', 3, 180 * seconds, { include: inDirectory('on-host'), redis: true }),

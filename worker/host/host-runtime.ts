@@ -89,3 +89,9 @@ export interface HostRuntime {
   /** Proves the isolation of the running jail from outside, with no program of its own world. */
   proveIsolation(jail: JailSpec, signal: AbortSignal): Promise<Isolation>
 }
+
+/** Of a host that is there for a trial only. */
+export interface TrialRuntime extends HostRuntime {
+  /** Removes what `open` has made. Its jails and worlds must be gone. */
+  discard(): Promise<void>
+}

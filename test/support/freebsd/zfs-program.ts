@@ -138,6 +138,14 @@ function destroy(kernel: Kernel, args: string[]): Answer {
       `cannot destroy '${name}': filesystem has dependent clones\nuse '-R' to destroy the following datasets:\n${dependents.join('\n')}`,
     )
   if (args.includes('-n')) return {}
+  for (const child of [...kernel.datasets.keys()]
+    .filter((each) => each.startsWith(`${name}/`))
+    .sort()
+    .reverse()) {
+    if (!args.includes('-r')) return failed(`cannot destroy '${name}': filesystem has children`)
+    const answer = destroy(kernel, ['destroy', '-r', child])
+    if (answer.exitCode) return answer
+  }
   if (isBusy(kernel, name)) return failed(`cannot unmount '${dataset.mountpoint}': pool or dataset is busy`)
   unmount(kernel, dataset.mountpoint)
   kernel.datasets.delete(name)

@@ -14,7 +14,7 @@ export async function enrol(host: FreebsdHost): Promise<void> {
   for (const name of dataset ? ['worlds', 'roots'] : []) await host.run('zfs', ['create', '-p', `${dataset}/${name}`])
   // Only root may go in there: no user may reach a setuid file of a jail.
   await Promise.all([roots, worlds, jails, boot].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
-  await ensureBootService(host)
+  if (host.atBoot) await ensureBootService(host)
   if (host.config.network.mode === 'vnet') await ensureBridge(host)
 }
 
@@ -41,7 +41,10 @@ async function makeBridge(host: FreebsdHost, bridge: string, gateways: string[])
   const made = (await host.run('ifconfig', [isNumbered ? bridge : 'bridge', 'create'])).stdout.trim() || bridge
   if (!/^bridge\d+$/.test(made)) throw new ProvostError('command_failed', `ifconfig bridge create printed ${made}.`)
   if (made !== bridge) await host.run('ifconfig', [made, 'name', bridge])
+  if (host.atBoot) await keepAtBoot(host, bridge, made, gateways)
+}
 
+async function keepAtBoot(host: FreebsdHost, bridge: string, made: string, gateways: string[]): Promise<void> {
   const [first, ...four] = gateways.filter((gateway) => familyOf(gateway) === 4)
   const [firstSix, ...six] = gateways.filter((gateway) => familyOf(gateway) === 6)
   const settings = [

@@ -18,6 +18,8 @@ export type Patience = {
 export type FreebsdHost = {
   run: RunCommand
   config: WorkerConfig
+  /** Whether its jails, and its bridge, come back at boot. */
+  atBoot: boolean
   /** The host's own /etc. */
   etc: string
   layout: Layout

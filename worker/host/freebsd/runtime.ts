@@ -3,11 +3,12 @@ import { ProvostError } from '#shared/errors.ts'
 import type { WorkerConfig } from '../../config/config.ts'
 import { requireFit } from '../checks/check-result.ts'
 import { realPath } from '../files/paths.ts'
-import type { HostRuntime } from '../host-runtime.ts'
+import type { HostRuntime, TrialRuntime } from '../host-runtime.ts'
 import { requirePools } from '../jails/require-pools.ts'
 import { rootGone } from '../jails/root-gone.ts'
 import type { RunCommand } from '../programs/run-command.ts'
 import { checkHost } from './checks/check.ts'
+import { discardHost } from './discard-host.ts'
 import { enrol } from './enrol.ts'
 import type { FreebsdHost, Patience } from './freebsd-host.ts'
 import { proveIsolation } from './isolation/isolation.ts'
@@ -27,6 +28,8 @@ import { commitWorld, discardStage, discardStages, hasWorld, listWorlds, removeW
 type Options = {
   run: RunCommand
   config: WorkerConfig
+  /** Whether its jails, and its bridge, come back at boot. */
+  atBoot?: boolean
   /** The operating system's locks and processes: FreeBSD's, unless the programs of FreeBSD are only doubles. */
   system?: Pick<HostRuntime, 'lockFile' | 'endPredecessor' | 'endProcessesOf'>
   patience?: Partial<Patience>
@@ -35,13 +38,14 @@ type Options = {
 const patience: Patience = { dying: 20_000, busy: 20_000, stop: 30_000, poll: 100 }
 
 /** Returns the runtime for jails by jail(8), on ZFS or UFS, on a shared interface or a network of their own, with rctl(8). */
-export function freebsdRuntime({ run, config, system, ...options }: Options): HostRuntime {
+export function freebsdRuntime({ run, config, atBoot = true, system, ...options }: Options): TrialRuntime {
   const onDirectory = config.root.startsWith('/')
   let layout: Layout | undefined = onDirectory ? layoutOf(realPath(config.root)) : undefined
   let boot: Promise<string> | undefined
   const host: FreebsdHost = {
     run,
     config,
+    atBoot,
     etc: config.etcDir,
     get layout() {
       if (!layout) throw new ProvostError('unexpected', `Where ${config.root} is mounted is not known before it is opened.`)
@@ -104,6 +108,7 @@ export function freebsdRuntime({ run, config, system, ...options }: Options): Ho
     },
     consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
+    discard: () => discardHost(host),
   }
 }
 

@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import pLimit from 'p-limit'
 import type { WorkerConfig } from '../../config/config.ts'
 import { requireFit } from '../checks/check-result.ts'
-import type { HostRuntime } from '../host-runtime.ts'
+import type { TrialRuntime } from '../host-runtime.ts'
 import { requirePools } from '../jails/require-pools.ts'
 import { rootGone } from '../jails/root-gone.ts'
 import type { RunCommand } from '../programs/run-command.ts'
@@ -18,6 +18,7 @@ import type { LinuxHost } from './linux-host.ts'
 import { ensureNetwork, hasNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
 import { lockFile } from './processes/lock-file.ts'
+import { removeTree } from './root/remove-tree.ts'
 import { ensureRoot, hasRoot, mountRoot, removeRoot } from './root/root.ts'
 import { commitWorld, discardStage, discardStages, hasWorld, listWorlds, removeWorld, stageWorld, worldTree } from './worlds.ts'
 
@@ -28,7 +29,7 @@ type Options = {
 }
 
 /** Returns the runtime of jails by runc, overlayfs, network namespaces with veth and a bridge, and cgroups (v1, hybrid, v2). */
-export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): HostRuntime {
+export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): TrialRuntime {
   const lock = pLimit(1)
   let cgroups: Cgroups | undefined
   const host: LinuxHost = {
@@ -92,6 +93,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     },
     consoleOf: (jail) => host.layout.jail(jail.name).console,
     proveIsolation: (jail, signal) => proveIsolation(host, jail, signal),
+    discard: () => removeTree(run, host.layout.root),
   }
 }
 
