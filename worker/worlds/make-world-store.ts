@@ -4,27 +4,14 @@ import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { WorldId } from '#shared/job.ts'
 import type { RetryPolicy } from '#shared/process/retry-policy.ts'
 import { type World, worldDigest } from '../config/world.ts'
-import type { FilledWorld, HostRuntime } from '../host/host-runtime.ts'
+import type { FilledWorld } from '../host/host-runtime.ts'
 import type { RunCommand } from '../host/programs/run-command.ts'
 import { type Entry, prefillOf, stateOf } from './fills/entry.ts'
 import { makeFailures } from './fills/failures.ts'
 import { type FillEntryDeps, fillEntry, refusePoisoned } from './fills/fill-entry.ts'
 import type { FillKills } from './fills/kills.ts'
 import { makeTimers } from './fills/timers.ts'
-import { keyOf, type WorldStore } from './world-store.ts'
-
-type WorldHost = Pick<
-  HostRuntime,
-  | 'platform'
-  | 'endProcessesOf'
-  | 'stageWorld'
-  | 'commitWorld'
-  | 'discardStage'
-  | 'discardStages'
-  | 'listWorlds'
-  | 'hasWorld'
-  | 'removeWorld'
->
+import { keyOf, type WorldHost, type WorldStore } from './world-store.ts'
 
 type WorldStoreDeps = {
   worlds: World[]

@@ -1,6 +1,21 @@
 import type { WorldState } from '#shared/host.ts'
 import type { WorldId } from '#shared/job.ts'
+import type { HostRuntime } from '../host/host-runtime.ts'
 import type { CommandRecord } from '../host/programs/run-command.ts'
+
+/** What a store of worlds needs of its host. */
+export type WorldHost = Pick<
+  HostRuntime,
+  | 'platform'
+  | 'endProcessesOf'
+  | 'stageWorld'
+  | 'commitWorld'
+  | 'discardStage'
+  | 'discardStages'
+  | 'listWorlds'
+  | 'hasWorld'
+  | 'removeWorld'
+>
 
 /** A fill in progress, shared by all who wait for it. */
 export type Fill = {

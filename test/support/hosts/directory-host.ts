@@ -3,20 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:f
 import { join } from 'node:path'
 import type { WorldId } from '#shared/job.ts'
 import type { HostRuntime } from '../../../worker/host/host-runtime.ts'
-
-type WorldHost = Pick<
-  HostRuntime,
-  | 'platform'
-  | 'endProcessesOf'
-  | 'stageWorld'
-  | 'commitWorld'
-  | 'discardStage'
-  | 'discardStages'
-  | 'listWorlds'
-  | 'hasWorld'
-  | 'removeWorld'
-  | 'worldTree'
->
+import type { WorldHost } from '../../../worker/worlds/world-store.ts'
 
 /**
  * The part of a host that keeps worlds, on plain directories below a temporary one. Not in /tmp, which may be mounted
@@ -30,7 +17,7 @@ export async function directoryHost(parent = '/var/tmp') {
   await mkdir(worlds)
   const stage = (world: WorldId) => join(stages, world.name)
   const place = ({ name, digest }: WorldId) => join(worlds, `${name}-${digest.slice(0, 16)}`)
-  const host: WorldHost = {
+  const host: WorldHost & Pick<HostRuntime, 'worldTree'> = {
     platform: 'linux/x64',
     endProcessesOf: async () => undefined,
     async stageWorld(world) {
