@@ -4,17 +4,15 @@ import { Queue } from 'bullmq'
 import type { Logger } from 'pino'
 import { queueKinds, queueName } from '#shared/redis/queues.ts'
 import type { FleetHosts } from '../../placement/placement-host.ts'
-import { newestOf } from '../../records/lists.ts'
-import { operationList } from '../../records/operations/operation-lists.ts'
 import type { Store } from '../../records/store.ts'
 import type { PublicUrl } from '../public-url.ts'
+import { hostsToShow } from './hosts-to-show.ts'
 import { QueueAdapter } from './queue-adapter.ts'
 
 type Deps = Store & { hosts: Pick<FleetHosts, 'all' | 'get'>; log: Logger; publicUrl: PublicUrl }
 
 /** The board makes some 16 calls for every queue that it has, every 5 seconds. */
 const shownHosts = 50
-const recentFailures = 200
 /** How long a host's queues stay after they were last wanted, so that an open page does not lose them. */
 const keptMs = 60_000
 
@@ -76,25 +74,6 @@ export function makeQueueBoard({ redis, keys, hosts, log, publicUrl }: Deps, pat
     await Promise.all(closing)
   }
 
-  async function hostsToShow(): Promise<string[]> {
-    const all = hosts.all()
-    if (all.length <= shownHosts) return all.map(({ id }) => id)
-    const failures = await countFailures()
-    return all
-      .map(({ id, operations }) => ({ id, operations, failures: failures.get(id) ?? 0 }))
-      .sort((a, b) => b.failures - a.failures || b.operations - a.operations)
-      .slice(0, shownHosts)
-      .map(({ id }) => id)
-  }
-
-  async function countFailures(): Promise<Map<string, number>> {
-    const failed = await newestOf(redis, operationList({ status: 'failed' }, keys), { count: recentFailures })
-    const hostsOfFailed = await Promise.all(failed.map((id) => redis.hget(keys.operation(id), 'host')))
-    const failures = new Map<string, number>()
-    for (const host of hostsOfFailed) if (host) failures.set(host, (failures.get(host) ?? 0) + 1)
-    return failures
-  }
-
   return {
     plugin: server.registerPlugin(),
 
@@ -103,7 +82,7 @@ export function makeQueueBoard({ redis, keys, hosts, log, publicUrl }: Deps, pat
     /** Updates the queues of the board to the hosts as they are now; `named`: the queue that a request names. */
     async refresh(named: string | undefined): Promise<void> {
       const now = performance.now()
-      const wanted = new Set(await hostsToShow())
+      const wanted = new Set(await hostsToShow({ redis, keys, hosts }, shownHosts))
       const host = named?.slice(0, named.lastIndexOf('.'))
       if (host && hosts.get(host)) wanted.add(host)
       for (const id of wanted) {
