@@ -10,10 +10,10 @@ export type NamespaceFleet = Awaited<ReturnType<typeof startNamespaceFleet>>
 
 /**
  * A producer and several workers as processes, each worker on a host of its own and under its name. The hosts share a pool of
- * addresses.
+ * addresses. `timeScale`: how fast waits are, as `PROVOST_TIME_SCALE`.
  */
-export async function startNamespaceFleet(redis: TestRedis, names: string[]) {
-  const fleet = await processFleet(redis)
+export async function startNamespaceFleet(redis: TestRedis, names: string[], timeScale = 1) {
+  const fleet = await processFleet(redis, { PROVOST_TIME_SCALE: `${timeScale}` })
   const { state, env, tag, third } = fleet
   const hosts = new Map<string, NamespaceHost>()
 
@@ -21,6 +21,22 @@ export async function startNamespaceFleet(redis: TestRedis, names: string[]) {
     const known = hosts.get(name)
     if (!known) throw new Error(`no host ${name}`)
     return known
+  }
+
+  /** Makes a host and its worker, which is yet to be started, under `name`. `called`: the name that its worker.yaml gives it. */
+  async function add(name: string, called = name): Promise<void> {
+    const made = await namespaceHost({
+      name: called,
+      directory: join(state, name),
+      link: `pvo${tag}${hosts.size}`,
+      uplink: { network: `10.214.${third}`, block: hosts.size },
+      redis: new URL(redis.url),
+      bridge: `pvt${tag}`,
+      network: `10.213.${third}`,
+    })
+    hosts.set(name, made)
+    const own = { PROVOST_REDIS_URL: made.redisUrl, PROVOST_CONFIG: made.file }
+    fleet.define(name, service('worker', { ...env, ...own }, made.entered))
   }
 
   /** Removes all of it. Returns what is left all the same, host by host. */
@@ -32,20 +48,7 @@ export async function startNamespaceFleet(redis: TestRedis, names: string[]) {
   }
 
   try {
-    for (const [block, name] of names.entries()) {
-      const made = await namespaceHost({
-        name,
-        directory: join(state, name),
-        link: `pvo${tag}${block}`,
-        uplink: { network: `10.214.${third}`, block },
-        redis: new URL(redis.url),
-        bridge: `pvt${tag}`,
-        network: `10.213.${third}`,
-      })
-      hosts.set(name, made)
-      const own = { PROVOST_REDIS_URL: made.redisUrl, PROVOST_CONFIG: made.file }
-      fleet.define(name, service('worker', { ...env, ...own }, made.entered))
-    }
+    for (const name of names) await add(name)
     fleet.startAll()
     await Promise.all(names.map((name) => fleet.hostIs(name, 'up')))
   } catch (error) {
@@ -56,6 +59,7 @@ export async function startNamespaceFleet(redis: TestRedis, names: string[]) {
   return {
     ...fleet,
     host,
+    add,
     hosts: () => [...hosts.values()],
     gate: (name: string, program: string, path: string, when?: string) => programGate(host(name).bin, program, path, when),
     operations: async (): Promise<Operation[]> => (await fleet.call('GET', '/v1/operations?limit=500')).body.items,
