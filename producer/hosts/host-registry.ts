@@ -37,6 +37,8 @@ export async function openHostRegistry(deps: Deps) {
   const named = new Set(members)
   let known = new Map<string, Known>()
   let all: PlacementHost[] = []
+  /** By fleet. */
+  let highestEpochs = new Map<string, number>()
 
   async function refresh(): Promise<void> {
     // With each reading: a heartbeat that could not be written must not make its host seem silent.
@@ -62,6 +64,8 @@ export async function openHostRegistry(deps: Deps) {
       const host = isSame ? Object.assign(last.host, countsOf(reading, timing)) : toHost(reading, state, reason, own, timing)
       known.set(reading.id, { reading, host })
     }
+    // Before a host is known to be up: from then on it takes jails.
+    highestEpochs = highestEpochsOf(readings)
     const hosts = [...known.values()].map(({ host }) => host)
     // Placement memoizes what it derives from the fleet by this array.
     if (hosts.length !== all.length || hosts.some((host, i) => host !== all[i])) all = hosts
@@ -79,8 +83,8 @@ export async function openHostRegistry(deps: Deps) {
       const beat = known.get(id)?.reading.beat
       return beat && (beat.fleet ?? '')
     },
-    /** Returns the highest epoch in the journal of a host, as of its last beat; 0 without one. */
-    epochOf: (id: string): number => known.get(id)?.reading.beat?.epoch ?? 0,
+    /** Returns the highest epoch in the journals of a fleet's hosts, as of their last beats; 0 without one. */
+    highestEpoch: (fleet: string): number => highestEpochs.get(fleet) ?? 0,
     /** Returns the hosts whose ledger has another number of jails than there are records: Redis has lost it. */
     withoutLedger: (): string[] =>
       [...known.values()].flatMap(({ reading }) => (reading.promised.jails === reading.jails ? [] : [reading.id])),
@@ -160,6 +164,13 @@ function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, ti
     lastSeen: seen,
     ...(beat?.clockOffsetMs === undefined ? {} : { clockOffsetMs: beat.clockOffsetMs }),
   } satisfies Partial<Host>
+}
+
+function highestEpochsOf(readings: HostReading[]): Map<string, number> {
+  const highest = new Map<string, number>()
+  for (const { beat } of readings)
+    if (beat?.fleet) highest.set(beat.fleet, Math.max(highest.get(beat.fleet) ?? 0, beat.epoch ?? 0))
+  return highest
 }
 
 /** Whether a host has changed for its watchers; a heartbeat alone is no change. */

@@ -7,12 +7,12 @@ import { hasSubject } from '../queues/enqueue.ts'
 import type { Unchanged } from '../records/change.ts'
 import type { Idempotency } from '../records/operations/idempotency.ts'
 import { newOperation, queueOperation } from '../records/operations/operation-changes.ts'
-import type { Store } from '../records/store.ts'
 import { accept, findOperation } from './accept.ts'
 import { decideAdmission, type Terms } from './admit.ts'
 import { type BatchTerms, type Context, decideCancel, decideVerb, type Verb } from './decide-operation.ts'
 import type { AcceptDeps, Answer, Decision } from './decision.ts'
 import { decideRetry } from './retry-operation.ts'
+import { takeEpoch } from './take-epoch.ts'
 
 /** Everything that callers may ask for: decided, committed atomically, then added to the queues. */
 
@@ -82,6 +82,6 @@ export function cancelOperation(deps: AcceptDeps, id: string, idempotency?: Idem
   })
 }
 
-async function newContext({ redis, keys }: Store): Promise<Context> {
-  return { keys, epoch: await redis.incr(keys.epoch), now: fleetTime() }
+async function newContext(deps: AcceptDeps): Promise<Context> {
+  return { keys: deps.keys, epoch: await takeEpoch(deps), now: fleetTime() }
 }

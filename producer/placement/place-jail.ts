@@ -64,7 +64,7 @@ export async function placeJail(
       })),
     }
     const [type, ...rest] = await counted(group[0]?.host, () =>
-      scripts.admit([keys.eventSequence, keys.events, keys.leases, keys.epoch, keys.fleet], JSON.stringify(input)),
+      scripts.admit([keys.eventSequence, keys.events, keys.leases, keys.epoch, keys.fleet, keys.jails()], JSON.stringify(input)),
     )
     switch (type) {
       case 'done':

@@ -19,6 +19,7 @@ export function openScripts(redis: Redis, keys: RedisKeys) {
   const load = <Answer>(name: string): Script<Answer> => loadScript(redis, new URL(`./scripts/${name}.lua`, import.meta.url))
   const commit = load<(string | number)[]>('commit')
   const raiseEpoch = load<null>('recovery/raise-epoch')
+  const takeEpoch = load<number>('take-epoch')
 
   return {
     async commit(change: Change): Promise<CommitAnswer> {
@@ -30,6 +31,11 @@ export function openScripts(redis: Redis, keys: RedisKeys) {
     },
     /** Makes the next epoch higher than any that a host has seen. */
     raiseEpoch: (above: number): Promise<null> => raiseEpoch([keys.epoch], above),
+    /** Returns the next epoch; undefined if Redis has lost the last ones. `seen`: one that Redis, or a host, has had. */
+    async takeEpoch(seen: number): Promise<number | undefined> {
+      const epoch = await takeEpoch([keys.epoch, keys.jails()], seen)
+      return epoch === 0 ? undefined : epoch
+    },
     admit: load<[type: string, ...rest: string[]]>('admit'),
     try: load<[answers: TriedHost[][], given: string]>('try'),
     lock: load<0 | 1>('lock'),

@@ -8,7 +8,7 @@ import { awaited } from './fleet-records.ts'
 import { highestRecordedEpoch } from './rebuild-ledgers.ts'
 
 type Deps = Store & {
-  hosts: Pick<HostRegistry, 'all' | 'fleetOf' | 'epochOf'>
+  hosts: Pick<HostRegistry, 'all' | 'highestEpoch'>
   members: string[]
   timing: Pick<Timing, 'silence'>
   log: Logger
@@ -26,13 +26,12 @@ export function makeJudgeAge({ hosts, timing, log, ...store }: Deps) {
   /** The highest epoch that this producer has seen in Redis. */
   let seen = 0
   let fellAtMs: number | undefined
-
-  const highestOfHosts = (fleet: string) =>
-    hosts.all().reduce((most, { id }) => (hosts.fleetOf(id) === fleet ? Math.max(most, hosts.epochOf(id)) : most), 0)
+  let judged = ''
 
   async function judge(fleet: string): Promise<Age> {
+    judged = fleet
     // Before the epoch is read: a host never sees one before Redis has it.
-    const ofHosts = highestOfHosts(fleet)
+    const ofHosts = hosts.highestEpoch(fleet)
     const text = await redis.get(keys.epoch)
     const epoch = text === null ? await highestRecordedEpoch(store) : Number(text)
     if (ofHosts > epoch) {
@@ -54,7 +53,11 @@ export function makeJudgeAge({ hosts, timing, log, ...store }: Deps) {
     return 'same'
   }
 
-  return { judge, seenEpoch: () => seen }
+  return {
+    judge,
+    /** Returns the highest epoch that Redis had at a look, or that a host of the fleet has said since. */
+    seenEpoch: () => Math.max(seen, hosts.highestEpoch(judged)),
+  }
 }
 
 /** Gives the fleet another id, so that all its hosts upload their journals. `remembered`: its hosts at an earlier look. */

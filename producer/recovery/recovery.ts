@@ -148,7 +148,7 @@ export async function openRecovery(deps: Deps) {
       const isLost = known.length === 0 && (await isStill(state.fleet()?.id).catch(() => true)) === false
       return isLost ? [justLost] : known
     },
-    /** Returns the highest epoch that Redis had at a look: with a lower one it has become older since. */
+    /** Returns an epoch that Redis, or a host, has had: with a lower one Redis is older than it was. */
     seenEpoch: age.seenEpoch,
     waitsFor: (id: string) => state.waitedFor().includes(id),
 

@@ -25,7 +25,7 @@ export type Binding = { type: 'bound' } | { type: 'moved' } | { type: 'elsewhere
 const bindScript = `
   local worker = redis.call('GET', KEYS[1])
   if worker and worker ~= ARGV[1] then return { 'lost', worker } end
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  if worker then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
   local before = redis.call('GET', KEYS[2])
   if before then return { 'before', before } end
   redis.call('SET', KEYS[2], ARGV[3])

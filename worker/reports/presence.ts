@@ -6,12 +6,17 @@ import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 /** A worker's presence under its host's name, which another one may have taken once this one was silent for too long. */
 export type Presence = ReturnType<typeof openPresence>
 
-/** `worker` names a root on a computer, in one of its boots; it has the name for `lastsMs` milliseconds unless that is renewed. */
-type Settings = { key: string; worker: string; lastsMs: number }
+/**
+ * `worker` names a root on a computer, in one of its boots; it has the name for `lastsMs` milliseconds unless that is renewed.
+ * `beatKey`: where its last beat is.
+ */
+type Settings = { key: string; beatKey: string; worker: string; lastsMs: number }
 
+// Never without its beat: a producer that takes the host for one that is there must know the highest epoch of its journal.
 const renewScript = `
   local worker = redis.call('GET', KEYS[1])
   if worker and worker ~= ARGV[1] then return worker end
+  if ARGV[3] ~= '' then redis.call('SET', KEYS[2], ARGV[3]) end
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   return false`
 const releaseScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end`
@@ -19,16 +24,22 @@ const pollMs = 500
 
 /** Opens a worker's presence; the name of the host is yet to be taken. */
 export function openPresence(redis: Redis, host: string, settings: Settings) {
-  const { key, worker, lastsMs } = settings
+  const { key, beatKey, worker, lastsMs } = settings
   const { promise: lost, resolve } = Promise.withResolvers<ProvostError>()
   let isTaken = false
   let loss: ProvostError | undefined
 
-  /** Returns another worker that has the name; undefined when none has. */
-  async function renew(): Promise<string | undefined> {
-    const other = await redis.eval(renewScript, 1, key, worker, lastsMs)
+  /** Writes a beat, and renews the name with it. Returns another worker that has the name; undefined when none has. */
+  async function renew(beat: string): Promise<string | undefined> {
+    const other = await redis.eval(renewScript, 2, key, beatKey, worker, lastsMs, beat)
     if (other !== null) note(String(other))
     return other === null ? undefined : String(other)
+  }
+
+  /** Returns the last beat with an epoch of this host; empty without one: then a producer waits for the first. */
+  async function beatWith(epoch: number): Promise<string> {
+    const last = await redis.get(beatKey)
+    return last === null ? '' : JSON.stringify({ ...JSON.parse(last), epoch })
   }
 
   function note(other: string | null): void {
@@ -47,6 +58,12 @@ export function openPresence(redis: Redis, host: string, settings: Settings) {
     ...settings,
     name: 'presence',
     renew,
+    /** Asks Redis whether another worker has the name. */
+    async isLost(): Promise<boolean> {
+      const holder = await redis.get(key)
+      note(holder)
+      return holder !== null && holder !== worker
+    },
     /** Notes who has the name, as Redis has just said. */
     note,
     /** Why this worker has the name no longer; undefined while it has. Once lost it is never taken again. */
@@ -55,14 +72,14 @@ export function openPresence(redis: Redis, host: string, settings: Settings) {
     lost,
     /**
      * Takes the name, before any job is taken: two workers on one host's queues would each make half of a jail. The presence of
-     * a worker that was killed before a reboot ends soon.
+     * a worker that was killed before a reboot ends soon. `epoch`: the highest in the journal, which the last beat gets.
      *
      * @throws ProvostError `host_unfit` while another worker reports under the name.
      */
-    async take(stopping: AbortSignal): Promise<void> {
+    async take(stopping: AbortSignal, epoch = 0): Promise<void> {
       const deadline = performance.now() + lastsMs + 2 * pollMs
       for (;;) {
-        const other = await untilRedisAnswers(stopping, renew)
+        const other = await untilRedisAnswers(stopping, async () => renew(await beatWith(epoch)))
         if (other === undefined) break
         if (performance.now() > deadline)
           throw new ProvostError('host_unfit', `Another worker reports as host ${host}: ${other}.`, {

@@ -21,7 +21,7 @@ type Deps = {
   host: HostRuntime
   redis: Redis
   keys: RedisKeys
-  presence: Pick<Presence, 'renew'>
+  presence: Pick<Presence, 'renew' | 'isLost'>
   repeat: Repeat
   log: Logger
   /** The plan versions that this worker knows. */
@@ -67,7 +67,7 @@ export function makeHostReporter(deps: Deps) {
 
   async function beat(sources: Sources): Promise<void> {
     // First: what this host writes is another's once that has its name.
-    if ((await presence.renew()) !== undefined) return
+    if (await presence.isLost()) return
     const clockOffsetMs = await askTime(redis)
     noteClock(clockOffsetMs)
     const enrols = beats % enrolEvery === 0
@@ -78,7 +78,7 @@ export function makeHostReporter(deps: Deps) {
     if (enrols) await redis.set(keys.hostBackground(config.host), JSON.stringify(deps.background))
     lastReport = report
     beats += 1
-    await redis.set(keys.hostBeat(config.host), JSON.stringify({ ...beatOf(sources, report), clockOffsetMs }))
+    await presence.renew(JSON.stringify({ ...beatOf(sources, report), clockOffsetMs }))
   }
 
   return {

@@ -22,7 +22,7 @@ export type Fleet = Awaited<ReturnType<typeof joinFleet>>
 export async function joinFleet(base: Base, local: Local) {
   const { redis, keys, hostId, timing, services, stopping, repeat, reporter } = base
   const { journalDirectory, journal, revived } = local
-  await base.presence.take(stopping)
+  await base.presence.take(stopping, journal.highestEpoch())
   services.add(base.presence)
   const clockOffsetMs = await untilRedisAnswers(stopping, () => askTime(redis))
   // Not earlier: without Redis it is not known what time it is.

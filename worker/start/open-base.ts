@@ -51,7 +51,8 @@ export async function openBase(config: WorkerConfig, parts: Parts, opened: Opene
   const passes = countPasses()
   const root = `${opened.directory}, inode ${(await stat(opened.directory)).ino}`
   const worker = `${root}, boot ${await host.bootId()}`
-  const named = { key: keys.hostAlive(config.host), worker, lastsMs: config.timing.silence }
+  const { hostAlive, hostBeat } = keys
+  const named = { key: hostAlive(config.host), beatKey: hostBeat(config.host), worker, lastsMs: config.timing.silence }
   const presence = openPresence(opened.redis, config.host, named)
   const base = {
     ...opened,

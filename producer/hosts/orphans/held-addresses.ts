@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import type { JailSpec } from '#shared/job.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
+import type { PlacementHost } from '../../placement/placement-host.ts'
 import type { Change } from '../../records/change.ts'
 import type { JailRecord } from '../../records/jails/jail-record.ts'
-import type { Lease } from '../../records/jails/leases.ts'
+import { type Lease, leaseFor } from '../../records/jails/leases.ts'
 import type { Store } from '../../records/store.ts'
 
 /** The provision whose jail may still use a held address, and the root that it is on, where the fleet knew its id. */
@@ -41,4 +43,31 @@ export async function takeHeld({ redis, keys }: Store, provision: string, leases
     change.commands.push(['HDEL', keys.heldLeases(host), address], ['HDEL', keys.heldFor(host), address])
   }
   return { holders, change }
+}
+
+/**
+ * Returns the changes by which the addresses of an orphan that are held under another name of its host, which was forgotten, are held
+ * under the name that it has now: what becomes of that name, or of the orphan, is to decide about them.
+ */
+export async function passHeld(
+  store: Store,
+  { id, pools }: Pick<PlacementHost, 'id' | 'pools'>,
+  { provision, addresses }: Pick<JailSpec, 'provision' | 'addresses'>,
+): Promise<Partial<Change>[]> {
+  const { keys } = store
+  const own = keys.forgottenHolder(id)
+  const changes: Partial<Change>[] = []
+  for (const text of addresses) {
+    const lease = leaseFor(text, pools)
+    const [address, , cidr] = lease
+    const { holders, change } = await takeHeld(store, provision, [lease])
+    const holder = holders.get(address)
+    if (holder === undefined || holder === own) continue
+    const held = [
+      ['HSET', keys.heldLeases(id), address, keys.returned(cidr)],
+      ['HSET', keys.heldFor(id), address, JSON.stringify({ provision } satisfies z.infer<typeof Held>)],
+    ]
+    changes.push({ unchanged: change.unchanged, lease: [[address, own, holder]], commands: [...change.commands, ...held] })
+  }
+  return changes
 }

@@ -1,7 +1,9 @@
 import { bareAddress } from '#shared/network/addresses.ts'
 import type { FleetHosts, PlacementHost } from '../../placement/placement-host.ts'
+import { merge } from '../../records/change.ts'
 import { leaseFor } from '../../records/jails/leases.ts'
 import type { Store } from '../../records/store.ts'
+import { passHeld } from './held-addresses.ts'
 import { readDrift } from './orphans.ts'
 
 /**
@@ -15,11 +17,14 @@ export async function holdOrphans(store: Store & { hosts: Pick<FleetHosts, 'all'
     const orphans = (await readDrift(store, host.id)).filter((entry) => entry.found === 'orphan')
     const addresses = orphans.flatMap(({ spec }) => spec.addresses.map(bareAddress))
     const holders = addresses.length === 0 ? [] : await redis.hmget(keys.leases, ...addresses)
-    const free = new Set(addresses.filter((_, i) => holders[i] === null))
+    const own = keys.forgottenHolder(host.id)
+    const others = new Map(addresses.flatMap((address, i) => (holders[i] === own ? [] : [[address, holders[i]]])))
     for (const { spec } of orphans) {
-      if (!spec.addresses.some((address) => free.has(bareAddress(address)))) continue
+      const theirs = spec.addresses.map(bareAddress).filter((address) => others.has(address))
       // Once a destroy of it was asked for, its end releases what is held.
-      if (!(await redis.exists(keys.cleaning(spec.provision)))) await holdAddresses(store, host, spec.addresses)
+      if (theirs.length === 0 || (await redis.exists(keys.cleaning(spec.provision)))) continue
+      if (theirs.some((address) => others.get(address) === null)) await holdAddresses(store, host, spec.addresses)
+      for (const change of await passHeld(store, host, spec)) await store.scripts.commit(merge(change))
     }
   }
 }

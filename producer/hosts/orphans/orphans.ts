@@ -4,6 +4,7 @@ import { hasEnded } from '#shared/operation.ts'
 import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import { accept } from '../../operations/accept.ts'
 import type { AcceptDeps, Answer, Decision } from '../../operations/decision.ts'
+import { takeEpoch } from '../../operations/take-epoch.ts'
 import type { PlacementHost } from '../../placement/placement-host.ts'
 import { type Change, merge } from '../../records/change.ts'
 import { forgetJail, writeJail } from '../../records/jails/jail-changes.ts'
@@ -13,7 +14,7 @@ import { noteCleaning, readCleaning, unlessCleaned } from '../../records/operati
 import { newOperation, queueOperation } from '../../records/operations/operation-changes.ts'
 import type { Store } from '../../records/store.ts'
 import { readHostNotes } from '../read-host-notes.ts'
-import { noteHeld, takeHeld } from './held-addresses.ts'
+import { noteHeld, passHeld, takeHeld } from './held-addresses.ts'
 
 /** Jails that a host has and the fleet does not know: they stay as they are until somebody adopts or cleans them. */
 
@@ -109,16 +110,16 @@ async function readCleanable(store: Store, host: PlacementHost, { jail, spec }: 
 }
 
 /** Decides the operation that destroys an orphan: the one that is open, or a new one. @throws ProvostError as `readCleanable`. */
-async function decideClean(store: Store, host: PlacementHost, orphan: Orphan): Promise<Decision> {
-  const { redis, keys } = store
+async function decideClean(deps: AcceptDeps, host: PlacementHost, orphan: Orphan): Promise<Decision> {
+  const { keys } = deps
   const { jail, spec } = orphan
-  const { known, cleaning, open } = await readCleanable(store, host, orphan)
+  const { known, cleaning, open } = await readCleanable(deps, host, orphan)
   if (open && !hasEnded(open.status)) return { type: 'answer', answer: { operation: open, jail: null, replayed: true } }
 
   const now = fleetTime()
-  const epoch = await redis.incr(keys.epoch)
+  const epoch = await takeEpoch(deps)
   const operation = newOperation({ kind: 'destroy', jail, host: host.id, epoch, orphan: spec }, now)
-  const change = merge(queueOperation(operation, now, keys), {
+  const change = merge(queueOperation(operation, now, keys), ...(await passHeld(deps, host, spec)), {
     ...noteCleaning(operation.id, spec.provision, keys),
     unchanged: [[keys.jail(jail), 'revision', known?.revision ?? null], ...cleaning.unchanged],
     member: [keys.hosts, host.id],
@@ -130,14 +131,15 @@ async function decideClean(store: Store, host: PlacementHost, orphan: Orphan): P
  * Decides the operation that destroys what may be left of a jail which its host's journal has lost: from now on the fleet does not
  * know it either, and holds its addresses until that has succeeded. @throws ProvostError `not_found`, `jail_busy`.
  */
-async function decideGiveUp({ redis, keys, records }: Store, host: PlacementHost, name: string): Promise<Decision> {
+async function decideGiveUp(deps: AcceptDeps, host: PlacementHost, name: string): Promise<Decision> {
+  const { redis, keys, records } = deps
   const jail = await records.jail(name)
   if (jail?.host !== host.id) throw noOrphan(host.id, name)
   const last = await records.operation(jail.lastOperation)
   if (last && !hasEnded(last.status))
     throw new ProvostError('jail_busy', `Operation ${last.id} (${last.kind}) is at work on jail ${name}.`)
   const now = fleetTime()
-  const [epoch, root] = await Promise.all([redis.incr(keys.epoch), redis.get(keys.hostRoot(host.id))])
+  const [epoch, root] = await Promise.all([takeEpoch(deps), redis.get(keys.hostRoot(host.id))])
   const operation = newOperation({ kind: 'destroy', jail: name, host: host.id, epoch, orphan: toSpec(jail) }, now)
   const held = noteHeld(jail, root, keys)
   const change = merge(

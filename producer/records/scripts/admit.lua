@@ -1,7 +1,7 @@
 --[[
 Places a jail on the first of several hosts that has what it needs. All or nothing.
 
-Input:  KEYS   eventSequence, events, leases, epoch, fleet
+Input:  KEYS   eventSequence, events, leases, epoch, fleet, jails
         ARGV   a change (includes/change.lua) as JSON, with
           name, jailKey, operationKey   the jail, and the keys of its record and its provision's
           seenEpoch    an epoch that Redis has had: with a lower one it is older than it was
@@ -17,6 +17,7 @@ Output: {'replayed', operation} | {'reused'} | {'changed'} | {'taken', operation
         | {'done', host, JSON leases [[address, prefix, cidr], …], epoch, revision, …}: a revision for each event
 Events: those in `events`.
 ]]
+--- @include "epoch"
 --- @include "change"
 --- @include "give"
 
@@ -34,14 +35,20 @@ if input.newName then
   end
 end
 if hasChanged(input.unchanged) or hasLostLeases(leases) then return { 'changed' } end
-if input.seenEpoch and tonumber(redis.call('GET', epochKey) or '0') < input.seenEpoch then return { 'changed' } end
+if hasLostEpoch(epochKey, KEYS[6], input.seenEpoch or 0) then return { 'changed' } end
 
 local function takeAll(taken, pools)
   for _, each in ipairs(pools) do
     local choice, pool = each[1], each[2]
     redis.call('HSET', choice.pool, 'digest', choice.digest, 'cursor', string.format('%.0f', pool.cursor))
-    if pool.anew then redis.call('DEL', choice.returned) end
-    if pool.used > 0 then redis.call('LTRIM', choice.returned, pool.used, -1) end
+    if pool.anew then
+      redis.call('DEL', choice.returned)
+      redis.call('HSET', choice.pool, 'returned', 0)
+    end
+    if pool.used > 0 then
+      redis.call('LTRIM', choice.returned, pool.used, -1)
+      countReturned(choice.returned, -pool.used)
+    end
   end
   local kept = {}
   for _, each in ipairs(taken) do

@@ -168,6 +168,34 @@ test('a host that comes back under another name has its jails adopted, with the 
   await fleet.stop()
 })
 
+test('the addresses that are held for jails of a host that has another name now are its, until they are cleaned there', async ({
+  redis,
+}) => {
+  const fleet = await startFleet(redis, { hosts: ['host1'], pools })
+  for (const name of ['web1', 'web2']) await fleet.ended(await fleet.ask(name))
+  await fleet.stopHost('host1')
+  await fleet.hostIs('host1', 'down')
+  await fleet.call('POST', '/v1/hosts/host1/forget')
+  const { redis: connection, keys } = storeOf(redis)
+  const holders = async () => (await connection.hvals(keys.leases)).sort()
+  expect(await holders()).toEqual(['forgotten:host1', 'forgotten:host1'])
+
+  fleet.renameHost('host1', 'host9')
+  await fleet.startHost('host9')
+  await until('its orphans to be seen', async () => (await fleet.call('GET', '/v1/hosts/host9')).body.drifts?.length === 2)
+  const cleaned = await fleet.call('POST', '/v1/hosts/host9/clean', { jails: ['web1'] })
+  const [operation] = cleaned.body.operations
+  expect(await fleet.ended({ ...cleaned, body: { operation } })).toMatchObject({ status: 'succeeded' })
+  await until('the other one to be held for its host', async () => (await holders()).join() === 'forgotten:host9')
+  // Its old name is powered off, but the jail lives.
+  await fleet.call('POST', '/v1/hosts/host1/forget', { poweredOff: true })
+  expect(await holders()).toEqual(['forgotten:host9'])
+  await fleet.call('POST', '/v1/hosts/host9/clean')
+  await until('its address to be free', async () => (await holders()).length === 0)
+  expect(fleet.host('host9').state().roots).toEqual([])
+  await fleet.stop()
+})
+
 test('the addresses of a forgotten host come back when ops say that it is powered off', async ({ redis }) => {
   const fleet = await startFleet(redis, { hosts: ['host1', 'host2'], pools })
   await fleet.ended(await fleet.ask('web1', { host: 'host1', addresses: ['10.99.7.4'] }))

@@ -41,7 +41,7 @@ describe('an operation', () => {
 
   async function ask(at: TestRedis, root: string) {
     const { redis, keys } = storeOf(at)
-    const named = { key: keys.hostAlive('host1'), worker: `${root}, boot 1`, lastsMs: 10_000 }
+    const named = { key: keys.hostAlive('host1'), beatKey: keys.hostBeat('host1'), worker: `${root}, boot 1`, lastsMs: 10_000 }
     const presence = openPresence(redis, 'host1', named)
     return { deps: { redis, keys, presence, root }, binding: keys.binding('host1', job.operation, job.epoch) }
   }

@@ -21,7 +21,10 @@ function writersOf(redis: { url: string; prefix: string }) {
     commit: async (unchanged: Unchanged[]) => (await scripts.commit({ unchanged, commands: [], events: [] })).type,
     admit: async (unchanged: Unchanged[]) => {
       const input = JSON.stringify({ ...admission, unchanged, candidates: [] })
-      const [type] = await scripts.admit([keys.eventSequence, keys.events, keys.leases, keys.epoch, keys.fleet], input)
+      const [type] = await scripts.admit(
+        [keys.eventSequence, keys.events, keys.leases, keys.epoch, keys.fleet, keys.jails()],
+        input,
+      )
       return type
     },
   }
@@ -29,7 +32,7 @@ function writersOf(redis: { url: string; prefix: string }) {
 
 describe('a change', () => {
   test('goes through only if every field is as it was read, in either script', async ({ redis: at }) => {
-    const { redis, commit, admit } = writersOf(at)
+    const { redis, keys, scripts, commit, admit } = writersOf(at)
     const key = `${at.prefix}:record`
     const asked: [Unchanged[], isSame: boolean][] = [
       [[[key, 'revision', '7']], true],
@@ -48,6 +51,7 @@ describe('a change', () => {
       ],
     ]
     await redis.hset(key, 'revision', '7')
+    await scripts.countLeases([keys.leases], 'set')
     for (const [unchanged, isSame] of asked) {
       const answers = [await commit(unchanged), await admit(unchanged)]
       expect([unchanged, ...answers]).toEqual([unchanged, ...(isSame ? ['done', 'refused'] : ['changed', 'changed'])])

@@ -1,9 +1,13 @@
 import { expect } from 'vitest'
 import { scaledTiming } from '#shared/process/timing.ts'
+import { makeJudgeAge } from '../../../producer/recovery/older-redis.ts'
+import { makeClient } from '../../support/fleets/client.ts'
 import { type Fleet, startFleet } from '../../support/fleets/fleet.ts'
+import { startTestProducer } from '../../support/fleets/test-producer.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { type TestRedis, test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
+import { silent } from '../../worker/samples.ts'
 
 const timing = scaledTiming(0.2)
 
@@ -122,6 +126,99 @@ test('leases, promises and the epoch that are lost alone are made anew from the 
   })
   expect(Object.keys(before.leases)).not.toContain(asked.body.jail.addresses[0].split('/')[0])
   expect((await ledger(redis)).leases).toMatchObject(before.leases)
+  await fleet.stop()
+})
+
+test('leases that are lost with their count are made anew from the records', async ({ redis }) => {
+  const fleet = await startFleet(redis, { timing })
+  await fleet.ended(await fleet.ask('web1'))
+  const { redis: connection, keys } = storeOf(redis)
+  const before = await ledger(redis)
+  await connection.del(keys.leases, `${keys.leases}:count`)
+  const [address] = (await fleet.jail('web1'))?.addresses ?? []
+  expect((await fleet.ask('web2', { addresses: [address] })).status).not.toBe(202)
+  const asked = await until('a jail to be accepted', async () => {
+    const answer = await fleet.ask('web3')
+    return answer.status === 202 && answer
+  })
+  expect(asked.body.jail.addresses).not.toContain(address)
+  expect((await ledger(redis)).leases).toMatchObject(before.leases)
+  await fleet.stop()
+})
+
+test('returned addresses that are lost alone are given out again', async ({ redis }) => {
+  const fleet = await startFleet(redis, { timing, pools: [{ name: 'small', cidr: '10.96.0.0/29', exclude: [] }] })
+  const names = ['web1', 'web2', 'web3', 'web4', 'web5', 'web6']
+  const takeAll = async () => {
+    const asked = []
+    for (const name of names) asked.push((await fleet.ask(name)).body.jail?.addresses[0])
+    return asked.sort()
+  }
+  const all = names.map((_, i) => `10.96.0.${i + 1}/29`)
+  expect(await takeAll()).toEqual(all)
+  for (const name of names) await fleet.ended(await fleet.call('DELETE', `/v1/jails/${name}`))
+  const { redis: connection, keys } = storeOf(redis)
+  await connection.del(keys.returned('10.96.0.0/29'))
+  expect(await takeAll()).toEqual(all)
+  expect((await fleet.ask('more')).body.code).toBe('no_free_address')
+  await fleet.call('DELETE', '/v1/jails/web2')
+  await until('its address to be given out', async () => (await fleet.ask('more')).status === 202)
+  expect((await fleet.jail('more'))?.addresses).toEqual(['10.96.0.2/29'])
+
+  await connection.del(keys.pool('10.96.0.0/29'))
+  expect((await fleet.ask('again')).body.code).toBe('no_free_address')
+  await fleet.stop()
+})
+
+test('no operation gets an epoch of a Redis that has lost the epoch', async ({ redis }) => {
+  const fleet = await startFleet(redis, { timing })
+  await fleet.ended(await fleet.ask('web1'))
+  const { redis: connection, keys } = storeOf(redis)
+  const epoch = await epochOf(redis)
+  await connection.del(keys.epoch)
+  const asked = await until('a restart to be accepted', async () => {
+    const answer = await fleet.call('POST', '/v1/jails/web1/restart')
+    expect([202, 503]).toContain(answer.status)
+    return answer.status === 202 && answer
+  })
+  expect(asked.body.jail.epoch).toBeGreaterThan(epoch)
+  expect(await fleet.ended(asked)).toMatchObject({ status: 'succeeded' })
+  await fleet.stop()
+})
+
+test('a host that has seen more than Redis closes its admission with its first beat', async ({ redis }) => {
+  const { redis: connection, keys, ...store } = storeOf(redis)
+  await connection.set(keys.epoch, 7)
+  let epoch = 7
+  const hosts = { all: () => [], highestEpoch: () => epoch }
+  const age = makeJudgeAge({ ...store, redis: connection, keys, hosts, members: [], timing, log: silent })
+  expect(await age.judge('fleet1')).toBe('same')
+  expect(age.seenEpoch()).toBe(7)
+  // Between two looks: the producer may know the beat, and take the host for one that is up, before it compares epochs.
+  epoch = 9
+  expect(age.seenEpoch()).toBe(9)
+  expect(await age.judge('fleet1')).toBe('older')
+})
+
+test('a producer that is started with an older Redis accepts nothing before its hosts are compared', async ({ redis }) => {
+  const fleet = await startFleet(redis, { timing })
+  await fleet.ended(await fleet.ask('web1'))
+  const restore = await backUp(redis)
+  await fleet.ended(await fleet.ask('web2'))
+  const [taken] = (await fleet.jail('web2'))?.addresses ?? []
+  await fleet.stopProducer()
+  await restore()
+  await storeOf(redis).redis.del(storeOf(redis).keys.hostAlive('host1'))
+  const producer = await startTestProducer(redis, timing)
+  const client = makeClient(producer.url)
+  const asked = await until('a jail to be accepted', async () => {
+    const answer = await client.ask('web3')
+    return answer.status === 202 && answer
+  })
+  expect(asked.body.jail.addresses).not.toContain(taken)
+  expect((await client.ended(asked)).status).toBe('succeeded')
+  expect(await client.jail('web2')).toMatchObject({ state: 'running', addresses: [taken] })
+  await producer.stop()
   await fleet.stop()
 })
 

@@ -61,6 +61,7 @@ test('whatever jails come and go, no host promises more than it has, no address 
     const keys = redisKeys(`${prefix}:${lived}`)
     for (const { id } of hosts) await redis.set(keys.hostAlive(id), 'here')
     const fleet = makeFleet(redis, keys)
+    await fleet.countLeases()
     for (const together of life) {
       await Promise.all(together.map((act) => ('create' in act ? fleet.create(act.create) : fleet.destroy(act.destroy))))
       await fleet.assertSound()
@@ -89,6 +90,9 @@ function makeFleet(redis: Redis, keys: RedisKeys) {
   }
   const there: { jail: string; operation: string }[] = []
   let names = 0
+
+  /** As a producer does at its start. */
+  const countLeases = () => scripts.countLeases([keys.leases], 'set')
 
   async function create(ask: Ask): Promise<boolean> {
     names += 1
@@ -139,6 +143,7 @@ function makeFleet(redis: Redis, keys: RedisKeys) {
   }
 
   return {
+    countLeases,
     create,
     destroy,
     ledger,

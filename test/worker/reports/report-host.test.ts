@@ -39,7 +39,10 @@ async function open(other?: string) {
     host: { runtime: 'linux', platform: 'linux/x64', supports: { diskLimit: false } } as HostRuntime,
     redis: redis as unknown as Redis,
     keys,
-    presence: { renew: async () => other },
+    presence: {
+      isLost: async () => other !== undefined,
+      renew: async (beat) => void writes.push([keys.hostBeat('host1'), beat]),
+    },
     repeat,
     background,
     log: pino({ level: 'silent' }),

@@ -43,21 +43,40 @@ local function apply(change, fleetKey)
   return revisions
 end
 
--- Gives an address to a holder. Leases are counted beside them, so that a Redis that lost some of them is noticed.
+-- Counts a change of the leases beside them, so that a Redis that lost some of them is noticed. A count that was lost is set by
+-- `count-leases` alone, once the leases are whole.
+local function countLease(leases, by)
+  local count = leases .. ':count'
+  if redis.call('EXISTS', count) == 1 then redis.call('INCRBY', count, by) end
+end
+
+-- Gives an address to a holder.
 local function lease(leases, address, holder)
-  if redis.call('HSET', leases, address, holder) == 1 then redis.call('INCR', leases .. ':count') end
+  if redis.call('HSET', leases, address, holder) == 1 then countLease(leases, 1) end
 end
 
 -- Whether leases were lost: what is in none must not be given out as free.
 local function hasLostLeases(leases)
-  return redis.call('HLEN', leases) < tonumber(redis.call('GET', leases .. ':count') or '0')
+  local count = redis.call('GET', leases .. ':count')
+  return not count or redis.call('HLEN', leases) < tonumber(count)
+end
+
+-- Counts a change of the list of a pool's returned addresses in the pool, so that a list that was lost is noticed.
+local function countReturned(returned, by)
+  local pool = string.sub(returned, 1, -#':returned' - 1)
+  if redis.call('HEXISTS', pool, 'returned') == 1 then
+    redis.call('HINCRBY', pool, 'returned', by)
+  elseif redis.call('EXISTS', pool) == 1 then
+    redis.call('HSET', pool, 'returned', redis.call('LLEN', returned))
+  end
 end
 
 -- Puts an address back into its pool, if that holder has it.
 local function release(leases, address, returned, holder)
   if redis.call('HGET', leases, address) ~= holder then return end
-  if redis.call('HDEL', leases, address) == 1 then redis.call('DECR', leases .. ':count') end
+  if redis.call('HDEL', leases, address) == 1 then countLease(leases, -1) end
   -- An address that was leased because it was asked for may still be in the list.
-  redis.call('LREM', returned, 1, address)
+  local removed = redis.call('LREM', returned, 1, address)
   redis.call('RPUSH', returned, address)
+  countReturned(returned, 1 - removed)
 end

@@ -37,9 +37,10 @@ end
 local function readPool(choice, given)
   local known = given.pools[choice.pool]
   if known then return { cursor = known.cursor, used = known.used, anew = known.anew } end
-  local pool = redis.call('HMGET', choice.pool, 'digest', 'cursor')
-  -- The definition of the pool has changed: what was skipped or returned under the old one is considered again.
-  if pool[1] ~= choice.digest then return { cursor = choice.first, used = 0, anew = true } end
+  local pool = redis.call('HMGET', choice.pool, 'digest', 'cursor', 'returned')
+  local hasLost = redis.call('LLEN', choice.returned) < tonumber(pool[3] or '0')
+  -- The definition of the pool has changed, or Redis has lost returned addresses: all of it is considered again.
+  if hasLost or pool[1] ~= choice.digest then return { cursor = choice.first, used = 0, anew = true } end
   return { cursor = tonumber(pool[2]), used = 0 }
 end
 
