@@ -24,13 +24,14 @@ export async function takeJobs(base: Base, local: Local, joined: Fleet, watching
     consumer = begun
     // Together: jobs that were taken while fills end would only be put back.
     services.add({ name: 'jobs', stop: () => Promise.all([worlds.close(), begun.stop()]) })
-    await followNotices({
+    const notices = await followNotices({
       ...base,
       channel: keys.notices(config.host),
       consumer: begun,
       retryLeftovers: watching.leftovers.tryAll,
       answerConsole: (notice) => answerConsole(notice, { ...base, journal }),
     })
+    services.add(notices)
   }
   if (!root.unfit()) await begin()
   await reporter.begin({

@@ -4,6 +4,8 @@ import type { NewOperation } from '../../records/operations/operation-record.ts'
 import type { Records } from '../../records/records.ts'
 
 const longestWaitSeconds = 60
+/** How often the record is read all the same: an event may be late by as long as a silent connection to Redis is believed. */
+const lookAgainMs = 2_000
 
 /**
  * Returns the seconds of `Prefer: wait=SECONDS`, at most 60, if it is given. A preference that cannot be read is ignored, of
@@ -38,13 +40,16 @@ export async function waitForEnd(
     look()
       .catch(() => undefined)
       .finally(() => resolve(latest))
-  const unsubscribe = feed.subscribe(() => void look().catch(() => undefined), lookOnceMore, operation.id)
+  const lookQuietly = () => void look().catch(() => undefined)
+  const unsubscribe = feed.subscribe(lookQuietly, lookOnceMore, operation.id)
+  const again = setInterval(lookQuietly, lookAgainMs)
   const timer = setTimeout(lookOnceMore, seconds * 1000)
   try {
     await look()
     return await ended
   } finally {
     unsubscribe()
+    clearInterval(again)
     clearTimeout(timer)
   }
 }
