@@ -78,7 +78,14 @@ export const queueRoutes =
     app.addHook('preHandler', async (request) => {
       const { queueName } = request.params as Partial<Params>
       const { activeQueue } = request.query as { activeQueue?: string }
-      if (request.url.startsWith(`${path}/api/`)) await board.refresh(queueName ?? activeQueue)
+      if (!request.url.startsWith(`${path}/api/`)) return
+      deps.recovery.openFleet()
+      await board.refresh(queueName ?? activeQueue)
+    })
+    app.addHook('preSerialization', async (request, reply, payload) => {
+      // Queues that were lost meanwhile must not seem to be empty.
+      if (request.url.startsWith(`${path}/api/`) && reply.statusCode !== 503) await deps.recovery.assertNotLost()
+      return payload
     })
     if (awaitReplica) app.addHook('preSerialization', awaitReplica)
     app.addHook('preSerialization', showProblem)

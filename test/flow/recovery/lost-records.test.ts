@@ -19,9 +19,10 @@ test('from the moment that Redis lost everything no read is answered from what i
   const { id } = asked.body.operation
   const paths = ['/v1/jails', '/v1/jails/web1', `/v1/operations/${id}`, `/v1/operations/${id}/log`, '/v1/operations']
   const before = await fleet.call('GET', '/v1/jails')
+  const board = ['/queues/api/queues', `/queues/api/queues/host1.start/${id}-1-start`]
 
   await connection.flushall()
-  for (const path of [...paths, `/v1/operations/${id}/events`, '/v1/batches', '/v1/hosts', '/v1/worlds', '/readyz']) {
+  for (const path of [...paths, `/v1/operations/${id}/events`, '/v1/batches', '/v1/hosts', '/v1/worlds', ...board, '/readyz']) {
     const { status, body, headers } = await fleet.call('GET', path)
     expect([path, status]).toEqual([path, 503])
     if (path !== '/readyz') expect([path, body.code, headers.get('retry-after')]).toEqual([path, 'queue_unavailable', '2'])
