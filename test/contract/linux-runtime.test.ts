@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { copyFile, mkdir, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { copyFile, cp, mkdir, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
@@ -9,7 +9,7 @@ import { isAlive, readStatus } from '../../worker/host/linux/processes/processes
 import { onBehalfOf } from '../../worker/host/programs/run-command.ts'
 import { whyNoLinuxJails } from '../support/hosts/host-fitness.ts'
 import { hostSnapshot } from '../support/hosts/host-snapshot.ts'
-import { endless, provision, type TrialHost, trialHost } from '../support/hosts/trial-host.ts'
+import { endless, provision, removeAll, type TrialHost, trialHost } from '../support/hosts/trial-host.ts'
 import { until } from '../support/until.ts'
 import { type ContractHost, contractScripts, hostRuntimeContract } from './host-runtime-contract.ts'
 
@@ -192,6 +192,27 @@ describe.skipIf(whyNot)('the Linux runtime', () => {
     expect(await trial.host.listWorlds()).toEqual([])
     await trial.host.discardStages()
     expect(await readdir(worlds)).toEqual([])
+    await trial.close()
+  })
+
+  it('takes no tree from below jails that live on it, when its world has lost its id', async () => {
+    const trial = await trialHost()
+    const jail = trial.jail()
+    await provision(trial.host, jail)
+    const world = { name: jail.world, digest: jail.worldDigest }
+    const tree = trial.host.worldTree(world)
+    const before = await readdir(tree)
+    await rm(join(tree, '../world.json'))
+    const fill = async () => {
+      await cp(tree, await trial.host.stageWorld(world), { recursive: true, verbatimSymlinks: true })
+      await trial.host.commitWorld(world)
+    }
+    await expect(fill()).rejects.toMatchObject({ code: 'resource_busy' })
+    expect(await readdir(tree)).toEqual(before)
+    expect(await readdir(trial.layout.jail(jail.name).root)).toEqual(expect.arrayContaining(before))
+    await removeAll(trial.host, jail)
+    await fill()
+    expect(trial.host.hasWorld(world)).toBe(true)
     await trial.close()
   })
 

@@ -35,7 +35,10 @@ export interface HostRuntime {
 
   /** Makes an empty directory, beside the filled worlds, to fill a world in. */
   stageWorld(world: WorldId): Promise<string>
-  /** Puts a filled stage in its place in one rename; where the world is whole already, discards the stage. */
+  /**
+   * Puts a filled stage in its place in one rename; where the world is whole already, discards the stage.
+   * @throws ProvostError `resource_busy` where jails live on what is left of a world that is not whole, which is not touched.
+   */
   commitWorld(world: FilledWorld): Promise<void>
   /** Removes the stage of a world, if there is one, after unmounting everything below it. */
   discardStage(world: WorldId): Promise<void>

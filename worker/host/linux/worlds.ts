@@ -32,7 +32,8 @@ export async function commitWorld(host: LinuxHost, world: FilledWorld): Promise<
   await writeFile(join(stage, idFile), JSON.stringify(world))
   // A power cut must not leave a world in its place whose files are not on the disk.
   await host.run('sync', ['--file-system', stage])
-  // Somebody took a part of it away.
+  // Somebody took a part of it away, perhaps not the part that jails live on.
+  if (existsSync(worldTree(host, world))) requireNoJails(host, world)
   if (existsSync(place)) await setAside(host, world)
   await rename(stage, place)
 }
@@ -60,14 +61,19 @@ export async function listWorlds({ layout }: LinuxHost): Promise<FilledWorld[]> 
 
 /** Renames a world aside first, so that a half-removed one is never used. @throws ProvostError `resource_busy` */
 export async function removeWorld(host: LinuxHost, world: WorldId): Promise<void> {
-  const place = join(host.layout.worlds, worldDirectory(world))
-  const above = readMounts().filter(({ superOptions }) => superOptions.includes(`lowerdir=${worldTree(host, world)}`))
-  if (above.length > 0) {
-    const points = above.map(({ point }) => point).join(', ')
-    throw new ProvostError('resource_busy', `World ${world.name} is below the jails mounted at ${points}.`)
-  }
-  if (existsSync(place)) await setAside(host, world)
+  requireNoJails(host, world)
+  if (existsSync(join(host.layout.worlds, worldDirectory(world)))) await setAside(host, world)
   else await discard(host, removingOf(host, world))
+}
+
+/** @throws ProvostError `resource_busy` */
+function requireNoJails(host: LinuxHost, world: WorldId): void {
+  const above = readMounts().filter(({ superOptions }) => superOptions.includes(`lowerdir=${worldTree(host, world)}`))
+  if (above.length === 0) return
+  const points = above.map(({ point }) => point).join(', ')
+  throw new ProvostError('resource_busy', `World ${world.name} is below the jails mounted at ${points}.`, {
+    hint: 'Bring back what was taken of the world, or destroy these jails, then fill it again.',
+  })
 }
 
 async function setAside(host: LinuxHost, world: WorldId): Promise<void> {
