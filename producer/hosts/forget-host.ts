@@ -38,7 +38,11 @@ export async function forgetHost(deps: Deps, host: string, poweredOff: boolean):
   const { redis, keys, records, hosts, recovery } = deps
   const [jails, operations] = [jailList({ host }, keys), operationList({ host }, keys)]
   const known = hosts.get(host)
-  if (known && known.state !== 'down' && !known.unfit) return releaseOtherRoots(deps, known, poweredOff)
+  const inUse = ifInUse(known)
+  if (inUse) {
+    await release(deps, host, await addressesOfOtherRoots(deps, inUse, poweredOff))
+    return { host, operationsFailed: 0, jailsForgotten: 0, addressesHeld: 0 }
+  }
   await assertForgettable(deps, host)
   const forgotten = { host, operationsFailed: 0, jailsForgotten: 0 }
   const root = await redis.get(keys.hostRoot(host))
@@ -65,7 +69,12 @@ export async function forgetHost(deps: Deps, host: string, poweredOff: boolean):
 
 /** Returns what would go with a host if it were forgotten now. Changes nothing. @throws ProvostError `not_found`, `host_up`. */
 export async function tryForgetHost(deps: Deps, host: string, poweredOff: boolean): Promise<DryRunOfForget> {
-  const { redis, keys, records } = deps
+  const { redis, keys, records, hosts } = deps
+  const inUse = ifInUse(hosts.get(host))
+  if (inUse) {
+    const { length: addressesFreed } = await addressesOfOtherRoots(deps, inUse, poweredOff)
+    return { dryRun: true, host, operations: [], jails: [], addressesHeld: 0, addressesFreed }
+  }
   await assertForgettable(deps, host)
   await assertGone(deps, host)
   const [jailNames, operationIds, held] = await Promise.all([
@@ -85,11 +94,14 @@ export async function tryForgetHost(deps: Deps, host: string, poweredOff: boolea
   }
 }
 
+/** Returns a host if its worker reports, and takes jobs, as far as the registry knows. */
+function ifInUse(known: PlacementHost | undefined): PlacementHost | undefined {
+  return known && known.state !== 'down' && !known.unfit ? known : undefined
+}
+
+/** @throws ProvostError `not_found` for a host of which there is no trace. */
 async function assertForgettable({ redis, keys, hosts, recovery }: Deps, host: string): Promise<void> {
-  const known = hosts.get(host)
-  if (known && known.state !== 'down' && !known.unfit)
-    throw new ProvostError('host_up', `Host ${host} is ${known.state}: its worker reports.`)
-  if (known || recovery.waitsFor(host)) return
+  if (hosts.get(host) || recovery.waitsFor(host)) return
   const traces = [keys.heldLeases(host), operationList({ host }, keys), jailList({ host }, keys)]
   if ((await redis.exists(...traces)) === 0) throw new ProvostError('not_found', `There is no host ${host}.`)
 }
@@ -126,12 +138,11 @@ async function isThere({ redis, keys }: Store, host: string): Promise<boolean> {
   return alive > 0 && (report === null || HostReport.safeParse(JSON.parse(report)).data?.unfit === undefined)
 }
 
-/** Releases what is held for jails on other roots than the one that a host is back with. @throws ProvostError `host_up`. */
-async function releaseOtherRoots(deps: Deps, { id, state }: PlacementHost, poweredOff: boolean): Promise<Forgotten> {
+/** Returns what is held for jails on other roots than the one that a host is back with, to be released. @throws ProvostError `host_up`. */
+async function addressesOfOtherRoots(deps: Deps, { id, state }: PlacementHost, poweredOff: boolean): Promise<string[]> {
   const addresses = await heldOnOtherRoots(deps, id)
   if (!poweredOff || addresses.length === 0) throw new ProvostError('host_up', `Host ${id} is ${state}: its worker reports.`)
-  await release(deps, id, addresses)
-  return { host: id, operationsFailed: 0, jailsForgotten: 0, addressesHeld: 0 }
+  return addresses
 }
 
 async function failOperation({ keys, scripts }: Store, operation: OperationRecord): Promise<void> {

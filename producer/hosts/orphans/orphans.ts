@@ -8,8 +8,8 @@ import { takeEpoch } from '../../operations/take-epoch.ts'
 import type { PlacementHost } from '../../placement/placement-host.ts'
 import { type Change, merge } from '../../records/change.ts'
 import { forgetJail, writeJail } from '../../records/jails/jail-changes.ts'
-import { toSpec } from '../../records/jails/jail-record.ts'
-import { leaseFor } from '../../records/jails/leases.ts'
+import { type JailRecord, toSpec } from '../../records/jails/jail-record.ts'
+import { addressesOf, leaseFor } from '../../records/jails/leases.ts'
 import { noteCleaning, readCleaning, unlessCleaned } from '../../records/operations/cleaning.ts'
 import { newOperation, queueOperation } from '../../records/operations/operation-changes.ts'
 import type { Store } from '../../records/store.ts'
@@ -44,11 +44,9 @@ export async function adoptOrphans(store: Store, host: PlacementHost, names?: st
  */
 export async function cleanOrphans(deps: AcceptDeps, host: PlacementHost, names?: string[]): Promise<Answer['operation'][]> {
   const operations: Answer['operation'][] = []
-  const drift = names ? await readDrift(deps, host.id) : []
-  const lost = drift.filter(({ found, jail }) => found === 'missing' && names?.includes(jail)).map(({ jail }) => jail)
-  for (const name of lost) operations.push((await accept(deps, undefined, () => decideGiveUp(deps, host, name))).operation)
-  const others = names?.filter((name) => !lost.includes(name))
-  for (const orphan of await orphansOf(deps, host.id, others)) {
+  const { lost, orphans } = await cleanableOf(deps, host.id, names)
+  for (const { jail } of lost) operations.push((await accept(deps, undefined, () => decideGiveUp(deps, host, jail))).operation)
+  for (const orphan of orphans) {
     await deps.scripts.raiseEpoch(orphan.epoch)
     const { operation } = await accept(deps, undefined, () => decideClean(deps, host, orphan))
     operations.push(operation)
@@ -56,10 +54,17 @@ export async function cleanOrphans(deps: AcceptDeps, host: PlacementHost, names?
   return operations
 }
 
-/** Returns which orphans of a host, or of those named, a clean would destroy now. Changes nothing. @throws ProvostError `not_found`. */
+/** Returns which jails of a host, or of those named, a clean would destroy now. Changes nothing. @throws ProvostError `not_found`. */
 export async function tryCleanOrphans(store: Store, host: PlacementHost, names?: string[]): Promise<DryRunOfClean> {
   const jails: DryRunOfClean['jails'] = []
-  for (const orphan of await orphansOf(store, host.id, names)) {
+  const { lost, orphans } = await cleanableOf(store, host.id, names)
+  for (const { jail: name, since } of lost) {
+    const jail = await findLost(store, host, name)
+    const refused = await assertAtRest(store, jail).then(() => undefined, refusalOf)
+    const { client, world } = jail
+    jails.push({ name, client, world, addresses: addressesOf(jail), since, ...(refused ? { refused } : {}) })
+  }
+  for (const orphan of orphans) {
     const { client, world, addresses } = orphan.spec
     const refused = await readCleanable(store, host, orphan).then(() => undefined, refusalOf)
     jails.push({ name: orphan.jail, client, world, addresses, since: orphan.since, ...(refused ? { refused } : {}) })
@@ -70,6 +75,14 @@ export async function tryCleanOrphans(store: Store, host: PlacementHost, names?:
 function refusalOf(error: unknown): { code: string; detail: string } {
   if (!(error instanceof ProvostError)) throw error
   return { code: error.code, detail: error.message }
+}
+
+/** Returns the orphans of a host, or those named; of those named also the jails that its journal has lost. @throws as `orphansOf`. */
+async function cleanableOf(store: Store, host: string, names?: string[]): Promise<{ lost: Drift[]; orphans: Orphan[] }> {
+  const drift = names ? await readDrift(store, host) : []
+  const lost = drift.filter(({ found, jail }) => found === 'missing' && names?.includes(jail))
+  const others = names?.filter((name) => !lost.some(({ jail }) => jail === name))
+  return { lost, orphans: await orphansOf(store, host, others) }
 }
 
 /** @throws ProvostError `not_found` for a name that no orphan has. */
@@ -132,12 +145,9 @@ async function decideClean(deps: AcceptDeps, host: PlacementHost, orphan: Orphan
  * know it either, and holds its addresses until that has succeeded. @throws ProvostError `not_found`, `jail_busy`.
  */
 async function decideGiveUp(deps: AcceptDeps, host: PlacementHost, name: string): Promise<Decision> {
-  const { redis, keys, records } = deps
-  const jail = await records.jail(name)
-  if (jail?.host !== host.id) throw noOrphan(host.id, name)
-  const last = await records.operation(jail.lastOperation)
-  if (last && !hasEnded(last.status))
-    throw new ProvostError('jail_busy', `Operation ${last.id} (${last.kind}) is at work on jail ${name}.`)
+  const { redis, keys } = deps
+  const jail = await findLost(deps, host, name)
+  await assertAtRest(deps, jail)
   const now = fleetTime()
   const [epoch, root] = await Promise.all([takeEpoch(deps), redis.get(keys.hostRoot(host.id))])
   const operation = newOperation({ kind: 'destroy', jail: name, host: host.id, epoch, orphan: toSpec(jail) }, now)
@@ -149,6 +159,19 @@ async function decideGiveUp(deps: AcceptDeps, host: PlacementHost, name: string)
     noteCleaning(operation.id, jail.provision, keys),
   )
   return { type: 'commit', change, accepted: { jail: null, operation }, wakes: true }
+}
+
+async function findLost({ records }: Store, host: PlacementHost, name: string): Promise<JailRecord> {
+  const jail = await records.jail(name)
+  if (jail?.host !== host.id) throw noOrphan(host.id, name)
+  return jail
+}
+
+/** @throws ProvostError `jail_busy` while an operation is at work on a jail. */
+async function assertAtRest({ records }: Store, { name, lastOperation }: JailRecord): Promise<void> {
+  const last = await records.operation(lastOperation)
+  if (last && !hasEnded(last.status))
+    throw new ProvostError('jail_busy', `Operation ${last.id} (${last.kind}) is at work on jail ${name}.`)
 }
 
 function noOrphan(host: string, jail: string): ProvostError {

@@ -90,6 +90,11 @@ describe('a host that comes back with an empty root', () => {
     for (const hours of [0, 1]) await releaseStrayLeases(stray, Date.now() + hours * 3_600_000)
     expect(Object.values(await leases(redis)).sort()).toEqual(['forgotten:host1', 'forgotten:host1', 'web3'])
 
+    const forecast = await fleet.call('POST', '/v1/hosts/host1/forget?dryRun=true', { poweredOff: true })
+    expect(forecast.body).toEqual({
+      ...{ dryRun: true, host: 'host1', operations: [], jails: [] },
+      ...{ addressesHeld: 0, addressesFreed: 2 },
+    })
     const off = await fleet.call('POST', '/v1/hosts/host1/forget', { poweredOff: true })
     expect(off.body).toEqual({ host: 'host1', operationsFailed: 0, jailsForgotten: 0, addressesHeld: 0 })
     expect(Object.values(await leases(redis))).toEqual(['web3'])
@@ -147,6 +152,10 @@ describe('a jail that its host has lost from its journal', () => {
     await fleet.startHost('host1')
     await until('it to be drift', async () => (await driftsOf(fleet)).length === 1)
     expect((await fleet.call('POST', '/v1/hosts/host1/clean')).body).toEqual({ operations: [] })
+    const { client, world, addresses } = (await fleet.jail('web1')) ?? {}
+    expect(await fleet.call('POST', '/v1/hosts/host1/clean?dryRun=true', { jails: ['web1'] })).toMatchObject({
+      body: { dryRun: true, jails: [{ name: 'web1', client, world, addresses, since: expect.any(String) }] },
+    })
     const cleaned = await fleet.call('POST', '/v1/hosts/host1/clean', { jails: ['web1'] })
     const [operation] = cleaned.body.operations
     expect(await fleet.ended({ ...cleaned, body: { operation } })).toMatchObject({ kind: 'destroy', status: 'succeeded' })
