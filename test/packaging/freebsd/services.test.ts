@@ -104,6 +104,13 @@ describe('the port', () => {
     expect(installed.length + 1).toBe(plist.length)
   })
 
+  it('edits files that are there', () => {
+    const [, edited = ''] = /^post-patch:\n([\s\S]*?)\n\n/m.exec(makefile) ?? []
+    const paths = [...edited.matchAll(/\$\{WRKSRC\}\/(\S+)/g)].map(([, path = '']) => path.replace(/\/\*$/, ''))
+    expect(paths.length).toBeGreaterThan(4)
+    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([])
+  })
+
   it('has every tree and file that the services need', () => {
     const listed = (name: string) => new RegExp(`^${name}=\\s+(.*)$`, 'm').exec(makefile)?.[1]?.split(/\s+/) ?? []
     for (const path of [...listed('APP_TREES'), ...listed('APP_FILES')]) expect(existsSync(join(root, path)), path).toBe(true)
