@@ -13,7 +13,7 @@ const Readiness = z.object({
 })
 
 export const healthRoutes =
-  ({ redis, hosts, recovery, missingJobs, writes }: AppDeps): FastifyPluginAsyncZod =>
+  ({ redis, hosts, recovery, missingJobs, writes, publicUrl }: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
     const open = { security: [] }
 
@@ -46,9 +46,9 @@ export const healthRoutes =
       },
     )
 
-    // As this caller reaches it: otherwise the examples of the reference have no host in them.
+    // Where people reach it, or else as this caller does: otherwise the examples of the reference have no host in them.
     app.get('/openapi.json', { schema: { hide: true } }, async ({ host, headers, protocol }) => {
       const forwarded = String(headers['x-forwarded-proto'] ?? protocol).startsWith('https') ? 'https' : 'http'
-      return { ...app.swagger(), servers: [{ url: `${forwarded}://${host}` }] }
+      return { ...app.swagger(), servers: [{ url: `${publicUrl.origin ?? `${forwarded}://${host}`}${publicUrl.path}` }] }
     })
   }

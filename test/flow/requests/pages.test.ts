@@ -1,5 +1,7 @@
 import { expect } from 'vitest'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { startTestProducer } from '../../support/fleets/test-producer.ts'
+import { test as redisTest } from '../../support/redis/redis-test.ts'
 
 const html = { accept: 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8' }
 
@@ -28,4 +30,11 @@ test('the reference has a title and nothing from other sites, and its examples a
   expect((await fleet.call('GET', '/openapi.json')).body.servers).toEqual([{ url: fleet.url }])
   const behindProxy = await fleet.call('GET', '/openapi.json', undefined, { 'x-forwarded-proto': 'https' })
   expect(behindProxy.body.servers).toEqual([{ url: fleet.url.replace('http:', 'https:') }])
+})
+
+redisTest('the reference calls a producer below a path where people reach it', async ({ redis }) => {
+  const producer = await startTestProducer(redis, undefined, { publicUrl: 'https://jails.example.org/ops/provost/' })
+  const document = (await (await fetch(`${producer.url}/openapi.json`)).json()) as { servers: unknown }
+  await producer.stop()
+  expect(document.servers).toEqual([{ url: 'https://jails.example.org/ops/provost' }])
 })
