@@ -12,12 +12,12 @@ const lookAgainMs = 2_000
  * several the first counts (RFC 7240, 2 and 4.3).
  */
 export function waitSeconds(header: string | string[] | undefined): number | undefined {
-  // A comma within quotes separates nothing.
+  // A comma within quotes separates nothing. Each character is looked at once, also where a quote is never closed.
   const preferences =
     [header ?? '']
       .flat()
       .join(',')
-      .match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? []
+      .match(/(?:"(?:[^"\\]|\\.)*"?|[^,"])+/g) ?? []
   const wait = preferences.find((preference) => /^\s*wait\s*(?:[=;]|$)/i.test(preference))
   const seconds = /^\s*wait\s*=\s*("?)(\d+)\1\s*(?:;|$)/i.exec(wait ?? '')?.[2]
   return seconds === undefined ? undefined : Math.min(Number(seconds), longestWaitSeconds)

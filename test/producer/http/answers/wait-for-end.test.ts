@@ -18,6 +18,8 @@ test.each([
   ['wait=1.5', undefined],
   ['wait=10s', undefined],
   ['wait="5', undefined],
+  ['note="a, wait=1', undefined],
+  ['note="a\\", wait=1", wait=2', 2],
   ['waiting=5', undefined],
   ['wait-long=5', undefined],
   [',,;=', undefined],
@@ -25,4 +27,10 @@ test.each([
   [undefined, undefined],
 ])('Prefer: %s is a wait of %s seconds', (header, seconds) => {
   expect(waitSeconds(header)).toBe(seconds)
+})
+
+test.each(['"\\', '"a\\', '",'])('reads as much as a header can have in a moment: of %s', (part) => {
+  const startedMs = performance.now()
+  waitSeconds(part.repeat(8_000))
+  expect(performance.now() - startedMs).toBeLessThan(100)
 })
