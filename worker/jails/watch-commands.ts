@@ -34,7 +34,7 @@ export function watchCommands({ host, fleet, report }: Deps) {
   return {
     /** By jail, whose command has failed; undefined before the first look. */
     died: (): ReadonlyMap<string, CommandDrift> | undefined => died,
-    /** Looks at all jails that run and have no operation at work. */
+    /** Looks at all jails that run as they are wanted. */
     async look(jails: RunningJail[]): Promise<void> {
       const found = new Map<string, CommandDrift>()
       for (const jail of jails) {

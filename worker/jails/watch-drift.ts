@@ -7,7 +7,7 @@ import { takeDown } from './remove-jail.ts'
 import { driftReasons, type ReportDeps, reportDrift, type Unlinked } from './report-drift.ts'
 import type { SettledJail } from './revive-jails.ts'
 import { type RunningJail, watchCommands } from './watch-commands.ts'
-import { makeWatchLinks } from './watch-links.ts'
+import { isToRun, makeWatchLinks } from './watch-links.ts'
 
 type Deps = Omit<ReportDeps, 'died'> &
   Pick<RunDeps, 'host' | 'journal' | 'withJail'> & {
@@ -56,9 +56,9 @@ export function watchDrift(deps: Deps) {
   }
 
   const runningOf = (running: Map<string, { jid: number }>): RunningJail[] =>
-    journal.jails().flatMap(({ spec, settled, current }) => {
-      const jid = running.get(spec.name)?.jid
-      return jid !== undefined && settled && !current ? [{ spec, epoch: settled.epoch, jid }] : []
+    journal.jails().flatMap((jail) => {
+      const jid = running.get(jail.spec.name)?.jid
+      return jid !== undefined && isToRun(jail) ? [{ spec: jail.spec, epoch: jail.settled?.epoch ?? 0, jid }] : []
     })
 
   function needsHandling({ spec, settled, current }: JournaledJail, isRunning: boolean): boolean {

@@ -42,7 +42,10 @@ export function makeWatchLinks({ host, journal, reporting, log }: Deps, unlinked
   }
 }
 
-/** Not while an operation makes or removes its link, nor after it was found otherwise than wanted. */
-function isToRun({ settled, current }: JournaledJail): boolean {
+/**
+ * Whether a jail runs, if it does, as it is wanted. Not while an operation is at work on it, nor after it was found otherwise; nor
+ * what an operation could not take down.
+ */
+export function isToRun({ settled, current }: JournaledJail): boolean {
   return settled?.wanted === 'running' && !current && !settled.drift && settled.leftovers.length === 0
 }

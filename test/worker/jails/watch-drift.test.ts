@@ -136,6 +136,25 @@ describe('a jail that is not as its journal has it', () => {
     expect(trial.journal.jail('web1')?.settled?.wanted).toBe('stopped')
   })
 
+  test.each(['failed', 'destroying', 'stopped'] as const)(
+    "the command of a jail that is %s and could not be taken down is nobody's, however it ends",
+    async (jailState) => {
+      const trial = await open()
+      const job = jobOf('web1')
+      const jid = await start(trial, job)
+      const operation = await trial.journal.beginRun(job, 'boot-1')
+      await trial.journal.mark(operation, [{ step: 'start-jail', mark: 'undo-failed', attempt: 1 }])
+      await trial.journal.end(ended(job, jailState))
+      const at = '2026-01-01T00:00:00.000Z'
+      trial.host.commandStateOf = async () => ({ state: 'ended', exitCode: 1, startedAt: at, endedAt: at })
+      trial.watch()
+      await trial.nextLooks()
+      expect(await trial.host.findJail(job.jail)).toEqual({ jid })
+      expect([trial.reports(), [...trial.entries]]).toEqual([[], []])
+      await trial.close()
+    },
+  )
+
   test('was stopped by hand: what is left goes, the fleet gets a report, and no boot starts it', async ({ trial }) => {
     await running(trial)
     trial.watch()
