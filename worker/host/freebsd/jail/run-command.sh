@@ -6,11 +6,14 @@ console=$1 end=$2 jid=$3
 shift 3
 umask 077
 
-# dd(1) takes what is there with each read, so a line is on the console at once; a turn of it takes at most 256 KiB.
+# dd(1) takes what is there with each read, so a line is on the console at once; a turn of it takes at most 256 KiB. Where the
+# console cannot be made, as on a full disk, what is printed is lost: the jail must not stand still for that.
 take_in() {
   while :; do
-    case $(LC_ALL=C /bin/dd bs=8192 count=32 2>&1 >>"$console") in '0+0 records in'*) return ;; esac
-    [ "$(/usr/bin/wc -c <"$console")" -le 262144 ] || /bin/mv -f "$console" "$console.1"
+    to=/dev/null
+    { to=$console; } 2>/dev/null >>"$console"
+    case $(LC_ALL=C /bin/dd bs=8192 count=32 2>&1 >>"$to") in '0+0 records in'*) return 0 ;; esac
+    [ "$to" = /dev/null ] || [ "$(/usr/bin/wc -c <"$console")" -le 262144 ] || /bin/mv -f "$console" "$console.1"
   done
 }
 

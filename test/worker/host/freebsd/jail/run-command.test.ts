@@ -49,6 +49,12 @@ describe('what daemon(8) leaves of a command', () => {
     expect(`${read('console.log.1')}${existsSync(path('console.log')) ? read('console.log') : ''}`).toMatch(/the end\n$/)
   })
 
+  it('takes in what it cannot write, so that neither the jail stands still nor the host is kept busy', async () => {
+    const args = [path('script'), path('gone/console.log'), path('command.end'), '7', '/bin/sh', '-c', 'head -c 300000 /dev/zero']
+    const { stderr } = await promisify(execFile)('/bin/sh', args, { timeout: 5_000 })
+    expect([stderr, read('command.end')]).toEqual(['', '0\n'])
+  })
+
   it('goes on after the command with what that left running', async () => {
     await run('/bin/sh', '-c', '(sleep 0.3; echo later) & echo now')
     expect(read('console.log')).toBe('now\nlater\n')
