@@ -29,6 +29,15 @@ export function toJob({ jail, operation }: Enqueued): Job {
   return { ...envelope, kind, jail: spec, origin }
 }
 
+/**
+ * Whether a job is taken by its turn among those with a priority, after all without one. Starts are: of jobs without a priority
+ * BullMQ takes the one whose child has just ended before all that wait already, so the first of many would start last. One queue
+ * has all stops and destroys: those of a batch come after whatever somebody waits for.
+ */
+function isTakenInTurn(name: JobName, isBatch: boolean): boolean {
+  return name === 'start' || (isBatch && queueOf(name, isBatch) === 'stop')
+}
+
 /** Adds jobs to the queues of hosts through a BullMQ producer that is replaced after each error. */
 export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
   let flows: FlowProducer | undefined
@@ -71,8 +80,7 @@ export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
           jobId: jobId(operation.id, operation.wakeup, name),
           ...keepJobs,
           ...(name === 'build' ? { failParentOnFailure: true } : {}),
-          // One queue has all stops and destroys: those of a batch come after whatever somebody waits for.
-          ...(isBatch && queueOf(name, isBatch) === 'stop' ? { priority: 1 } : {}),
+          ...(isTakenInTurn(name, isBatch) ? { priority: 1 } : {}),
         },
         ...(children.length > 0 ? { children } : {}),
       })

@@ -37,6 +37,29 @@ describe('an operation that does not run', () => {
     await fleet.stop()
   })
 
+  test('that has been built waits for its start in the order of the builds', async ({ redis }) => {
+    const fleet = await startFleet(redis, { capacity: { builds: 1, starts: 1 } })
+    const gate = makeGate()
+    const started: string[] = []
+    fleet.host().before('ensureJail', async ({ name }) => {
+      started.push(name)
+      await gate.wait()
+    })
+    const names = ['web1', 'web2', 'web3', 'web4']
+    const asked = []
+    for (const name of names) asked.push(await fleet.ask(name))
+    const [, ...waiting] = asked
+    await until('the others to be built, each with its place', async () => {
+      const operations = await Promise.all(waiting.map(({ body }) => fleet.operation(body.operation.id)))
+      const places = operations.map((operation) => operation.waiting)
+      return places.every((place, i) => place?.reason === 'queue start of host host1' && place.position === i + 1)
+    })
+    gate.open()
+    for (const one of asked) expect(await fleet.ended(one)).toMatchObject({ status: 'succeeded' })
+    expect(started).toEqual(names)
+    await fleet.stop()
+  })
+
   test('tells who follows it when its place has changed', async ({ redis }) => {
     const fleet = await startFleet(redis, { capacity: { builds: 1 } })
     const gates = { web1: makeGate(), web2: makeGate() }
