@@ -16,7 +16,7 @@ const table = {
   address_taken: { status: 409, hint: 'Choose another address, or leave it out and get a free one.' },
   no_suitable_host: {
     status: 409,
-    hint: 'Each host says in the detail why it cannot take the jail; change what most of them name.',
+    hint: 'The detail says of each host what keeps it from taking the jail: change that, or wait until one is up again.',
   },
   ambiguous_name: { status: 409, hint: 'Say which by its id.' },
   batch_open: { status: 409, hint: 'Wait for the batch to end, or cancel it: provost batch cancel BATCH.' },
@@ -30,7 +30,7 @@ const table = {
   host_down: { status: 409, hint: 'Start the worker of the host; it tries again by itself what it is asked for here.' },
   host_up: {
     status: 409,
-    hint: 'Only a host that is down, or has lost its root, can be forgotten. Stop its worker first, or drain it.',
+    hint: 'Only a host that is down, or has lost its root, can be forgotten. Stop its worker first; to place no more jails on it, drain it.',
   },
   too_large: { status: 413, hint: 'Send at most 1 MiB in one request.' },
   unknown_world: { status: 422, hint: 'GET /v1/worlds lists the worlds that hosts offer.' },
@@ -65,7 +65,7 @@ const table = {
     hint: 'See what takes the processes, the memory or the open files of the host (ps, free, sysctl), then retry.',
   },
   address_in_use: {
-    hint: 'Another jail of the host lives with this address. `provost hosts HOST` shows it; adopt or clean it, then retry.',
+    hint: 'Another jail of the host lives with this address. `provost hosts show HOST` shows it; adopt or clean it, then retry.',
   },
   isolation_unproven: { hint: 'A check of isolation failed; the jail was taken down. The named check says what was seen.' },
   journal_conflict: { hint: "The host's journal knows a later operation of this jail. Retry from the newest one." },

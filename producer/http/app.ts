@@ -17,7 +17,7 @@ import { sessionCookie } from './access/session.ts'
 import type { AppDeps } from './app-deps.ts'
 import { answerBrokenRequest, answerError, answerNotFound } from './http-errors.ts'
 import { completeDocument } from './openapi/complete-document.ts'
-import { ownUrl, type PublicUrl, pointBelow } from './public-url.ts'
+import { hintBelow, ownUrl, type PublicUrl, pointBelow } from './public-url.ts'
 import { NoBody, NoQuery, readBodies } from './requests/read-body.ts'
 import { batchChangeRoutes, batchRoutes } from './routes/batches.ts'
 import { createBatchRoutes } from './routes/create-batch.ts'
@@ -72,6 +72,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   app.setNotFoundHandler(answerNotFound)
   readBodies(app)
   app.addHook('onSend', pointBelow(deps.publicUrl))
+  app.addHook('preSerialization', hintBelow(deps.publicUrl))
 
   await app.register(fastifySSE, { heartbeatInterval: heartbeatMs })
   await app.register(fastifySwagger, {

@@ -23,3 +23,12 @@ export const pointBelow =
     if (path !== '' && typeof location === 'string' && /^\/(?!\/)/.test(location)) reply.header('location', `${path}${location}`)
     return payload
   }
+
+/** Returns a hook that puts the public path before every path that the hint of a problem names. */
+export const hintBelow =
+  ({ path }: PublicUrl) =>
+  async (_request: FastifyRequest, _reply: FastifyReply, payload: unknown): Promise<unknown> => {
+    const isProblem = typeof payload === 'object' && payload !== null && 'code' in payload && 'hint' in payload
+    if (path === '' || !isProblem) return payload
+    return { ...payload, hint: String(payload.hint).replaceAll(/(?<=^|\s)\/(?=(?:v1|login|openapi\.json)\b)/g, `${path}/`) }
+  }

@@ -1,9 +1,10 @@
 import { buildApp } from '../../../producer/http/app.ts'
 import type { AppDeps } from '../../../producer/http/app-deps.ts'
+import { readPublicUrl } from '../../../producer/http/public-url.ts'
 import { log } from './test-producer.ts'
 
-/** Returns the description of the HTTP interface, as a producer serves it. Nothing is opened for it. */
-export async function openApiDocument(): Promise<any> {
+/** Returns the HTTP service of a producer, for which nothing is opened. */
+export async function buildIdleApp(publicUrl?: string): ReturnType<typeof buildApp> {
   const unused = new Proxy(() => undefined, {
     get: (_, name) => (name === 'then' ? undefined : unused),
     apply: () => unused,
@@ -15,10 +16,16 @@ export async function openApiDocument(): Promise<any> {
     ...deps,
     log,
     apiKey: 'key',
-    publicUrl: { path: '' },
+    publicUrl: readPublicUrl(publicUrl),
     awaitReplica: undefined,
   } as unknown as AppDeps)
   await app.ready()
+  return app
+}
+
+/** Returns the description of the HTTP interface, as a producer serves it. */
+export async function openApiDocument(): Promise<any> {
+  const app = await buildIdleApp()
   const document = app.swagger()
   await app.close()
   return document
