@@ -11,14 +11,13 @@ import type { LinuxHost } from '../linux-host.ts'
 import { endAllBut, endConsole, killAllBut } from './end-jail.ts'
 import { findInit } from './jail.ts'
 import { removeRuncCopies } from './runc-copies.ts'
+import { messageOfRunc } from './runc-message.ts'
 
 const rc = ['/bin/sh', '/etc/rc']
 const tailBytes = 4_096
 /** Node has no prctl(2); its number in the two tables of system calls. */
 const prctl = process.arch === 'x64' ? 157 : 167
 const keeper = join(import.meta.dirname, 'run-command.pl')
-/** A line of runc's own among what the command printed. */
-const ofRunc = /^time=.* msg="(.*)"$/
 
 /** Starts the jail's command, once in a boot of the jail, beside its first process. */
 export async function startCommand(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
@@ -81,9 +80,9 @@ async function execute(
     if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
     const logTail = (await readConsole(console, { after: mark, mostBytes: tailBytes })).text
     const lines = logTail.trim().split('\n')
-    const lastLine = lines.at(-1)?.replace(ofRunc, '$1')
+    const lastLine = messageOfRunc(lines.at(-1) ?? '') ?? lines.at(-1)
     // Not of what the command printed: in the jail it is a limit of the jail.
-    const fault = faultNamedIn(lines.filter((line) => ofRunc.test(line)).join('\n'))
+    const fault = faultNamedIn(lines.filter((line) => messageOfRunc(line) !== undefined).join('\n'))
     if (fault) throw new ProvostError(fault, describeFault(fault, 'runc', lastLine), { ...error.facts, logTail })
     const message = `${command.join(' ')} ended with exit code ${error.facts.exitCode}${lastLine ? `: ${lastLine}` : '.'}`
     throw new ProvostError('command_failed', message, { ...error.facts, command: command.join(' '), logTail })

@@ -17,6 +17,7 @@ import { isRootMounted } from '../root/root.ts'
 import { worldTree } from '../worlds.ts'
 import { endJail } from './end-jail.ts'
 import { ociSpec } from './oci-spec.ts'
+import { messageOfRunc } from './runc-message.ts'
 
 const becomeMs = 5_000
 
@@ -127,7 +128,7 @@ function hasRemains({ layout, cgroups }: LinuxHost, jail: JailSpec): boolean {
 async function withRuncLog(error: unknown, runcLog: string): Promise<unknown> {
   if (!(error instanceof ProvostError) || error.code !== 'command_failed') return error
   const log = await readFile(runcLog, 'utf8').catch(() => '')
-  const lastMessage = /msg="(.*)"\s*$/.exec(log.trim())?.[1]
+  const lastMessage = messageOfRunc(log.trim().split('\n').at(-1) ?? '')
   const facts = { ...error.facts, logTail: log.slice(-4_096) }
   // A program in Go that gets no thread ends with 2, and says why only on an output that the jail keeps open.
   const fault = lastMessage === undefined && error.facts.exitCode === 2 ? 'host_exhausted' : faultNamedIn(log)
