@@ -29,7 +29,7 @@ export async function openFleetRecord(
       hosts: [...new Set([...members, ...before.hosts])],
       awaited,
     }
-    await scripts.createFleet([keys.fleet, keys.fleetHosts, jailList('all', keys)], JSON.stringify(input))
+    await scripts.createFleet([keys.fleet, keys.fleetHosts, jailList('all', keys), keys.leases], JSON.stringify(input))
   } else if (before.id !== undefined && known !== before.id) {
     for (const id of before.hosts) await redis.hsetnx(keys.fleetHosts, id, awaited)
     await redis.hset(keys.fleet, 'lost', '1', 'expected', before.hosts.length)

@@ -137,7 +137,11 @@ describe('what was accepted', () => {
     await connection.unlink(...keys.filter((key) => !/:host:|:hosts|:reports|:fleet|:epoch/.test(key)))
 
     const deeds = [...fleet.host().deeds]
-    const failed = await fleet.ended(await fleet.ask('web1', { client: 'second' }))
+    const asked = await until('it to be accepted', async () => {
+      const answer = await fleet.ask('web1', { client: 'second' })
+      return answer.status === 202 && answer
+    })
+    const failed = await fleet.ended(asked)
     expect(failed).toMatchObject({ status: 'failed', error: { code: 'journal_conflict' } })
     expect((await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))).status).toBe('succeeded')
     expect((await fleet.call('GET', '/v1/jails/web1')).status).toBe(404)
