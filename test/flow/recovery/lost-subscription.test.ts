@@ -3,6 +3,7 @@ import { hasEnded } from '#shared/operation.ts'
 import { scaledTiming } from '#shared/process/timing.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { makeGate } from '../../support/gate.ts'
+import { storeOf } from '../../support/redis/open-store.ts'
 import { test as withRedis } from '../../support/redis/redis-test.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/redis/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
@@ -19,6 +20,7 @@ const test = withRedis.extend<{ proxy: TcpProxy; proxied: { url: string; prefix:
 })
 
 test('what a worker is asked for reaches it again once Redis has lost its subscription behind an open connection', async ({
+  redis,
   proxy,
   proxied,
 }) => {
@@ -32,12 +34,24 @@ test('what a worker is asked for reaches it again once Redis has lost its subscr
   fleet.host().before('ensureJail', gate.wait)
   const asked = await fleet.ask('web1')
   await fleet.host().begins('ensureJail web1')
-  const events = fleet.send(`/v1/operations/${asked.body.operation.id}/events`)
-  const waited = fleet.call('DELETE', '/v1/jails/web1', undefined, { prefer: 'wait=20' })
+  const listen = () => fleet.send(`/v1/operations/${asked.body.operation.id}/events`)
+  const events = await listen()
   await proxy.swap()
+  // A connection that was waiting for an answer is broken, and its request a 503.
+  const cancel = () => fleet.call('DELETE', '/v1/jails/web1', undefined, { prefer: 'wait=20' })
+  const waited = until('the cancel to be accepted', async () => {
+    const answer = await cancel()
+    return answer.status < 500 && answer
+  })
+  // Its notice is lost: the worker finds it in the record, once it goes on.
+  const { records } = storeOf(redis)
+  const { id } = asked.body.operation
+  await until('the cancel to be noted', async () => (await records.operation(id))?.cancelRequested === '1')
   gate.open()
   const { status, body } = await waited
   expect([status, hasEnded(body.operation.status)]).toEqual([200, true])
-  expect(await (await events).text()).toContain('"status":"cancelled"')
+  // A stream whose connection was broken has ended, and its client connects again.
+  const told = (await events.text()) || (await (await listen()).text())
+  expect(told).toContain('"status":"cancelled"')
   await fleet.stop()
 })
