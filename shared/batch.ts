@@ -8,7 +8,7 @@ export type BatchStatus = z.infer<typeof BatchStatus>
 /** The columns of a CSV file of a batch: those that it must have, and those that it may. */
 export const csvColumns = {
   required: ['name', 'client', 'world'],
-  optional: ['clientName', 'hostname', 'host', 'address', 'memory', 'cpu', 'processes', 'disk', 'command', 'labels'],
+  optional: ['clientName', 'hostname', 'host', 'address', 'memory', 'cpu', 'processes', 'disk', 'setuid', 'command', 'labels'],
 } as const
 
 /** The largest batch: rows, bytes of its file, and bytes of one line. A JSON body has the same limit as any other body. */

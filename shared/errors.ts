@@ -67,6 +67,9 @@ const table = {
   address_in_use: {
     hint: 'Another jail of the host lives with this address. `provost hosts show HOST` shows it; adopt or clean it, then retry.',
   },
+  privilege_not_allowed: {
+    hint: "Put `privileges: {setuid: true}` into the host's worker.yaml and start its worker again, or destroy the jail and make it without.",
+  },
   isolation_unproven: { hint: 'A check of isolation failed; the jail was taken down. The named check says what was seen.' },
   journal_conflict: { hint: "The host's journal knows a later operation of this jail. Retry from the newest one." },
   journal_lost: {

@@ -42,6 +42,14 @@ export type WorldState = z.infer<typeof WorldState>
 export const RuntimeName = z.enum(['freebsd', 'linux'])
 export type RuntimeName = z.infer<typeof RuntimeName>
 
+/** In which jails of a host setuid programs give their rights: in none, in those that ask for it, or in all, as on FreeBSD. */
+export const SetuidSupport = z.enum(['never', 'on-request', 'always'])
+export type SetuidSupport = z.infer<typeof SetuidSupport>
+
+/** What a host can do for its jails beyond the rest. Of a worker that does not know of setuid programs, they give no rights. */
+const Supports = z.object({ diskLimit: z.boolean(), setuid: SetuidSupport.default('never') })
+export type Supports = z.infer<typeof Supports>
+
 /** What a host is and has; written when it changes. */
 export const HostReport = z.object({
   id: PlainName,
@@ -51,7 +59,7 @@ export const HostReport = z.object({
   pools: z.array(Pool),
   capacity: Capacity,
   defaults: Limits.pick({ memory: true, cpu: true, processes: true }),
-  supports: z.object({ diskLimit: z.boolean() }),
+  supports: Supports,
   labels: z.record(z.string(), z.string()),
   versions: z.object({ provost: z.string(), node: z.string(), os: z.string(), plans: z.array(z.int()) }),
   pid: z.int(),
@@ -89,11 +97,11 @@ const drifted = { jail: JailName, reason: z.string(), since: z.iso.datetime() }
 
 /**
  * A jail that is not as its record wants it: stopped by hand, gone with its root, taken off the network, without its command,
- * which has failed, missing in its host's journal, with an address that is in no pool any more, or unknown to the fleet (an
- * orphan, with all that is needed to adopt or clean it).
+ * which has failed, missing in its host's journal, with an address that is in no pool any more, with a privilege that its host
+ * does not allow any more, or unknown to the fleet (an orphan, with all that is needed to adopt or clean it).
  */
 export const Drift = z.discriminatedUnion('found', [
-  z.object({ found: z.enum(['stopped', 'gone', 'unlinked', 'command-died', 'missing', 'unpooled']), ...drifted }),
+  z.object({ found: z.enum(['stopped', 'gone', 'unlinked', 'command-died', 'missing', 'unpooled', 'unallowed']), ...drifted }),
   z.object({
     found: z.literal('orphan'),
     ...drifted,
@@ -139,6 +147,7 @@ export const Host = z
     /** Why it is not `up`, or takes no jails all the same. */
     reason: z.string().optional(),
     ...HostReport.pick({ runtime: true, platform: true, worlds: true, pools: true, capacity: true }).shape,
+    supports: Supports.optional(),
     promised: z.object({ jails: z.int(), memory: z.int(), cpu: z.number(), disk: z.int() }),
     load: HostBeat.shape.load,
     disk: HostDisk.optional(),
@@ -161,7 +170,7 @@ export type Host = z.infer<typeof Host>
 export const HostInDetail = Host.extend({
   drifts: z.array(
     z.object({
-      found: z.enum(['stopped', 'gone', 'unlinked', 'command-died', 'missing', 'unpooled', 'orphan']),
+      found: z.enum(['stopped', 'gone', 'unlinked', 'command-died', 'missing', 'unpooled', 'unallowed', 'orphan']),
       jail: z.string(),
       reason: z.string(),
       since: z.string(),

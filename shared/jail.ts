@@ -78,6 +78,15 @@ export const Limits = z.object({
 })
 export type Limits = z.infer<typeof Limits>
 
+/** What a request asks for beyond what programs in every jail may do. A privilege that is not asked for is not given. */
+const AskedPrivileges = z.strictObject({
+  setuid: z.boolean().optional().describe('That setuid and setgid programs give their rights. No capability is added for it.'),
+})
+
+/** The privileges of a jail. Each is optional: older records, jobs and journals do not have it. */
+export const Privileges = z.object({ setuid: z.boolean().optional() })
+export type Privileges = z.infer<typeof Privileges>
+
 export const Labels = z.record(PlainName, z.string().max(256)).refine((labels) => Object.keys(labels).length <= 64, {
   message: 'at most 64 labels',
 })
@@ -92,6 +101,7 @@ export const CreateJail = z
     host: PlainName.optional(),
     addresses: z.array(AskedAddress).min(1).max(16).optional(),
     limits: AskedLimits.optional(),
+    privileges: AskedPrivileges.optional(),
     command: Command.optional(),
     labels: Labels.optional(),
   })
@@ -133,6 +143,7 @@ export const Jail = z
     host: PlainName,
     addresses: z.array(z.string()),
     limits: Limits,
+    privileges: Privileges.optional(),
     command: Command.optional(),
     /** Of a running jail with a command of its own. */
     commandState: CommandState.optional(),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ConsoleMark, mostConsoleBytes } from './console.ts'
-import { ClientName, Command, Hostname, JailName, Labels, Limits, PlainName } from './jail.ts'
+import { ClientName, Command, Hostname, JailName, Labels, Limits, PlainName, Privileges } from './jail.ts'
 import { JailOperationKind, type OperationKind } from './operation.ts'
 
 /** The version of the plans. Raised when steps change; a worker leaves jobs with an unknown plan in the queue. */
@@ -19,6 +19,7 @@ export const JailSpec = z.object({
   /** In CIDR form, with the prefix length of the pool. */
   addresses: z.array(z.union([z.cidrv4(), z.cidrv6()])),
   limits: Limits,
+  privileges: Privileges.optional(),
   command: Command.optional(),
   /** Not needed by hosts: kept so that a Redis that lost everything can be rebuilt from them. */
   clientName: ClientName.optional(),

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type Host, HostInDetail, type WorldState } from '#shared/host.ts'
+import { type Host, HostInDetail, type SetuidSupport, type WorldState } from '#shared/host.ts'
 import { formatBytes } from '#shared/size.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { formatAge, formatClock, formatCores } from '../print/amounts.ts'
@@ -24,6 +24,12 @@ export function hostLines(host: HostInDetail, now: number): string[] {
   return [...factsOf(host, now), ...tables.flatMap((lines) => (lines.length > 0 ? ['', ...lines] : []))]
 }
 
+const setuidTexts: Record<SetuidSupport, string> = {
+  never: 'setuid programs give no rights in its jails',
+  'on-request': 'setuid programs give their rights in jails that ask for it',
+  always: 'setuid programs give their rights in all its jails',
+}
+
 function factsOf(host: Host, now: number): string[] {
   const { promised, capacity, load, versions } = host
   return factLines([
@@ -37,6 +43,7 @@ function factsOf(host: Host, now: number): string[] {
     ['memory', `${formatBytes(promised.memory)} of ${formatBytes(capacity.memory)} promised`],
     ['cpu', `${formatCores(promised.cpu)} of ${capacity.cpu} cores promised`],
     ['disk', capacity.disk ? `${formatBytes(promised.disk)} of ${formatBytes(capacity.disk)} promised` : undefined],
+    ['setuid', host.supports && setuidTexts[host.supports.setuid]],
     ['slots', (['fills', 'builds', 'starts'] as const).map((kind) => `${load[kind]} of ${capacity[kind]} ${kind}`).join(', ')],
     ['load', load.loadAverage.toFixed(2)],
     ['operations', `${host.operations} open`],

@@ -17,6 +17,7 @@ type CreateOptions = WaitOptions & {
   cpu?: number
   processes?: number
   disk?: string
+  setuid?: true
   label?: Record<string, string>
 }
 
@@ -35,6 +36,7 @@ export function createCommand(context: CommandContext): Command {
     .option('--cpu <cores>', 'at most so many cores, like 0.5', parseNumber)
     .option('--processes <count>', 'at most so many processes', parseNumber)
     .option('--disk <size>', 'at most so much disk, where the host can hold it')
+    .option('--setuid', 'let setuid and setgid programs give their rights, where the host allows it')
     .option('--host <host>', 'the host to put it on (default: chosen)')
     .option('--label <key=value>', 'a label; may be repeated', collectLabels)
     .addOption(new Option('--dry-run', 'make nothing; say which hosts it fits on, and why not on the others').conflicts('wait'))
@@ -60,6 +62,7 @@ async function createJail(context: CommandContext, name: string, words: string[]
     cpu,
     processes,
     disk,
+    setuid,
     label,
     dryRun: isDryRun,
     ...waiting
@@ -75,6 +78,7 @@ async function createJail(context: CommandContext, name: string, words: string[]
     addresses: address,
     labels: label,
     ...(Object.values(limits).some((limit) => limit !== undefined) ? { limits } : {}),
+    ...(setuid ? { privileges: { setuid } } : {}),
     ...(words.length > 0 ? { command: words } : {}),
   }
   if (isDryRun) return dryRun(context, body, waiting)

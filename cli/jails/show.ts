@@ -53,6 +53,7 @@ function jailLines(jail: Jail): string[] {
     ['cpu', `${limits.cpu} cores`],
     ['processes', String(limits.processes)],
     ['disk', limits.disk ? formatBytes(limits.disk) : undefined],
+    ['privileges', jail.privileges?.setuid ? 'setuid and setgid programs give their rights' : undefined],
     ['command', jail.command && quoteWords(jail.command)],
     ['its command', jail.commandState && describeCommand(jail.commandState)],
     ['jid', jail.jid?.toString()],

@@ -127,6 +127,7 @@ function newRecords(
       ...(ask.clientName === undefined ? {} : { clientName: ask.clientName }),
       hostname: ask.hostname ?? defaultHostname(ask.name),
       world: ask.world,
+      ...(ask.privileges?.setuid ? { privileges: { setuid: true } } : {}),
       ...(ask.command ? { command: ask.command } : {}),
       labels: ask.labels ?? {},
       state: 'queued',

@@ -5,7 +5,12 @@ import type { PlacementHost } from './placement-host.ts'
 import { blockOf, givesOut } from './pool-facts.ts'
 
 /** What the fleet, or one of its hosts, has at all. `pools`: by family and prefix length, by network, by definition. */
-type Offer = { worlds: Set<string>; limitsDisk: boolean; pools: Map<string, Map<bigint, Map<string, Pool>>> }
+type Offer = {
+  worlds: Set<string>
+  limitsDisk: boolean
+  allowsSetuid: boolean
+  pools: Map<string, Map<bigint, Map<string, Pool>>>
+}
 type Offers = { all: Offer; byHost: Map<string, Offer> }
 
 export function offersOf(hosts: PlacementHost[]): Offers {
@@ -24,11 +29,16 @@ function offerOf(hosts: PlacementHost[]): Offer {
     pools.set(size, ofSize.set(network, alike))
   }
   const worlds = new Set(hosts.flatMap((host) => host.worlds.map(({ name }) => name)))
-  return { worlds, limitsDisk: hosts.some(({ supports }) => supports.diskLimit), pools }
+  return {
+    worlds,
+    limitsDisk: hosts.some(({ supports }) => supports.diskLimit),
+    allowsSetuid: hosts.some(({ supports }) => supports.setuid !== 'never'),
+    pools,
+  }
 }
 
 /** Returns what a request asks for that does not exist in the fleet. What exists but has no room at the moment is no fault. */
-export function unknownTo({ all, byHost }: Offers, { host, world, limits, addresses = [] }: CreateJail) {
+export function unknownTo({ all, byHost }: Offers, { host, world, limits, privileges, addresses = [] }: CreateJail) {
   if (!all.worlds.has(world)) return [unknown('world', world, 'no host of the fleet offers', 'world')]
   const offer = host === undefined ? all : byHost.get(host)
   if (!offer) return [unknown('host', host ?? '', 'no host of the fleet is called')]
@@ -36,6 +46,14 @@ export function unknownTo({ all, byHost }: Offers, { host, world, limits, addres
   return [
     ...(offer.worlds.has(world) ? [] : [unknown('world', world, `host ${host} does not offer`, 'world')]),
     ...(limits?.disk === undefined || offer.limitsDisk ? [] : [{ field: 'limits.disk', message: `${who} hold a limit of disk` }]),
+    ...(!privileges?.setuid || offer.allowsSetuid
+      ? []
+      : [
+          {
+            field: 'privileges.setuid',
+            message: `${who} allow setuid programs in jails, by privileges.setuid of its worker.yaml`,
+          },
+        ]),
     ...addresses.flatMap((address, i) =>
       isGivenOut(offer, address)
         ? []

@@ -29,6 +29,7 @@ export function requirementsOf(ask: CreateJail, fleet: PlacementHost[]): Require
     ...definesWorldAsOthers(ask.world, conflictsOf(fleet)),
     ...required.map(hasLabel),
     ...(ask.limits?.disk === undefined ? [] : [enforcesDiskLimit]),
+    ...(ask.privileges?.setuid ? [allowsSetuid] : []),
     ...resources.map((resource) => isLargeEnough(resource, ask)),
     ...(ask.addresses ?? []).flatMap((address) => [hasPoolOf(address), isGivenOut(address)]),
   ]
@@ -84,6 +85,12 @@ const enforcesDiskLimit: Requirement = {
   code: 'unsupported_limit',
   met: ({ supports }) => supports.diskLimit,
   detail: () => 'cannot hold a limit of disk',
+}
+
+const allowsSetuid: Requirement = {
+  code: 'no_suitable_host',
+  met: ({ supports }) => supports.setuid !== 'never',
+  detail: () => 'does not allow setuid programs in jails: `privileges: {setuid: true}` in its worker.yaml does',
 }
 
 /** Whether the jail would fit if the host were empty. What is left in its ledger is checked when the jail is admitted. */

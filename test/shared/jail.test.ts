@@ -1,5 +1,25 @@
 import { describe, expect, it } from 'vitest'
-import { Command } from '#shared/jail.ts'
+import { Command, CreateJail } from '#shared/jail.ts'
+
+describe('a request', () => {
+  const web1 = { name: 'web1', client: 'acme', world: 'tiny' }
+
+  it('stays as it was sent where it asks for no privilege: the fingerprint of what is repeated is made of it', () => {
+    expect(CreateJail.parse(web1)).toEqual(web1)
+  })
+
+  it.each([
+    [true, {}],
+    [true, { setuid: true }],
+    [true, { setuid: false }],
+    [false, { setuid: 'true' }],
+    [false, { setuid: true, mount: true }],
+    [false, ['setuid']],
+    [false, null],
+  ])('is %s with privileges %j', (isRight, privileges) => {
+    expect(CreateJail.safeParse({ ...web1, privileges }).success).toBe(isRight)
+  })
+})
 
 describe('a command', () => {
   it.each([[['/bin/echo', 'a b', '', '"', "'", '$(id)', '-n', '\\', '\t', 'ä']], [['-sh']]])('may be %j', (words) => {

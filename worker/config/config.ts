@@ -78,13 +78,21 @@ export const WorkerFile = z
       starts: z.int().positive().default(2),
     }),
     defaults: AskedLimits.omit({ disk: true }).required(),
+    /** What jails may ask for. */
+    privileges: z.strictObject({ setuid: z.boolean().optional() }).optional(),
     worlds: z
       .array(World)
       .min(1)
       .refine((worlds) => new Set(worlds.map(({ name }) => name)).size === worlds.length, { message: 'a name stands twice' }),
     labels: z.record(PlainName, z.string().max(256)).default({}),
   })
-  .superRefine(({ worlds, runtime, root }, context) => {
+  .superRefine(({ worlds, runtime, root, privileges }, context) => {
+    if (runtime === 'freebsd' && privileges?.setuid === false)
+      context.addIssue({
+        code: 'custom',
+        path: ['privileges', 'setuid'],
+        message: 'cannot be denied: setuid programs give their rights in every jail of runtime freebsd',
+      })
     if (runtime === 'linux' && !root.startsWith('/'))
       context.addIssue({ code: 'custom', path: ['root'], message: 'must be an absolute path: only runtime freebsd knows ZFS' })
     for (const [i, world] of worlds.entries()) {

@@ -4,6 +4,7 @@ import { JailFacts, mustBeOnHost, readFacts } from '#shared/redis/record-facts.t
 import type { JailReport } from '#shared/report.ts'
 import type { WorkerConfig } from '../config/config.ts'
 import { addressesWithoutPool } from '../host/jails/require-pools.ts'
+import { lacksPermission } from '../host/jails/require-privileges.ts'
 import { reportJail } from '../jails/report-jail.ts'
 import type { JournaledJail } from '../journal/entries.ts'
 import { endGivenUp, type GivenUpDeps, removeMoved } from './end-given-up.ts'
@@ -65,21 +66,35 @@ async function settle(name: string, record: JailFacts | undefined, deps: Deps): 
 }
 
 async function settleKnown(name: string, jail: JournaledJail | undefined, noted: Drift | undefined, deps: Deps): Promise<void> {
-  const { hostId, drift, config, runDeps, send } = deps
+  const { hostId, drift, runDeps, send } = deps
   const wasGivenUp = await endGivenUp(name, deps)
   const wasUnknown = noted?.found === 'orphan' || noted?.found === 'missing'
-  const without = jail ? addressesWithoutPool(config.network.pools, jail.spec) : []
-  if (wasUnknown || (noted?.found === 'unpooled' && without.length === 0)) await drift.forget(name)
-  if (without.length > 0 && (!noted || wasUnknown)) await noteUnpooled(name, without, deps)
+  const now = jail && whyNotAgain(jail, deps)
+  const wasBarred = noted?.found === 'unpooled' || noted?.found === 'unallowed'
+  if (wasUnknown || (wasBarred && now?.found !== noted.found)) await drift.forget(name)
+  if (now && !drift.entries().has(name)) await noteBarred(name, now, deps)
   // The fleet knows of an orphan what was noted of it, and nothing of what an operation left that was given up.
   if (wasGivenUp || wasUnknown) await reportJail(name, { ...runDeps, hostId, send })
 }
 
+type Barred = { found: 'unpooled' | 'unallowed'; reason: string }
+
+/** Returns why a jail could not be started again by the configuration of this host; undefined where it could. */
+function whyNotAgain({ spec }: JournaledJail, { config, runDeps }: Deps): Barred | undefined {
+  const addresses = addressesWithoutPool(config.network.pools, spec)
+  if (addresses.length > 0)
+    return {
+      found: 'unpooled',
+      reason: `Its address ${addresses.join(', ')} is in no pool of its host: it cannot be started again.`,
+    }
+  if (!lacksPermission(runDeps.host.supports, spec)) return undefined
+  return { found: 'unallowed', reason: 'Its host allows no setuid programs any more: it cannot be started again.' }
+}
+
 /** The jail runs on, and must be known before somebody restarts it. */
-async function noteUnpooled(jail: string, addresses: string[], { drift, log }: Deps): Promise<void> {
-  const reason = `Its address ${addresses.join(', ')} is in no pool of its host: it cannot be started again.`
-  log.warn({ jail, addresses }, 'a jail has an address that is in no pool of this host: it cannot be started again')
-  await drift.note({ found: 'unpooled', jail, reason, since: new Date().toISOString() })
+async function noteBarred(jail: string, barred: Barred, { drift, log }: Deps): Promise<void> {
+  log.warn({ jail, ...barred }, 'a jail cannot be started again by the configuration of this host')
+  await drift.note({ ...barred, jail, since: new Date().toISOString() })
 }
 
 async function noteMissing(jail: string, record: JailFacts, noted: Drift | undefined, deps: Deps): Promise<void> {

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { RuntimeName } from '#shared/host.ts'
+import type { RuntimeName, Supports } from '#shared/host.ts'
 import type { CommandState, Isolation } from '#shared/jail.ts'
 import type { JailSpec, WorldId } from '#shared/job.ts'
 
@@ -14,7 +14,7 @@ export interface HostRuntime {
   readonly runtime: RuntimeName
   /** Kernel and architecture, like `linux/x64`: worlds of one name are the same only on one platform. */
   readonly platform: string
-  readonly supports: { diskLimit: boolean }
+  readonly supports: Supports
 
   /** Checks everything that this host needs to have; never throws for what is missing. */
   check(): Promise<Check[]>

@@ -64,7 +64,7 @@ export function reportDrift({ hostId, journal, send, drift, repeat, everyMs, die
 
   function isOver(name: string, { found }: Drift): boolean {
     // Those of a comparison with the records are that one's to forget.
-    if (found === 'orphan' || found === 'missing' || found === 'unpooled' || driftOf(name)) return false
+    if (['orphan', 'missing', 'unpooled', 'unallowed'].includes(found) || driftOf(name)) return false
     // The notes of an earlier worker stay until this one has looked.
     return found !== 'command-died' || died() !== undefined
   }

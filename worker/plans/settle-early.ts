@@ -1,6 +1,7 @@
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { JailJob } from '#shared/job.ts'
 import type { OperationReport } from '#shared/report.ts'
+import { lacksPermission, privilegeNotAllowed } from '../host/jails/require-privileges.ts'
 import { beginningOf } from '../journal/entries.ts'
 import { planOf } from './plans.ts'
 import { cancelled, endedElsewhere, movedAway } from './recorded.ts'
@@ -52,6 +53,8 @@ async function whyRefused(job: JailJob, deps: RunDeps): Promise<Refusal | undefi
   if (recorded.isJailHere && !deps.journal.accountsFor(name, provision))
     return refusals.notInJournal(job, deps.journal.setAside(name))
   if (isStranger) return refusals.stranger(job)
+  if (job.kind !== 'stop' && job.kind !== 'destroy' && lacksPermission(deps.host.supports, job.jail))
+    return refusals.notAllowed(job)
   return jail ? whyNotStartable(job, deps) : whyNotEmpty(job, deps)
 }
 
@@ -98,6 +101,8 @@ const refusals = {
     const hint = `Bring the host's journal back and start its worker again; \`provost hosts clean ${host} ${name}\` gives the jail up.`
     return { ...failed, fault: new ProvostError('journal_conflict', message, { hint }) }
   },
+  /** Its queue has asked for more than its host's owner allows, or the owner has taken that back: what runs is left to run on. */
+  notAllowed: ({ kind, jail }) => ({ ...ifNew(kind, 'failed'), fault: privilegeNotAllowed(jail) }),
   /** It was moved to another host before it began here. The report changes nothing: the record is of a later epoch. */
   moved: (job) => ({ ...ifNew(job.kind, 'failed'), fault: movedAway(job) }),
   /** It was ended before it began here: its record has its verdict. */

@@ -15,7 +15,7 @@ export function toRow(record: string[], line: number, table: Table): RawRow {
   if (length > columns.length || record.length < columns.length) return { line, source, fault: wrongLength(record, table) }
   const cells: Cells = {}
   for (const [i, column] of columns.entries()) if (column && record[i]) cells[column] = record[i]
-  const { address, memory, cpu, processes, disk, command, labels, ...plain } = cells
+  const { address, memory, cpu, processes, disk, setuid, command, labels, ...plain } = cells
   const asked = { memory, cpu: toNumber(cpu), processes: toInteger(processes), disk }
   return {
     line,
@@ -24,6 +24,7 @@ export function toRow(record: string[], line: number, table: Table): RawRow {
       ...plain,
       ...(address === undefined ? {} : { addresses: address.split(/[\s;,]+/).filter((each) => each !== '') }),
       ...(limits.some((column) => column in cells) ? { limits: asked } : {}),
+      ...(setuid === undefined ? {} : { privileges: { setuid: toBoolean(setuid) } }),
       ...(command === undefined ? {} : { command: toWords(command) }),
       ...(labels === undefined ? {} : { labels: toLabels(labels) }),
     },
@@ -45,6 +46,11 @@ function toNumber(cell: string | undefined): number | string | undefined {
 /** Without a fraction: 1.000 may be a thousand. */
 function toInteger(cell: string | undefined): number | string | undefined {
   return cell !== undefined && /^\d+$/.test(cell) ? Number(cell) : cell
+}
+
+/** In any case: spreadsheet programs write TRUE. */
+function toBoolean(cell: string): boolean | string {
+  return /^(true|false)$/i.test(cell) ? cell.toLowerCase() === 'true' : cell
 }
 
 /** Words between blanks, with quotes as in a shell, or an array in JSON. */
@@ -79,6 +85,7 @@ function fromJson(cell: string): unknown {
 const expected: { [Name in Column]?: string } = {
   cpu: 'must be a number of cores, like 0.5',
   processes: 'must be a whole number',
+  setuid: 'must be true or false',
   command: 'must be words between blanks, each quote closed',
   labels: 'must be KEY=VALUE between blanks, like zone=eu note="two words", each key once',
 }
@@ -92,6 +99,6 @@ export function misread(column: string, message: string): string | undefined {
 export function columnOf(field: string): string {
   const [first = '', second] = field.split('.')
   if (first === 'addresses') return 'address'
-  if (first === 'limits' && second) return second
+  if ((first === 'limits' || first === 'privileges') && second) return second
   return first === 'command' || first === 'labels' ? first : field
 }

@@ -17,6 +17,7 @@ export function matchesRequest(jail: JailRecord, ask: CreateJail): boolean {
     Object.entries(ask.limits ?? {}).every(
       ([name, limit]) => limit === undefined || jail.limits[name as keyof typeof jail.limits] === limit,
     ) &&
+    (jail.privileges?.setuid ?? false) === (ask.privileges?.setuid ?? false) &&
     isDeepStrictEqual(jail.command, ask.command) &&
     isDeepStrictEqual(jail.labels, ask.labels ?? {})
   )

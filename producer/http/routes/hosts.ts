@@ -91,6 +91,6 @@ export function findHost({ hosts }: Pick<AppDeps, 'hosts'>, id: string): Placeme
   return host
 }
 
-export function toHost({ defaults: _defaults, supports: _supports, unfit: _unfit, ...host }: PlacementHost): Host {
+export function toHost({ defaults: _defaults, unfit: _unfit, ...host }: PlacementHost): Host {
   return host
 }

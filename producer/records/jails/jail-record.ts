@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { CommandState, Isolation, Jail, Labels, Limits } from '#shared/jail.ts'
+import { CommandState, Isolation, Jail, Labels, Limits, Privileges } from '#shared/jail.ts'
 import { JailSpec } from '#shared/job.ts'
 import { JailFacts } from '#shared/redis/record-facts.ts'
 import { integer, json, nullable } from '../fields.ts'
@@ -14,6 +14,7 @@ const JailFields = JailFacts.extend({
   worldDigest: z.string(),
   leases: json(z.array(Lease)),
   limits: json(Limits),
+  privileges: json(Privileges).optional(),
   command: json(z.array(z.string())).optional(),
   commandState: json(CommandState).optional(),
   labels: json(Labels),

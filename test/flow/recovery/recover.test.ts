@@ -46,12 +46,13 @@ async function ledger(at: TestRedis, hosts: string[]) {
 
 test('what Redis lost is rebuilt from the journals of the hosts', async ({ redis }) => {
   const hosts = ['host1', 'host2']
-  const fleet = await startFleet(redis, { hosts, timing })
+  const fleet = await startFleet(redis, { hosts, timing, setuid: 'on-request' })
   const labels = { tier: 'gold' }
+  const privileges = { setuid: true }
   await fleet.ended(
     await fleet.ask(
       'running',
-      { host: 'host1', clientName: 'Größe & Söhne', labels, command: ['/bin/sleep', '9'] },
+      { host: 'host1', clientName: 'Größe & Söhne', labels, privileges, command: ['/bin/sleep', '9'] },
       { 'idempotency-key': 'one' },
     ),
   )
@@ -87,7 +88,7 @@ test('what Redis lost is rebuilt from the journals of the hosts', async ({ redis
   expect(shown).toEqual(asBefore)
   const again = await fleet.ask(
     'running',
-    { host: 'host1', clientName: 'Größe & Söhne', labels, command: ['/bin/sleep', '9'] },
+    { host: 'host1', clientName: 'Größe & Söhne', labels, privileges, command: ['/bin/sleep', '9'] },
     { 'idempotency-key': 'one' },
   )
   expect([again.status, again.headers.get('idempotency-replayed'), again.body.jail.name]).toEqual([202, 'true', 'running'])

@@ -86,6 +86,7 @@ function missing({ host, limits, worldDigest, wanted }: Candidate, ask: CreateJa
     world: offered?.digest !== worldDigest || alike.some(({ digest }) => digest !== worldDigest),
     labels: wishes.some(([key, value]) => host.labels[key] !== value),
     'disk limit': ask.limits?.disk !== undefined && !host.supports.diskLimit,
+    setuid: ask.privileges?.setuid === true && host.supports.setuid === 'never',
     capacity: limits.memory > memory || limits.cpu > cpu || (limits.disk ?? 0) > (disk ?? 1e9),
     limits: Object.entries(ask.limits ?? {}).some(([name, value]) => value !== undefined && limits[name as 'memory'] !== value),
     addresses: ask.addresses !== undefined && wanted.flat().length !== ask.addresses.length,
@@ -115,7 +116,9 @@ function mend(fleet: PlacementHost[], { host: id, detail }: Refusal, ask: Create
     const [key = '', value = ''] = words.at(-1)?.split('=') ?? []
     return change(id, ({ labels }) => ({ labels: { ...labels, [key]: value } }))
   }
-  if (detail.startsWith('cannot hold')) return change(id, () => ({ supports: { diskLimit: true } }))
+  if (detail.startsWith('cannot hold')) return change(id, ({ supports }) => ({ supports: { ...supports, diskLimit: true } }))
+  if (detail.startsWith('does not allow setuid'))
+    return change(id, ({ supports }) => ({ supports: { ...supports, setuid: 'on-request' } }))
   const resource = / it has \S+(?: cores)? of (\w+) in all/.exec(detail)?.[1]
   if (resource) return change(id, ({ capacity }) => ({ capacity: { ...capacity, [resource]: 10_000 } }))
   if (detail.startsWith('is ')) return change(id, () => ({ state: 'up' }))

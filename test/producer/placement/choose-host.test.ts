@@ -61,7 +61,7 @@ describe('the choice of a host', () => {
       host('a', { state: 'down', reason: 'silent' }),
       host('b', { worlds: [] }),
       host('c'),
-      host('d', { supports: { diskLimit: true } }),
+      host('d', { supports: { diskLimit: true, setuid: 'never' } }),
       host('e', { state: 'draining' }),
     ]
     expect(candidatesOf({ limits: { disk: 5, memory: 5000 } }, hosts)).toEqual([])
@@ -71,6 +71,18 @@ describe('the choice of a host', () => {
       'c unsupported_limit: cannot hold a limit of disk',
       expect.stringMatching(/^d no_capacity: is too small: it has \S+ of memory in all, and the jail needs 4.9K$/),
       'e no_suitable_host: is draining',
+    ])
+  })
+
+  test('puts a jail that may use setuid programs only where they give their rights, and any other anywhere', () => {
+    const hosts = (['never', 'on-request', 'always'] as const).map((setuid) =>
+      host(setuid, { supports: { diskLimit: false, setuid } }),
+    )
+    const chosen = (asked: Partial<CreateJail>) => candidatesOf(asked, hosts).map(({ host: { id } }) => id)
+    expect(chosen({ privileges: { setuid: true } })).toEqual(['always', 'on-request'])
+    for (const privileges of [undefined, {}, { setuid: false }]) expect(chosen({ privileges })).toHaveLength(3)
+    expect(refusals({ privileges: { setuid: true } }, hosts)).toEqual([
+      'never no_suitable_host: does not allow setuid programs in jails: `privileges: {setuid: true}` in its worker.yaml does',
     ])
   })
 

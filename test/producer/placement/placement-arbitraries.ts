@@ -42,7 +42,7 @@ const hosts: Arbitrary<Partial<PlacementHost>> = fc.record({
   labels: mostly<Record<string, string>>({ zone: 'a' }, { zone: 'b' }, {}, { disk: 'fast' }),
   operations: fc.integer({ min: 0, max: 2 }),
   promised,
-  supports: fc.record({ diskLimit: mostly(true, false) }),
+  supports: fc.record({ diskLimit: mostly(true, false), setuid: mostly('on-request', 'never', 'always') }),
   capacity: capacity.map((all) => ({ jails: 10, fills: 1, builds: 2, starts: 2, ...all })),
 })
 
@@ -59,6 +59,7 @@ export const asks: Arbitrary<CreateJail> = fc
     memory: seldom(fc.constantFrom(30, 500)),
     cpu: seldom(fc.constantFrom(0.5, 5)),
     disk: seldom(fc.constantFrom(5, 50)),
+    privileges: seldom(fc.constantFrom({ setuid: true }, { setuid: false }, {})),
     addresses: seldom(fc.constantFrom<string[][]>(['10.0.0.7'], ['10.0.0.9/24'], ['10.0.3.3/16'], ['fd00::7', '10.0.0.66'])),
   })
   .map(({ memory, cpu, disk, ...ask }) => ({ name: 'web1', client: 'acme', ...ask, limits: { memory, cpu, disk } }))

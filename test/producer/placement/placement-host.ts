@@ -20,7 +20,7 @@ export function placementHost(id: string, change: Partial<PlacementHost> = {}): 
     lastSeen: '2026-01-01T00:00:00Z',
     versions: { provost: '1', node: '24', os: 'x', plans: [1] },
     defaults: { memory: 10, cpu: 0.1, processes: 10 },
-    supports: { diskLimit: false },
+    supports: { diskLimit: false, setuid: 'never' },
     ...change,
   }
 }

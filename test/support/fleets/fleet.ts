@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { SetuidSupport } from '#shared/host.ts'
 import type { RetryPolicy } from '#shared/process/retry-policy.ts'
 import type { Service } from '#shared/process/run-service.ts'
 import { standardTiming, type Timing } from '#shared/process/timing.ts'
@@ -20,6 +21,8 @@ type Settings = {
   pools?: WorkerConfig['network']['pools']
   capacity?: Partial<WorkerConfig['capacity']>
   worlds?: WorkerConfig['worlds']
+  /** In which jails of all hosts setuid programs give their rights; in none unless said. */
+  setuid?: SetuidSupport
   retry?: RetryPolicy
   /** The hosts that the producer's configuration names. */
   members?: string[]
@@ -48,6 +51,7 @@ export async function startFleet(redis: TestRedis, settings: Settings = {}) {
   /** `plans`: the versions that its worker knows. */
   async function startHost(name: string, plans?: number[]): Promise<void> {
     const simulated = hosts.get(name) ?? (await simulatedHost())
+    if (!hosts.has(name)) simulated.allowSetuid(settings.setuid ?? 'never')
     hosts.set(name, simulated)
     workers.set(name, await startOn(name, simulated, plans))
   }

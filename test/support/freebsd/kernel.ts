@@ -47,7 +47,7 @@ export type Kernel = {
   nextJid: number
   links: Link[]
   nextEpair: number
-  mounts: { device: string; point: string; fsType: string }[]
+  mounts: { device: string; point: string; fsType: string; options?: string }[]
   /** Mount points that something uses. */
   busyMounts: Set<string>
   datasets: Map<string, Dataset>

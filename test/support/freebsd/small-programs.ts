@@ -39,7 +39,8 @@ export function mountProgram(kernel: Kernel): Program {
       return {}
     }
     if (args.join(' ') !== '-p') return notKnown(`mount ${args.join(' ')}`)
-    return { stdout: kernel.mounts.map(({ device, point, fsType }) => `${device}\t${point}\t${fsType}\trw\t0 0\n`).join('') }
+    const lines = kernel.mounts.map((mount) => [mount.device, mount.point, mount.fsType, mount.options ?? 'rw', '0 0'].join('\t'))
+    return { stdout: lines.map((line) => `${line}\n`).join('') }
   }
 }
 

@@ -1,10 +1,12 @@
 import { mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
+import type { SetuidSupport } from '#shared/host.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { Pool } from '#shared/network/pool.ts'
 import type { HostRuntime } from '../../../worker/host/host-runtime.ts'
 import { requirePools } from '../../../worker/host/jails/require-pools.ts'
+import { requirePrivileges } from '../../../worker/host/jails/require-privileges.ts'
 import { rootGone } from '../../../worker/host/jails/root-gone.ts'
 import { simulatedIsolation } from '../samples/isolation.ts'
 import { until } from '../until.ts'
@@ -33,6 +35,7 @@ export async function simulatedHost() {
   let jids = 1_000
   let boot = 'boot-1'
   let pools: Pool[] | undefined
+  let setuid: SetuidSupport = 'never'
 
   async function doing(verb: Verb, jail: JailSpec, signal: AbortSignal): Promise<void> {
     deeds.push(`${verb} ${jail.name}`)
@@ -42,7 +45,9 @@ export async function simulatedHost() {
   const host: HostRuntime = {
     ...directories.host,
     runtime: 'linux',
-    supports: { diskLimit: false },
+    get supports() {
+      return { diskLimit: false, setuid }
+    },
     check: async () => [],
     async open() {
       const directory = join(directories.root, 'host')
@@ -75,6 +80,7 @@ export async function simulatedHost() {
     },
     async ensureJail(jail, signal) {
       await doing('ensureJail', jail, signal)
+      requirePrivileges(host.supports, jail)
       if (!roots.has(jail.name) || !networks.has(jail.name))
         throw new ProvostError('command_failed', 'There is nothing to start in.')
       jids += 1
@@ -125,6 +131,10 @@ export async function simulatedHost() {
     /** The pools of its configuration from now on. */
     hasPools: (now: Pool[]) => {
       pools = now
+    },
+    /** In which of its jails setuid programs give their rights, from now on. */
+    allowSetuid: (now: SetuidSupport) => {
+      setuid = now
     },
     /** What a person at the host does without Provost. */
     byHand: {

@@ -27,8 +27,8 @@ export const endless: JailSpec['command'] = ['/bin/sleep', '100000']
 const world: WorldId = { name: 'tiny', digest: 'a1'.repeat(32) }
 const applets = ['sh', 'sleep', 'true', 'false', 'echo', 'cat', 'dd', 'mkdir', 'trap', 'setsid', 'mount', 'unshare']
 
-/** `scripts` are files of the world, by their paths in it. */
-export async function trialHost(scripts: Record<string, string> = {}): Promise<TrialHost> {
+/** `scripts` are files of the world, by their paths in it; `settings` are of its worker.yaml. */
+export async function trialHost(scripts: Record<string, string> = {}, settings: object = {}): Promise<TrialHost> {
   const root = await mkdtemp(join(tmpdir(), 'provost-trial-'))
   const [a, b] = [randomInt(64, 128), randomInt(0, 256)]
   const bridge = `pvt${randomInt(1e9)}`
@@ -48,6 +48,7 @@ export async function trialHost(scripts: Record<string, string> = {}): Promise<T
     capacity: { jails: 100, memory: '8G', cpu: 2, disk: '8G' },
     defaults: { memory: '64M', cpu: 0.5, processes: 50 },
     worlds: [{ name: world.name, method: 'busybox' }],
+    ...settings,
   }
   await writeFile(file, JSON.stringify(text))
   const config = readWorkerConfig({}, file)

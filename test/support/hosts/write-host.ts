@@ -16,7 +16,7 @@ export function hostReport(id: string, change: Partial<HostReport> = {}): HostRe
     pools: [],
     capacity: { jails: 1_000, memory: 2 ** 40, cpu: 1_000, fills: 1, builds: 2, starts: 2 },
     defaults: { memory: 2 ** 26, cpu: 0.1, processes: 100 },
-    supports: { diskLimit: false },
+    supports: { diskLimit: false, setuid: 'never' },
     labels: {},
     versions: { provost: '1', node: '24', os: 'x', plans: [planVersion] },
     pid: 1,

@@ -19,7 +19,7 @@ const definitions = {
 }
 
 /** Returns the faults in a host's file with one world of each kind. */
-function faultsOf(runtime: string, kinds: (keyof typeof definitions)[], network = {}): string[] {
+function faultsOf(runtime: string, kinds: (keyof typeof definitions)[], network = {}, more = {}): string[] {
   const file = join(directory, 'worker.yaml')
   const config = {
     host: 'one',
@@ -29,6 +29,7 @@ function faultsOf(runtime: string, kinds: (keyof typeof definitions)[], network 
     capacity: { jails: 10, memory: '8G', cpu: 8 },
     defaults: { memory: '64M', cpu: 0.5, processes: 50 },
     worlds: kinds.map((kind) => ({ name: kind, ...definitions[kind] })),
+    ...more,
   }
   writeFileSync(file, JSON.stringify(config))
   try {
@@ -49,6 +50,23 @@ describe('the resolvers of a host', () => {
     expect(faults.map((fault) => fault.split(':')[0])).toEqual([0, 1, 2].map((i) => `network.resolvers.${i}`))
     expect(faults[0]).toContain("is an address of the loopback, which in a jail is the jail's own")
     expect(faultsOf('freebsd', ['tree'], { resolvers: [1, 2, 3, 4].map((i) => `192.0.2.${i}`) })).toHaveLength(1)
+  })
+})
+
+describe('the privileges that jails of a host may ask for', () => {
+  const faults = (runtime: string, privileges: unknown) => faultsOf(runtime, ['tree'], {}, { privileges })
+
+  it('are known ones', () => {
+    for (const setuid of [true, false]) expect(faults('linux', { setuid })).toEqual([])
+    expect(faults('linux', { setuid: 'yes' })).toHaveLength(1)
+    expect(faults('linux', { setuid: true, mount: true })).toHaveLength(1)
+  })
+
+  it('are not denied on FreeBSD, where nothing would come of it', () => {
+    expect(faults('freebsd', { setuid: true })).toEqual([])
+    expect(faults('freebsd', { setuid: false })).toEqual([
+      'privileges.setuid: cannot be denied: setuid programs give their rights in every jail of runtime freebsd',
+    ])
   })
 })
 

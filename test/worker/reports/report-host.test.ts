@@ -36,7 +36,7 @@ async function open(other?: string) {
   } as unknown as WorkerConfig
   const reporting = makeHostReporter({
     config,
-    host: { runtime: 'linux', platform: 'linux/x64', supports: { diskLimit: false } } as HostRuntime,
+    host: { runtime: 'linux', platform: 'linux/x64', supports: { diskLimit: false, setuid: 'never' } } as HostRuntime,
     redis: redis as unknown as Redis,
     keys,
     presence: {

@@ -64,7 +64,7 @@ export function freebsdRuntime({ run, config, atBoot = true, system, ...options 
   return {
     runtime: 'freebsd',
     platform: `freebsd/${process.arch}`,
-    supports: { diskLimit: !onDirectory && config.capacity.disk !== undefined },
+    supports: { diskLimit: !onDirectory && config.capacity.disk !== undefined, setuid: 'always' },
 
     check: async () => checkHost(host, await learnLayout().catch(() => undefined)),
     async open() {

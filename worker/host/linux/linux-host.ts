@@ -1,3 +1,4 @@
+import type { Supports } from '#shared/host.ts'
 import type { JailSpec } from '#shared/job.ts'
 import type { WorkerConfig } from '../../config/config.ts'
 import type { RunCommand } from '../programs/run-command.ts'
@@ -9,6 +10,7 @@ import type { Cgroups } from './limits/cgroups.ts'
 export type LinuxHost = {
   run: RunCommand
   config: WorkerConfig
+  supports: Supports
   layout: Layout
   cgroups: Cgroups
   /** Changes the specification of a jail before it starts: tests break a jail with it. */

@@ -35,6 +35,10 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
   const host: LinuxHost = {
     run,
     config,
+    supports: {
+      diskLimit: config.capacity.disk !== undefined,
+      setuid: config.privileges?.setuid ? 'on-request' : 'never',
+    },
     amend,
     layout: layoutOf(config.root),
     get cgroups() {
@@ -47,7 +51,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
   return {
     runtime: 'linux',
     platform: `linux/${process.arch}`,
-    supports: { diskLimit: config.capacity.disk !== undefined },
+    supports: host.supports,
 
     check: () => checkHost(host),
     async open() {

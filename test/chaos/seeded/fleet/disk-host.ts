@@ -58,7 +58,7 @@ export function diskHost({ root, run, skipsUndo }: Options): HostRuntime {
   const host: HostRuntime = {
     runtime: 'linux',
     platform: 'linux/x64',
-    supports: { diskLimit: false },
+    supports: { diskLimit: false, setuid: 'never' },
     check: async () => [],
     async open() {
       for (const directory of ['roots', 'networks', 'jails', 'stages', 'worlds'])

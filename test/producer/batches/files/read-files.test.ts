@@ -80,7 +80,8 @@ describe('a file', () => {
   })
 
   test('of CSV becomes what a caller would ask in JSON', async () => {
-    const text = 'world,name,client,memory,cpu,processes,disk,address,host\ntiny,web1,acme,1G,0.5,x,,10.0.0.7;  fd00::1,h1\n'
+    const text =
+      'world,name,client,memory,cpu,processes,disk,address,host,setuid\ntiny,web1,acme,1G,0.5,x,,10.0.0.7;  fd00::1,h1,TRUE\n'
     expect(await collect(readCsv(blocksOf(text, 100)))).toEqual([
       {
         line: 2,
@@ -91,6 +92,7 @@ describe('a file', () => {
           host: 'h1',
           addresses: ['10.0.0.7', 'fd00::1'],
           limits: { memory: '1G', cpu: 0.5, processes: 'x' },
+          privileges: { setuid: true },
         },
       },
     ])

@@ -32,8 +32,17 @@ test.each<[same: boolean, change: Partial<CreateJail>]>([
   [false, { addresses: ['10.0.0.8'] }],
   [false, { labels: {} }],
   [false, { command: ['/bin/sh'] }],
+  [true, { privileges: { setuid: false } }],
+  [false, { privileges: { setuid: true } }],
 ])('is %s for a jail when %j is asked', (same, change) => {
   expect(matchesRequest(jail, { ...ask, ...change })).toBe(same)
+})
+
+test.each([
+  [true, { privileges: { setuid: true } }],
+  [false, {}],
+])('is %s for a jail that may use setuid programs when %j is asked', (same, change) => {
+  expect(matchesRequest({ ...jail, privileges: { setuid: true } }, { ...ask, ...change })).toBe(same)
 })
 
 test.each(['failed', 'destroying'] as const)('a jail that is %s is not what is asked', (state) => {

@@ -24,6 +24,7 @@ const programs: Record<string, string> = {
   nsenter: 'util-linux',
   unshare: 'util-linux',
   setsid: 'util-linux',
+  sh: 'dash',
   perl: 'perl-base',
   flock: 'util-linux',
   tar: 'tar',

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { requirePrivileges } from '../../jails/require-privileges.ts'
 import { namesOf } from '../../names/names.ts'
 import { resolverOf } from '../../names/resolver.ts'
 import { writeNames } from '../../names/write-names.ts'
@@ -18,6 +19,7 @@ import { worldTree } from '../worlds.ts'
 import { endJail } from './end-jail.ts'
 import { ociSpec } from './oci-spec.ts'
 import { messageOfRunc } from './runc-message.ts'
+import { withSetuidRoot } from './setuid-root.ts'
 
 const becomeMs = 5_000
 
@@ -30,6 +32,7 @@ export async function ensureJail(host: LinuxHost, jail: JailSpec, signal: AbortS
       applyLimits(host, jail)
       return running
     }
+    requirePrivileges(host.supports, jail)
     if (running !== undefined || hasRemains(host, jail)) await endJail(host, jail, signal)
     if (!isRootMounted(host, jail)) throw new ProvostError('not_built', `The root of ${jail.name} is not mounted.`)
     requireOwnDirectories(host, jail)
@@ -74,7 +77,7 @@ async function ensureNames(host: LinuxHost, jail: JailSpec): Promise<void> {
 }
 
 async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<number> {
-  const { bundle, pidFile, runcLog } = host.layout.jail(jail.name)
+  const { bundle, pidFile, runcLog, root } = host.layout.jail(jail.name)
   const init = findProgram('catatonit', host.config.commandPath)
   if (!init) throw new ProvostError('program_missing', `The program catatonit is not in ${host.config.commandPath}.`)
   // A new bundle is a new boot: what the last one noted of its command is removed with it.
@@ -84,9 +87,11 @@ async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): 
   writeFileSync(`${bundle}/config.json`, JSON.stringify(spec), { mode: 0o600 })
 
   const { runcRoot } = host.layout
-  const args = ['--root', runcRoot, '--log', runcLog, 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, jail.name]
+  const log = ['--root', runcRoot, '--log', runcLog]
+  const runc = ['runc', ...log, 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, jail.name]
+  const [program = '', ...args] = jail.privileges?.setuid ? withSetuidRoot(root, runcLog, runc) : runc
   // The first process keeps runc's outputs open for the jail's life.
-  await host.run('runc', args, { outputFile: '/dev/null', signal }).catch(async (error) => {
+  await host.run(program, args, { outputFile: '/dev/null', signal }).catch(async (error) => {
     throw await withRuncLog(error, runcLog)
   })
   applyLimits(host, jail)

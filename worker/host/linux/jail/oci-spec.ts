@@ -64,7 +64,7 @@ export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, in
       env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'TERM=dumb'],
       cwd: '/',
       capabilities: { bounding: [...capabilities], effective: [...capabilities], permitted: [...capabilities] },
-      noNewPrivileges: true,
+      noNewPrivileges: jail.privileges?.setuid !== true,
     },
     root: { path: layout.root },
     hostname: jail.hostname,

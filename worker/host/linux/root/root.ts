@@ -36,7 +36,7 @@ async function mountOverlay(host: LinuxHost, jail: JailSpec, how: 'make' | 'keep
   for (const path of [upper, work]) mkdirSync(path, { recursive: true })
   // Its mode is the mode of the jail's `/`; the umask limits that of mkdir.
   chmodSync(upper, 0o755)
-  // nosuid and nodev guard the host from a file in the jail's tree; in the jail neither works anyway.
+  // nosuid and nodev guard the host from a file in the jail's tree. A jail that may use setuid programs sees it without nosuid.
   const options = `nodev,nosuid,lowerdir=${lower},upperdir=${upper},workdir=${work}`
   await host.run('mount', ['-i', '-t', 'overlay', '-o', options, 'overlay', paths.root], { signal })
 }

@@ -163,9 +163,35 @@ describe('the proof of isolation', () => {
       { name: 'processes', ok: true, detail: '0 processes, all in jail 1, and no jail inside it' },
       { name: 'root', ok: true, detail: '/ is a copy of its world, with nothing mounted but /dev' },
       { name: 'devices', ok: true, detail: '/dev has ruleset 4 and shows 7 harmless entries' },
-      { name: 'privileges', ok: true, detail: 'securelevel 2, nothing allowed beyond the default' },
+      {
+        name: 'privileges',
+        ok: true,
+        detail: 'securelevel 2, nothing allowed beyond the default; setuid programs give their rights',
+      },
       { name: 'limits', ok: true, detail: 'at most 67108864 bytes of memory, 0.5 cores, 50 processes' },
     ])
+  })
+
+  test('fails privileges of a jail that may use setuid programs where its root is mounted nosuid, and of no other', async ({
+    open,
+  }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await provision(trial, jail)
+    const asked = { ...jail, privileges: { setuid: true } }
+    expect(await faultsOf(trial, asked)).toEqual([])
+    Object.assign(trial.kernel.mounts[0] ?? {}, { options: 'rw,nosuid' })
+    const detailOf = async (spec: typeof jail) =>
+      (await trial.host.proveIsolation(spec, signal)).checks.find(({ name }) => name === 'privileges')
+    expect(await detailOf(asked)).toEqual({
+      name: 'privileges',
+      ok: false,
+      detail: 'setuid programs give no rights in it, as was asked for: / is mounted nosuid',
+    })
+    expect(await detailOf(jail)).toMatchObject({
+      ok: true,
+      detail: 'securelevel 2, nothing allowed beyond the default; setuid programs give no rights',
+    })
   })
 
   test('fails every check that could not be looked at, and no other', async ({ open }) => {
