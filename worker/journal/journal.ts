@@ -94,6 +94,12 @@ export async function openJournal(directory: string, log: AsideLog, files = jour
       await resettle(jail, { ...kept, wanted, ...(drift ? { drift } : {}) })
     },
 
+    /** Notes that an operation was refused and has left a jail as it was: the fleet takes reports of its epoch from now on. */
+    async noteRefused(name: string, epoch: number): Promise<void> {
+      const jail = betweenOperations(name, jails.get(name))
+      await resettle(jail, { ...jail.settled, epoch })
+    },
+
     /** Notes that the leftovers of a jail that stays are gone. */
     async forgetLeftovers(name: string): Promise<void> {
       const jail = betweenOperations(name, jails.get(name))

@@ -130,6 +130,18 @@ async function refuse(job: JailJob, { fault, ...change }: Refusal, deps: RunDeps
   const nothing = { ...beginningOf({ ...job, spec: job.jail }), run: lastRun }
   const error = fault ? { error: describeError(fault, null) } : {}
   const report = operationReporter(job, nothing, [], deps.send).next({ ...change, step: null, ...error })
+  await noteRefused(job, deps)
   await deps.deliver(report)
   return report
+}
+
+/**
+ * The fleet takes no report of a jail that is older than what was asked last: of one that runs on, that it was stopped by hand or
+ * by a reboot would never be heard. That one does not run the fleet knows already.
+ */
+async function noteRefused({ jail, epoch }: JailJob, { host, journal }: RunDeps): Promise<void> {
+  const { spec, settled, current } = journal.jail(jail.name) ?? {}
+  if (spec?.provision !== jail.provision || !settled || current || settled.wanted !== 'running' || settled.epoch >= epoch) return
+  const running = await host.findJail(jail).catch(() => undefined)
+  if (running) await journal.noteRefused(jail.name, epoch)
 }

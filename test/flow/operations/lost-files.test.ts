@@ -23,6 +23,9 @@ describe('a jail whose files were taken from its host', () => {
     })
     expect(fleet.host().deeds).toHaveLength(deeds)
     expect(await fleet.jail('web1')).toMatchObject({ state: 'running' })
+    // What becomes of it after the refusal is heard as before.
+    fleet.host().byHand.stop('web1')
+    await until('it to be known', async () => (await fleet.jail('web1'))?.state === 'failed')
   })
 
   test('is not started blank', async ({ fleet }) => {

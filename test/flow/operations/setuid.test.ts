@@ -106,6 +106,7 @@ describe('a jail that may use setuid programs', () => {
     })
     const reason = 'Its host allows no setuid programs any more: it cannot be started again.'
     expect(drift).toMatchObject({ jail: 'web1', found: 'unallowed', reason })
+    expect(await fleet.ended(await fleet.call('POST', '/v1/jails/web1/restart'))).toMatchObject({ error: notAllowed })
     expect(await fleet.jail('web1')).toMatchObject({ state: 'running' })
 
     await fleet.stopHost()
