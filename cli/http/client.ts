@@ -127,21 +127,26 @@ async function repeatFetch(url: string, init: () => RequestInit, { isRepeatable 
     if (!isTold) tell(`${origin} ${why}; it is asked again for ${Math.round(forMs / 1000)} s.`)
     isTold = true
   }
-  for (let pauseMs = pauseAtFirstMs; ; pauseMs *= 2) {
-    const elapsedMs = performance.now() - started
+  // Of the faults of the connection since it last worked.
+  let [pauseMs, faultyFromMs] = [pauseAtFirstMs, started]
+  for (;;) {
+    const askedMs = performance.now()
     try {
       const asked = init()
       const response = await withWord(fetch(url, asked), asked, () => tell(`${origin} has not answered yet.`))
       if (!isRepeatable) return response
       const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
-      if (response.status !== 503 || Number.isNaN(retryAfter) || elapsedMs + retryAfter * 1000 > unavailableForMs) return response
+      if (response.status !== 503 || Number.isNaN(retryAfter) || askedMs - started + retryAfter * 1000 > unavailableForMs)
+        return response
       tellOnce(`cannot do it yet: ${new Refusal(response.status, await response.text()).message}`, unavailableForMs)
       await pause(Math.max(retryAfter * 1000, pauseAtFirstMs))
+      ;[pauseMs, faultyFromMs] = [pauseAtFirstMs, performance.now()]
     } catch (error) {
-      if (!isRepeatable || elapsedMs + pauseMs > faultsForMs)
+      if (!isRepeatable || askedMs - faultyFromMs + pauseMs > faultsForMs)
         throw new Unreachable(`${origin} does not answer: ${whyOf(error)}`, { cause: error })
       tellOnce(`does not answer: ${whyOf(error)}`, faultsForMs)
       await pause(pauseMs)
+      pauseMs *= 2
     }
   }
 }

@@ -1,9 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
+import { StartFailed } from '../end-previous-start.ts'
 import { type Started, startProcess } from './start-process.ts'
 
 const pollMs = 20
+/** A file of gigabytes is read in minutes. */
+const answersWithinMs = 600_000
 const defaultPrefix = '{provost}'
 
 /** Starts a Redis with the settings that keep every accepted request: each write is on disk before it is answered. */
@@ -26,12 +29,14 @@ export function startRedis(port: number, directory: string, logFile: string): St
 
 /**
  * Waits until Redis answers; it first reads its whole file. Removes the heartbeats of `hosts`: they are of ended workers, and
- * their hosts would look up before the new workers are.
+ * their hosts would look up before the new workers are. @throws StartFailed when it takes too long.
  */
-export async function awaitRedis(url: string, hosts: string[]): Promise<void> {
+export async function awaitRedis(url: string, hosts: string[], withinMs = answersWithinMs): Promise<void> {
   const redis = connectRedis(url, { lazyConnect: true, retryStrategy: () => null, enableOfflineQueue: false })
   redis.on('error', () => {})
-  for (;;) {
+  const giveUp = AbortSignal.timeout(withinMs)
+  giveUp.addEventListener('abort', () => redis.disconnect())
+  while (!giveUp.aborted) {
     try {
       await redis.connect()
       await redis.ping()
@@ -43,4 +48,5 @@ export async function awaitRedis(url: string, hosts: string[]): Promise<void> {
       await pause(pollMs)
     }
   }
+  throw new StartFailed(`Redis on ${url} did not answer within ${withinMs / 1000} s.`)
 }

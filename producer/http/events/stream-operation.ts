@@ -38,10 +38,13 @@ export async function streamOperation(
 
   const sending = repeat('send-operation', lookAgainMs, sendNow, ({ error }) => error && close())
   const unsubscribe = feed.subscribe(sending.now, close, id)
-  reply.sse.onClose(close)
-  startStream(reply)
-  void sending.now()
-  await closed
-  unsubscribe()
-  void sending.stop()
+  try {
+    reply.sse.onClose(close)
+    startStream(reply)
+    void sending.now()
+    await closed
+  } finally {
+    unsubscribe()
+    void sending.stop()
+  }
 }

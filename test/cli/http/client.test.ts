@@ -47,3 +47,20 @@ test('says once that an answer is late, but not of a request that waits by itsel
   server.close()
   expect(told).toEqual([`${url} has not answered yet.`])
 })
+
+test('asks again after faults of the connection as after the first one, though it has waited for a 503 before', async () => {
+  const asked: number[] = []
+  const server = createServer((request, response) => {
+    asked.push(performance.now())
+    if (asked.length <= 4) return void response.writeHead(503, { 'retry-after': '1' }).end('{}')
+    if (asked.length <= 6) return void request.socket.destroy()
+    response.setHeader('content-type', 'application/json')
+    response.end('{"done":true}')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const { body } = await httpClient({ url: `http://127.0.0.1:${port}`, key: 'a-key' }).get('/')
+  server.close()
+  expect(body).toEqual({ done: true })
+  expect((asked[5] ?? 0) - (asked[4] ?? 0)).toBeLessThan(1_000)
+})
