@@ -5,6 +5,7 @@ import { makeServices } from '#shared/process/services.ts'
 import { connectRedis, failFast, hasSentinel, waitForEver, waitUnlessAway } from '#shared/redis/connect-redis.ts'
 import { askTime } from '#shared/redis/fleet-clock.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
+import { requireAccess } from '#shared/redis/require-access.ts'
 import { runBatches } from './batches/run-batches.ts'
 import type { ProducerConfig } from './config.ts'
 import { announceHost } from './hosts/announce-host.ts'
@@ -36,6 +37,7 @@ const strayLeasesEveryMs = 60_000
 /** Opens connections, then what reads and writes records, then the HTTP service. All of it is stopped in reverse order. */
 export async function startProducer(config: ProducerConfig, log: Logger): Promise<Service & { url: string }> {
   const { timing } = config
+  await requireAccess(config.redisUrl)
   const connections = await connect(config, log)
   const { redis } = connections
   const store = openStore(redis, redisKeys(config.redisPrefix), log)

@@ -1,3 +1,5 @@
+import { hideCredentials } from './credentials.ts'
+
 type Entry = { status?: number; retryable?: true; hint: string }
 
 /**
@@ -126,18 +128,28 @@ export class ProvostError extends Error {
   readonly facts: ErrorFacts
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
-    super(message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    super(hideCredentials(message), facts.cause === undefined ? undefined : { cause: facts.cause })
     const entry: Entry = table[code]
     this.code = code
     this.hint = facts.hint ?? entry.hint
     this.retryable = facts.retryable ?? entry.retryable ?? false
-    this.facts = facts
+    this.facts = withoutCredentials(facts)
   }
 
   /** The HTTP status; 500 for the codes of workers. */
   get status(): number {
     const entry: Entry = table[this.code]
     return entry.status ?? 500
+  }
+}
+
+/** A command and what it printed may name a mirror with its password. */
+function withoutCredentials(facts: ErrorFacts): ErrorFacts {
+  const { command, logTail } = facts
+  return {
+    ...facts,
+    ...(command === undefined ? {} : { command: hideCredentials(command) }),
+    ...(logTail === undefined ? {} : { logTail: hideCredentials(logTail) }),
   }
 }
 

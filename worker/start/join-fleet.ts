@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { Drift, Leftover } from '#shared/host.ts'
 import { askTime, fleetTimeMs, mostOffMs } from '#shared/redis/fleet-clock.ts'
+import { requireAccess } from '#shared/redis/require-access.ts'
 import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import { compareAll } from '../fleet/compare-records.ts'
 import { followFleet } from '../fleet/follow-fleet.ts'
@@ -20,8 +21,10 @@ export type Fleet = Awaited<ReturnType<typeof joinFleet>>
 
 /** Takes this host's name in the fleet, and compares its jails with the fleet's records. */
 export async function joinFleet(base: Base, local: Local) {
-  const { redis, keys, hostId, timing, services, stopping, repeat, reporter } = base
+  const { config, redis, keys, hostId, timing, services, stopping, repeat, reporter } = base
   const { journalDirectory, journal, revived } = local
+  // Whatever Redis says, clients get their jails first.
+  await requireAccess(config.redisUrl).catch((error) => revived.then(() => Promise.reject(error)))
   await base.presence.take(stopping, journal.highestEpoch())
   services.add(base.presence)
   const clockOffsetMs = await untilRedisAnswers(stopping, () => askTime(redis))

@@ -34,7 +34,7 @@ type Connections = ReturnType<typeof connect>
 /** A subscriber needs a connection of its own. */
 export function connect({ redisUrl }: WorkerConfig, log: Logger) {
   const open = () => {
-    const connection = connectRedis(redisUrl, waitForEver)
+    const connection = connectRedis(redisUrl, { ...waitForEver, lazyConnect: true })
     connection.on('error', (error) => log.warn({ err: error.message }, 'redis'))
     return connection
   }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { v7 as uuid } from 'uuid'
+import { hideCredentials } from '#shared/credentials.ts'
 import { isNoRoom, ProvostError } from '#shared/errors.ts'
 import { followFile } from './follow-file.ts'
 import { describeFault, faultNamedIn } from './host-faults.ts'
@@ -97,9 +98,9 @@ export function commandRunner({ commandPath, worker }: { commandPath: string; wo
       await follow?.end()
 
       const [stdout, stderr] = options.outputFile ? ['', ''] : [await contentOf(outputs.stdout), await contentOf(outputs.stderr)]
-      const command = [program, ...args].join(' ')
+      const command = hideCredentials([program, ...args].join(' '))
       const exitCode = result.exitCode ?? null
-      work?.record({ command, exitCode, output: tail(stdout + stderr), durationMs: performance.now() - started })
+      work?.record({ command, exitCode, output: tail(hideCredentials(stdout + stderr)), durationMs: performance.now() - started })
 
       if (options.signal?.aborted) throw options.signal.reason
       if (result.exitCode !== undefined && (result.exitCode === 0 || options.okExitCodes?.includes(result.exitCode)))
@@ -139,7 +140,7 @@ function failureOf(program: string, command: string, result: Ending, stdout: str
     : result.exitCode === undefined
       ? `was ended by ${result.signal ?? result.code ?? 'an unknown cause'}`
       : `ended with exit code ${result.exitCode}`
-  const logTail = tail(stdout + stderr)
+  const logTail = tail(hideCredentials(stdout + stderr))
   const lastLine = (stderr.trim() || stdout.trim()).split('\n').at(-1)
   const facts = { command, logTail, ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }) }
   // A process that could not be made has printed nothing.

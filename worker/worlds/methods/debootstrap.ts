@@ -1,10 +1,12 @@
-import { mkdir, open, readdir, rm, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { dropCredentials } from '#shared/credentials.ts'
 import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { DebootstrapWorld } from '../../config/world.ts'
 import { followFile } from '../../host/programs/follow-file.ts'
 import type { CommandOptions, RunCommand } from '../../host/programs/run-command.ts'
 import { freeBytes } from '../files/free-bytes.ts'
+import { isDirectory, putFile } from '../files/world-files.ts'
 import type { WorldMethod } from '../world-method.ts'
 import { mirrorOf, wgetSettings } from './apt-settings.ts'
 import { debootstrapProgress, type Fault } from './debootstrap-progress.ts'
@@ -39,8 +41,24 @@ export const debootstrap: WorldMethod<DebootstrapWorld> = async ({ world, direct
     signal.throwIfAborted()
     throw await explain(toProvostError(error), reading.fault(), { world, mirror, directory, run, options })
   }
+  await dropPasswords(directory)
   await emptyDirectory(join(directory, 'var/cache/apt/archives'))
   await emptyDirectory(join(directory, 'var/lib/apt/lists'))
+}
+
+/** What debootstrap notes of the mirror in the world is read by everybody's jails. No program has run there but those of its packages. */
+async function dropPasswords(directory: string): Promise<void> {
+  const files = [
+    ['etc', 'apt', 'sources.list'],
+    ['var', 'log', 'bootstrap.log'],
+  ]
+  for (const parts of files) {
+    const directories = parts.slice(0, -1).map((_, i) => join(directory, ...parts.slice(0, i + 1)))
+    if (!(await Promise.all(directories.map(isDirectory))).every(Boolean)) continue
+    const file = join(directory, ...parts)
+    const text = await readFile(file, 'utf8').catch(() => '')
+    if (dropCredentials(text) !== text) await putFile(file, dropCredentials(text))
+  }
 }
 
 /** Runs a command with a new file as its descriptor 3, and reads what it writes there as it comes. */

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { commandRunner } from '../../../../worker/host/programs/run-command.ts'
+import { type CommandRecord, commandRunner, onBehalfOf } from '../../../../worker/host/programs/run-command.ts'
 
 describe('a program that cannot do its work', () => {
   let directory: string
@@ -26,6 +26,24 @@ describe('a program that cannot do its work', () => {
       message: 'The disk of the host is full: tidy: mkdir /x: no space left on device',
       facts: { exitCode: 1, command: 'tidy' },
     })
+  })
+
+  test('is shown without the password of any URL, in its error and in the log of its operation', async () => {
+    await program('fetches', 'echo "proxy http://me:s3cret@proxy:3128/ refuses $1" >&2; exit 1')
+    const records: CommandRecord[] = []
+    const url = 'https://me:s3cr@t@mirror.example.com/x'
+    const work = onBehalfOf(
+      'o1',
+      (record) => void records.push(record),
+      () => run('fetches', [url]),
+    )
+    const said = 'proxy http://***@proxy:3128/ refuses https://***@mirror.example.com/x'
+    const command = 'fetches https://***@mirror.example.com/x'
+    await expect(work).rejects.toMatchObject({
+      message: `fetches ended with exit code 1: ${said}`,
+      facts: { command, logTail: `${said}\n` },
+    })
+    expect(records).toMatchObject([{ command, output: `${said}\n`, exitCode: 1 }])
   })
 
   test('since it gets no process may be tried again', async () => {

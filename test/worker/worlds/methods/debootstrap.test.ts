@@ -1,6 +1,6 @@
-import { readFileSync, writeSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { ProvostError } from '#shared/errors.ts'
 import { World } from '../../../../worker/config/world.ts'
@@ -13,11 +13,13 @@ type Answers = {
   says: string
   /** What the mirror answers to the question whether it has the suite. */
   wget?: string
+  /** Files that debootstrap leaves, by their paths. */
+  leaves?: Record<string, string>
 }
 
 async function fill(
   scratch: string,
-  { says, wget = '' }: Answers,
+  { says, wget = '', leaves = {} }: Answers,
   definition: Record<string, unknown> = {},
   platform = 'linux/x64',
 ) {
@@ -31,6 +33,10 @@ async function fill(
     if (program === 'wget') return { exitCode: 8, stdout: '', stderr: wget }
     settings.push(readFileSync(options.env?.['WGETRC'] ?? '', 'utf8'))
     writeSync(options.descriptor ?? -1, says)
+    for (const [path, text] of Object.entries(leaves)) {
+      mkdirSync(dirname(join(directory, path)), { recursive: true })
+      writeFileSync(join(directory, path), text)
+    }
     if (says.includes('E: ')) throw new ProvostError('command_failed', 'debootstrap ended with exit code 1', { exitCode: 1 })
     return { exitCode: 0, stdout: '', stderr: '' }
   }
@@ -56,6 +62,24 @@ describe('a world from debootstrap', () => {
       ['unshare', '--mount', '--', 'debootstrap', ...args, 'http://mirror.example.com/debian'],
     ])
     expect(settings).toEqual(['timeout = 30\ntries = 3\n'])
+  })
+
+  test('says nothing of a password of its mirror, neither in an error nor to the jails of the world', async ({ scratch }) => {
+    const mirror = 'http://keeper:s3cret%40word@mirror.example.com/debian'
+    const says = `E: COULDNTDLPKGS\nEA: ${mirror}/pool/a.deb\nEF: Couldn't download packages: %s\n`
+    const { error } = await fill(scratch, { says }, { mirror })
+    expect(error.message).toBe("debootstrap: Couldn't download packages: http://***@mirror.example.com/debian/pool/a.deb")
+    const without = await fill(scratch, { says: fault('NOGETREL', 'x'), wget: '  HTTP/1.1 404 Not Found\n' }, { mirror })
+    expect(without.error.message).toBe('The mirror http://***@mirror.example.com/debian has no suite bookworm.')
+    const made = await fill(
+      scratch,
+      { says: '', leaves: { 'etc/apt/sources.list': `deb ${mirror} bookworm main\n` } },
+      { mirror },
+    )
+    expect(made.commands.at(-1)).toContain(mirror)
+    expect(readFileSync(join(made.directory, 'etc/apt/sources.list'), 'utf8')).toBe(
+      'deb http://mirror.example.com/debian bookworm main\n',
+    )
   })
 
   test('is made without one where there are none', async ({ scratch }) => {
