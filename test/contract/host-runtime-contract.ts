@@ -131,6 +131,36 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
       expect(existsSync(join(host.worldTree(world), 'file'))).toBe(false)
     })
 
+    it('sets the id of a world aside that cannot be read, and fills that world anew; jails of it go on', async () => {
+      const tiny = trial.jail()
+      const mine = { name: tiny.world, digest: tiny.worldDigest }
+      const jail = trial.jail({ command: ['/bin/sh', '/data/hello'] })
+      const jid = await provision(jail)
+      const file = join(dirname(host.worldTree(mine)), 'world.json')
+      const before = await host.listWorlds()
+      await writeFile(file, '{"name":"ti')
+      const aside: string[] = []
+      expect(await host.listWorlds((path) => void aside.push(path))).toEqual(before.filter(({ name }) => name !== mine.name))
+      expect(aside).toEqual([expect.stringContaining(`${file}.unreadable-`)])
+      expect(host.hasWorld(mine)).toBe(false)
+
+      const stage = await host.stageWorld(mine)
+      await cp(host.worldTree(mine), stage, { recursive: true, verbatimSymlinks: true }).catch(() => undefined)
+      await host.commitWorld(mine)
+      expect(host.hasWorld(mine)).toBe(true)
+      expect((await host.listWorlds()).map(({ name }) => name)).toEqual(before.map(({ name }) => name))
+      await host.discardStages()
+      expect(await provision(jail)).toBe(jid)
+      expect(await faultsOf(jail)).toEqual([])
+      await host.removeJail(jail, signal)
+      await host.mountRoot(jail, signal)
+      await provision(jail)
+      expect(await faultsOf(jail)).toEqual([])
+      await destroy(jail)
+      await host.discardStages()
+      expect((await readdir(dirname(dirname(host.worldTree(mine))))).filter((name) => name.startsWith('.'))).toEqual([])
+    })
+
     it('takes no jail with the world that it was made of, which may stay for it', async () => {
       const tiny = trial.jail()
       await cp(host.worldTree({ name: tiny.world, digest: tiny.worldDigest }), await host.stageWorld(world), {

@@ -8,6 +8,7 @@ import type { Timing } from '#shared/process/timing.ts'
 import type { RedisKeys } from '#shared/redis/keys.ts'
 import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import { undefinedIfAbsent } from '../host/files/paths.ts'
+import type { HostRuntime } from '../host/host-runtime.ts'
 import { replaceEntries } from '../journal/file.ts'
 import type { Journal } from '../journal/journal.ts'
 import { readOrSetAside } from '../journal/set-aside.ts'
@@ -21,7 +22,8 @@ type Deps = {
   directory: string
   /** Where the jails' files of the journal are. */
   journalDirectory: string
-  journal: Pick<Journal, 'accountsFor' | 'setAside'>
+  journal: Pick<Journal, 'accountsFor' | 'setAside' | 'jail'>
+  host: Pick<HostRuntime, 'inhabitedJails'>
   /** Called when the host has become fit or unfit. */
   onChange(): void
   repeat: Repeat
@@ -93,6 +95,9 @@ async function whyOtherRoot(root: string, deps: Deps): Promise<string | undefine
   const missing = jails.filter(([name, { provision }]) => !journal.accountsFor(name, provision) && !journal.setAside(name))
   // Another id with all of the jails: somebody took only the file with the id away.
   const isOther = known !== null && known !== root && missing.length > 0
+  const unknown = jails.length === 0 ? await unknownJails(deps) : []
+  if (unknown.length > 0)
+    return `${unknown.join(', ')} run here, of which neither the journal in its root ${directory} nor the fleet knows: mount the file system, or correct root, and start its worker again; if that is lost: end them, or start this computer anew`
   if (!isOther && (jails.length === 0 || missing.length < jails.length)) {
     await redis.set(keys.hostRoot(hostId), root)
     return undefined
@@ -103,6 +108,15 @@ async function whyOtherRoot(root: string, deps: Deps): Promise<string | undefine
       ? [`the journal in its root ${directory} does not have ${count}`, 'copy it back']
       : [`its root ${directory} is not the one with ${count}`, 'mount the file system, or correct root']
   return `${what}: ${remedy}, and start its worker again; if that is lost: provost hosts forget ${hostId}`
+}
+
+/**
+ * Returns the jails that run here though neither the journal nor the fleet knows them, nor holds their addresses: those would be given
+ * to others. Redis has lost everything, and the root is not the one that they are of.
+ */
+async function unknownJails({ hostId, redis, keys, host, journal }: Deps): Promise<string[]> {
+  const unknown = (await host.inhabitedJails()).filter((name) => !journal.jail(name) && !journal.setAside(name))
+  return unknown.length > 0 && (await redis.exists(keys.heldLeases(hostId))) === 0 ? unknown.sort() : []
 }
 
 /** Returns the id of the root, which it keeps from its first use on. */

@@ -2,12 +2,10 @@ import type { FileHandle } from 'node:fs/promises'
 import type { RuntimeName, Supports } from '#shared/host.ts'
 import type { CommandState, Isolation } from '#shared/jail.ts'
 import type { JailSpec, WorldId } from '#shared/job.ts'
+import type { FilledWorld, OnUnreadable } from './files/world-ids.ts'
 
 /** One thing that a host must have or be, and what to do when it is not so. */
 export type Check = { name: string; ok: boolean; detail: string; remedy?: string }
-
-/** A world in its place, and how long its fill took; undefined for one that an older worker has filled. */
-export type FilledWorld = WorldId & { fillMs?: number }
 
 /** What a host must be able to do, and what it supports. Each runtime implements it. */
 export interface HostRuntime {
@@ -36,15 +34,16 @@ export interface HostRuntime {
   /** Makes an empty directory, beside the filled worlds, to fill a world in. */
   stageWorld(world: WorldId): Promise<string>
   /**
-   * Puts a filled stage in its place in one rename; where the world is whole already, discards the stage.
-   * @throws ProvostError `resource_busy` where jails live on what is left of a world that is not whole, which is not touched.
+   * Puts a filled stage in its place in one rename; where the world is whole already, discards the stage. Jails go on over what is
+   * left of one that is not whole.
    */
   commitWorld(world: FilledWorld): Promise<void>
   /** Removes the stage of a world, if there is one, after unmounting everything below it. */
   discardStage(world: WorldId): Promise<void>
   /** Removes every stage that a killed worker left, and what is left of every world that it was removing. */
   discardStages(): Promise<void>
-  listWorlds(): Promise<FilledWorld[]>
+  /** Returns the filled worlds. The id of one that cannot be read is set aside, so that it is filled anew. */
+  listWorlds(onUnreadable?: OnUnreadable): Promise<FilledWorld[]>
   /** Whether a filled world is still in its place, with what jails are made from. */
   hasWorld(world: WorldId): boolean
   /**
@@ -78,6 +77,8 @@ export interface HostRuntime {
   findJail(jail: JailSpec): Promise<{ jid: number } | undefined>
   /** Returns the jails of this host that run, by name, in one look. Never those of another root. */
   listJails(): Promise<Map<string, { jid: number }>>
+  /** Returns the names of the jails that have processes here, as the kernel has them: also of those whose files are gone. */
+  inhabitedJails(): Promise<string[]>
   /** Returns which of these running jails lack what the host had given them of its network: the link, or the addresses. */
   unlinkedJails(jails: JailSpec[]): Promise<Set<string>>
   /** Whether the jail's root is there, mounted or not. */

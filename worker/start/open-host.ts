@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { reviveJails, settledJails } from '../jails/revive-jails.ts'
 import { openJournal } from '../journal/journal.ts'
+import { keepPlace } from '../journal/root-place.ts'
 import { makeSpareRoom } from '../journal/spare-room.ts'
 import { watchDisk } from '../reports/watch-disk.ts'
 import { openFillKills } from '../worlds/fills/kills.ts'
@@ -21,9 +23,11 @@ export async function openHost(base: Base) {
     kills: await openFillKills(join(journalDirectory, 'fills'), log),
     log,
     changed: reporter.changed,
+    isAway: () => !existsSync(directory),
   })
   await worlds.open()
   const journal = await openJournal(journalDirectory, log, files)
+  await keepPlace({ directory, boot: await host.bootId(), journal, log })
   const spare = makeSpareRoom(journalDirectory)
   const disk = watchDisk({ directory, spare, log, refusedForMs: base.timing.silence })
   const revived = reviveJails(settledJails(journal), { ...base, worlds, journal, send: sendOfJail })

@@ -4,7 +4,7 @@ import { ProvostError, toProvostError } from '#shared/errors.ts'
 import type { WorldId } from '#shared/job.ts'
 import type { RetryPolicy } from '#shared/process/retry-policy.ts'
 import { type World, worldDigest } from '../config/world.ts'
-import type { FilledWorld } from '../host/host-runtime.ts'
+import type { FilledWorld } from '../host/files/world-ids.ts'
 import type { RunCommand } from '../host/programs/run-command.ts'
 import { type Entry, prefillOf, stateOf } from './fills/entry.ts'
 import { makeFailures } from './fills/failures.ts'
@@ -25,13 +25,15 @@ type WorldStoreDeps = {
   retry?: RetryPolicy
   /** Called when the state of a world has changed. */
   changed?(): void
+  /** Whether the whole root is away for the moment: worlds that are filled are not filled anew for that. */
+  isAway?(): boolean
 }
 
 const fillRetry: RetryPolicy = { maxAttempts: 3, firstDelayMs: 2_000, maxDelayMs: 30_000, keepSlotMs: Number.POSITIVE_INFINITY }
 const prefillAgainMs = 60_000
 
 export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
-  const { worlds, host, fills, kills, log, changed = () => undefined } = deps
+  const { worlds, host, fills, kills, log, changed = () => undefined, isAway = () => false } = deps
   const entries = worlds.map((world): Entry => ({ world, id: { name: world.name, digest: worldDigest(world) } }))
   const ready = new Map<string, FilledWorld>()
   const closing = new AbortController()
@@ -46,7 +48,7 @@ export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
   /** Somebody may have taken a filled world away. */
   function isStillReady(world: WorldId): boolean {
     if (!ready.has(keyOf(world))) return false
-    if (host.hasWorld(world)) return true
+    if (host.hasWorld(world) || isAway()) return true
     ready.delete(keyOf(world))
     log.warn({ world: world.name }, 'a filled world was taken away from this host')
     return false
@@ -72,7 +74,9 @@ export function makeWorldStore(deps: WorldStoreDeps): WorldStore {
   return {
     async open() {
       await host.discardStages()
-      for (const filled of await host.listWorlds()) ready.set(keyOf(filled), filled)
+      const onUnreadable = (setAside: string, error: unknown) =>
+        log.warn({ err: error, setAside }, 'the id of a world cannot be read: it is set aside, and the world is filled anew')
+      for (const filled of await host.listWorlds(onUnreadable)) ready.set(keyOf(filled), filled)
     },
     states: () => entries.map((entry) => stateOf(entry, ready.get(keyOf(entry.id)))),
     isReady: (world) => ready.has(keyOf(world)),

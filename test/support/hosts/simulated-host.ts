@@ -98,6 +98,7 @@ export async function simulatedHost() {
       return jid === undefined ? undefined : { jid }
     },
     listJails: async () => new Map([...jails].map(([name, jid]) => [name, { jid }])),
+    inhabitedJails: async () => [...jails.keys()],
     unlinkedJails: async (specs) => new Set(specs.map(({ name }) => name).filter((name) => !networks.has(name))),
     hasNetwork: async ({ name }) => networks.has(name),
     hasRoot: async ({ name }) => roots.has(name),

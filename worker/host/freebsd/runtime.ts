@@ -81,7 +81,7 @@ export function freebsdRuntime({ run, config, atBoot = true, system, ...options 
     commitWorld: (world) => commitWorld(host, world),
     discardStage: (world) => discardStage(host, world),
     discardStages: () => discardStages(host),
-    listWorlds: () => listWorlds(host),
+    listWorlds: (onUnreadable) => listWorlds(host, onUnreadable),
     hasWorld: (world) => hasWorld(host, world),
     removeWorld: (world) => removeWorld(host, world),
     worldTree: (world) => worldTree(host, world),
@@ -100,6 +100,7 @@ export function freebsdRuntime({ run, config, atBoot = true, system, ...options 
     commandStateOf: (jail, jid) => commandState(host, jail, jid),
     findJail: (jail) => findJail(host, jail),
     listJails: () => listJails(host),
+    inhabitedJails: async () => [...(await listJails(host)).keys()],
     unlinkedJails: (jails) => unlinkedJails(host, jails),
     hasRoot: (jail) => hasRoot(host, jail),
     async requireStartable(jail) {

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { WorldId } from '#shared/job.ts'
 import { worldDirectory } from '../derived-names.ts'
-import type { FilledWorld } from '../host-runtime.ts'
+import { replaceFile } from '../files/replace-file.ts'
+import { type FilledWorld, type OnUnreadable, readWorldIds, worldIdFile } from '../files/world-ids.ts'
 import type { FreebsdHost } from './freebsd-host.ts'
 import { unmountBelow } from './root/mounts.ts'
 import { removeTree } from './root/remove-tree.ts'
@@ -13,7 +14,6 @@ import { datasetsBelow, destroyDataset, renameDataset, requireNoClones, zfsPrope
 /** No world's name begins with them. */
 const stagePrefix = '_filling-'
 const removingPrefix = '_removing-'
-const idFile = 'world.json'
 const packed = 'tree.tar'
 const copyMs = 3_600_000
 
@@ -49,10 +49,14 @@ export async function commitWorld(host: FreebsdHost, world: FilledWorld): Promis
   if (hasWorld(host, world)) return discardStage(host, world)
   if (!existsSync(stage)) throw new ProvostError('unexpected', `World ${world.name} was not staged.`)
   await unmountBelow(host.run, stage)
-  await writeFile(join(stage, idFile), JSON.stringify(world))
-  // Somebody took a part of it away.
-  if (existsSync(place)) await removeWorld(host, world)
+  await writeFile(join(stage, worldIdFile), JSON.stringify(world))
   const [from, to] = [datasetOf(host, basename(stage)), datasetOf(host, worldDirectory(world))]
+  // Somebody took a part of it away.
+  if (existsSync(place) && !(await isRemoved(host, world))) {
+    // Nobody can have changed the snapshot, of which jails are clones: only its id was lost.
+    await replaceFile(join(place, worldIdFile), JSON.stringify(world))
+    return discardStage(host, world)
+  }
   if (from && to) {
     await host.run('zfs', ['snapshot', `${from}@filled`])
     await renameDataset(host, from, to)
@@ -68,7 +72,7 @@ export async function commitWorld(host: FreebsdHost, world: FilledWorld): Promis
 /** On ZFS jails are made from a snapshot, which nobody can change, else from an archive. */
 export function hasWorld(host: FreebsdHost, world: WorldId): boolean {
   const place = join(host.layout.worlds, worldDirectory(world))
-  return existsSync(join(place, idFile)) && (host.layout.dataset !== undefined || existsSync(worldArchive(host, world)))
+  return existsSync(join(place, worldIdFile)) && (host.layout.dataset !== undefined || existsSync(worldArchive(host, world)))
 }
 
 export async function discardStage(host: FreebsdHost, world: WorldId): Promise<void> {
@@ -84,10 +88,10 @@ export async function discardStages(host: FreebsdHost): Promise<void> {
   for (const name of left) await discard(host, name)
 }
 
-export async function listWorlds({ layout }: FreebsdHost): Promise<FilledWorld[]> {
+export async function listWorlds({ layout }: FreebsdHost, onUnreadable?: OnUnreadable): Promise<FilledWorld[]> {
   const names = (await readdir(layout.worlds)).filter((name) => !name.startsWith('_'))
-  const files = names.map((name) => join(layout.worlds, name, idFile)).filter((path) => existsSync(path))
-  return Promise.all(files.map(async (path): Promise<FilledWorld> => JSON.parse(await readFile(path, 'utf8'))))
+  const files = names.map((name) => join(layout.worlds, name, worldIdFile))
+  return readWorldIds(files, onUnreadable)
 }
 
 /**
@@ -107,6 +111,17 @@ export async function removeWorld(host: FreebsdHost, world: WorldId): Promise<vo
     await rename(join(worlds, name), join(worlds, removing))
   }
   await discard(host, removing)
+}
+
+/** Removes a world. Returns whether it could be: one that something was cloned from stays. */
+async function isRemoved(host: FreebsdHost, world: WorldId): Promise<boolean> {
+  try {
+    await removeWorld(host, world)
+    return true
+  } catch (error) {
+    if (error instanceof ProvostError && error.code === 'resource_busy') return false
+    throw error
+  }
 }
 
 /** A killed fill may have left file systems mounted in what it filled. */

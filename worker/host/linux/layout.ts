@@ -30,6 +30,8 @@ export function layoutOf(configuredRoot: string) {
         /** The name of the directory while it is removed, so that a half-removed root is never mounted. */
         removing: join(jails, `.removing-${name}`),
         root: join(directory, 'root'),
+        /** Which tree of its world the root was mounted over. */
+        lower: join(directory, 'lower'),
         disk: join(directory, 'disk'),
         diskImage: join(directory, 'disk.img'),
         bundle,

@@ -13,7 +13,7 @@ import { commandState } from './jail/command-state.ts'
 import { removeJail } from './jail/end-jail.ts'
 import { ensureJail, findInit, listJails } from './jail/jail.ts'
 import { layoutOf } from './layout.ts'
-import { type Cgroups, detectCgroups } from './limits/cgroups.ts'
+import { type Cgroups, detectCgroups, inhabitedCgroups } from './limits/cgroups.ts'
 import type { LinuxHost } from './linux-host.ts'
 import { ensureNetwork, hasNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
@@ -68,7 +68,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     commitWorld: (world) => commitWorld(host, world),
     discardStage: (world) => discardStage(host, world),
     discardStages: () => discardStages(host),
-    listWorlds: () => listWorlds(host),
+    listWorlds: (onUnreadable) => listWorlds(host, onUnreadable),
     hasWorld: (world) => hasWorld(host, world),
     removeWorld: (world) => removeWorld(host, world),
     worldTree: (world) => worldTree(host, world),
@@ -89,6 +89,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
       return jid === undefined ? undefined : { jid }
     },
     listJails: async () => listJails(host),
+    inhabitedJails: async () => inhabitedCgroups(host.cgroups, host.layout.cgroupParent),
     unlinkedJails: async (jails) => unlinkedJails(host, jails),
     hasRoot: async (jail) => hasRoot(host, jail),
     async requireStartable(jail) {

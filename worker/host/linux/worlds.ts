@@ -1,17 +1,19 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { WorldId } from '#shared/job.ts'
 import { worldDirectory } from '../derived-names.ts'
-import type { FilledWorld } from '../host-runtime.ts'
+import { type FilledWorld, type OnUnreadable, readWorldIds, worldIdFile } from '../files/world-ids.ts'
 import type { LinuxHost } from './linux-host.ts'
-import { readMounts, unmountBelow } from './root/mounts.ts'
+import { isMountPoint, type Mount, readMounts, unmountBelow } from './root/mounts.ts'
 import { removeTree } from './root/remove-tree.ts'
+import { isOverTree } from './root/tree-id.ts'
 
 const stagePrefix = '.filling-'
 const removingPrefix = '.removing-'
-const idFile = 'world.json'
+/** Of trees over which jails were mounted when a fill took their place. */
+const keptPrefix = '.kept-'
 
 export function worldTree({ layout }: LinuxHost, world: WorldId): string {
   return join(layout.worlds, worldDirectory(world), 'tree')
@@ -20,7 +22,8 @@ export function worldTree({ layout }: LinuxHost, world: WorldId): string {
 export async function stageWorld(host: LinuxHost, world: WorldId): Promise<string> {
   await discardStage(host, world)
   const tree = join(stageOf(host, world), 'tree')
-  await mkdir(tree, { recursive: true, mode: 0o755 })
+  // Not what is above: a root that is away must not be there again, empty.
+  for (const path of [dirname(tree), tree]) await mkdir(path, { mode: 0o755 })
   return tree
 }
 
@@ -29,18 +32,17 @@ export async function commitWorld(host: LinuxHost, world: FilledWorld): Promise<
   const place = join(host.layout.worlds, worldDirectory(world))
   if (hasWorld(host, world)) return discardStage(host, world)
   if (!existsSync(stage)) throw new ProvostError('unexpected', `World ${world.name} was not staged.`)
-  await writeFile(join(stage, idFile), JSON.stringify(world))
+  await writeFile(join(stage, worldIdFile), JSON.stringify(world))
   // A power cut must not leave a world in its place whose files are not on the disk.
   await host.run('sync', ['--file-system', stage])
-  // Somebody took a part of it away, perhaps not the part that jails live on.
-  if (existsSync(worldTree(host, world))) requireNoJails(host, world)
+  // Somebody took a part of it away.
   if (existsSync(place)) await setAside(host, world)
   await rename(stage, place)
 }
 
 export function hasWorld({ layout }: LinuxHost, world: WorldId): boolean {
   const place = join(layout.worlds, worldDirectory(world))
-  return existsSync(join(place, idFile)) && existsSync(join(place, 'tree'))
+  return existsSync(join(place, worldIdFile)) && existsSync(join(place, 'tree'))
 }
 
 export async function discardStage(host: LinuxHost, world: WorldId): Promise<void> {
@@ -51,35 +53,50 @@ export async function discardStages(host: LinuxHost): Promise<void> {
   const names = await readdir(host.layout.worlds)
   const left = names.filter((name) => name.startsWith(stagePrefix) || name.startsWith(removingPrefix))
   for (const name of left) await discard(host, join(host.layout.worlds, name))
+  for (const name of names.filter((name) => name.startsWith(keptPrefix))) {
+    const kept = join(host.layout.worlds, name)
+    if (!(await isBelowJails(host, join(kept, 'tree')))) await discard(host, kept)
+  }
 }
 
-export async function listWorlds({ layout }: LinuxHost): Promise<FilledWorld[]> {
+async function isBelowJails({ layout }: LinuxHost, tree: string): Promise<boolean> {
+  const jails = (await readdir(layout.jails)).map(layout.jail)
+  return jails.some((jail) => isMountPoint(jail.root) && isOverTree(jail, tree))
+}
+
+/** Returns where roots of jails are mounted over a world. */
+function mountsOver(host: LinuxHost, world: WorldId): string[] {
+  const isOver = ({ superOptions }: Mount) => superOptions.includes(`lowerdir=${worldTree(host, world)}`)
+  return readMounts()
+    .filter(isOver)
+    .map(({ point }) => point)
+}
+
+export async function listWorlds({ layout }: LinuxHost, onUnreadable?: OnUnreadable): Promise<FilledWorld[]> {
   const names = (await readdir(layout.worlds)).filter((name) => !name.startsWith('.'))
-  const files = names.map((name) => join(layout.worlds, name, idFile)).filter((path) => existsSync(path))
-  return Promise.all(files.map(async (path): Promise<FilledWorld> => JSON.parse(await readFile(path, 'utf8'))))
+  const files = names.map((name) => join(layout.worlds, name, worldIdFile))
+  return readWorldIds(files, onUnreadable)
 }
 
 /** Renames a world aside first, so that a half-removed one is never used. @throws ProvostError `resource_busy` */
 export async function removeWorld(host: LinuxHost, world: WorldId): Promise<void> {
-  requireNoJails(host, world)
-  if (existsSync(join(host.layout.worlds, worldDirectory(world)))) await setAside(host, world)
+  const place = join(host.layout.worlds, worldDirectory(world))
+  const above = mountsOver(host, world)
+  if (above.length > 0)
+    throw new ProvostError('resource_busy', `World ${world.name} is below the jails mounted at ${above.join(', ')}.`)
+  if (existsSync(place)) await setAside(host, world)
   else await discard(host, removingOf(host, world))
 }
 
-/** @throws ProvostError `resource_busy` */
-function requireNoJails(host: LinuxHost, world: WorldId): void {
-  const above = readMounts().filter(({ superOptions }) => superOptions.includes(`lowerdir=${worldTree(host, world)}`))
-  if (above.length === 0) return
-  const points = above.map(({ point }) => point).join(', ')
-  throw new ProvostError('resource_busy', `World ${world.name} is below the jails mounted at ${points}.`, {
-    hint: 'Bring back what was taken of the world, or destroy these jails, then fill it again.',
-  })
-}
-
+/** Takes a world out of its place. Jails that run go on over its tree, which is kept for them. */
 async function setAside(host: LinuxHost, world: WorldId): Promise<void> {
+  const { worlds } = host.layout
+  const place = join(worlds, worldDirectory(world))
+  if (mountsOver(host, world).length > 0)
+    return rename(place, join(worlds, `${keptPrefix}${worldDirectory(world)}-${Date.now()}`))
   const removing = removingOf(host, world)
   await discard(host, removing)
-  await rename(join(host.layout.worlds, worldDirectory(world)), removing)
+  await rename(place, removing)
   await discard(host, removing)
 }
 

@@ -2,7 +2,7 @@ import type { ProvostError } from '#shared/errors.ts'
 import type { WorldState } from '#shared/host.ts'
 import type { WorldId } from '#shared/job.ts'
 import type { World } from '../../config/world.ts'
-import type { FilledWorld } from '../../host/host-runtime.ts'
+import type { FilledWorld } from '../../host/files/world-ids.ts'
 import type { Fill } from '../world-store.ts'
 import type { RunningFill } from './start-fill.ts'
 

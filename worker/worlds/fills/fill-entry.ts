@@ -1,5 +1,5 @@
 import { ProvostError, toProvostError } from '#shared/errors.ts'
-import type { FilledWorld } from '../../host/host-runtime.ts'
+import type { FilledWorld } from '../../host/files/world-ids.ts'
 import { poisonousKills } from '../../journal/entries.ts'
 import { type Entry, prefillOf } from './entry.ts'
 import type { FillKills } from './kills.ts'

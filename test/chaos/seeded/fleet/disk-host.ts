@@ -130,6 +130,7 @@ export function diskHost({ root, run, skipsUndo }: Options): HostRuntime {
       return jid === undefined ? undefined : { jid }
     },
     listJails: async () => new Map(files.list('jails').map(({ name, jid = 0 }) => [name, { jid }])),
+    inhabitedJails: async () => files.list('jails').map(({ name }) => name),
     unlinkedJails: async () => new Set(),
     hasNetwork: async ({ name }) => files.has('networks', name),
     hasRoot: async ({ name }) => files.has('roots', name),

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 import { parseMount } from '../root/mounts.ts'
@@ -36,6 +36,14 @@ export function detectCgroups(mountinfo = readFileSync('/proc/self/mountinfo', '
 export function processesIn(cgroups: Cgroups, cgroup: string): number[] {
   const lists = cgroups.points.map((point) => readValue(join(point, cgroup, 'cgroup.procs')))
   return [...new Set(lists.flatMap((list) => (list ? list.split('\n').map(Number) : [])))]
+}
+
+/** Returns the names of the cgroups right below one that have processes. */
+export function inhabitedCgroups(cgroups: Cgroups, parent: string): string[] {
+  const directories = cgroups.points.map((point) => join(point, parent)).filter((path) => existsSync(path))
+  const entries = directories.flatMap((path) => readdirSync(path, { withFileTypes: true }))
+  const names = new Set(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name))
+  return [...names].filter((name) => processesIn(cgroups, `${parent}/${name}`).length > 0)
 }
 
 export function cgroupExists(cgroups: Cgroups, cgroup: string): boolean {

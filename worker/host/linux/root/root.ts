@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
@@ -10,6 +10,7 @@ import { worldTree } from '../worlds.ts'
 import { ensureDisk } from './disk.ts'
 import { isMountPoint, readMounts, unmountBelow } from './mounts.ts'
 import { removeTree } from './remove-tree.ts'
+import { isOverTree, treeId } from './tree-id.ts'
 
 /** Makes and mounts the jail's root: an overlay over its world's tree, with what the jail writes in a directory of its own. */
 export async function ensureRoot(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
@@ -25,9 +26,13 @@ export async function mountRoot(host: LinuxHost, jail: JailSpec, signal: AbortSi
 async function mountOverlay(host: LinuxHost, jail: JailSpec, how: 'make' | 'keep', signal: AbortSignal): Promise<void> {
   const paths = host.layout.jail(jail.name)
   const lower = worldTree(host, { name: jail.world, digest: jail.worldDigest })
-  if (isMountPoint(paths.root)) return requireLower(paths.root, lower)
+  const isMounted = isMountPoint(paths.root)
+  if (isMounted) requireLower(paths.root, lower)
+  // A jail that lives keeps the tree that it was started over; that of a world that was taken away and filled anew is another.
+  if (isMounted && (isOverTree(paths, lower) || processesIn(host.cgroups, paths.cgroup).length > 0)) return
   if (!existsSync(lower)) throw new ProvostError('not_built', `World ${jail.world} is not filled on this host.`)
 
+  if (isMounted) await unmountBelow(host.run, paths.root, signal)
   // At once and not through Node's threads, which takes longer than making a directory.
   mkdirSync(paths.root, { recursive: true, mode: 0o700 })
   const writable = jail.limits.disk === undefined ? paths.directory : await ensureDisk(host, jail, jail.limits.disk, signal)
@@ -38,6 +43,7 @@ async function mountOverlay(host: LinuxHost, jail: JailSpec, how: 'make' | 'keep
   chmodSync(upper, 0o755)
   // nosuid and nodev guard the host from a file in the jail's tree. A jail that may use setuid programs sees it without nosuid.
   const options = `nodev,nosuid,lowerdir=${lower},upperdir=${upper},workdir=${work}`
+  writeFileSync(paths.lower, treeId(lower) ?? '')
   await host.run('mount', ['-i', '-t', 'overlay', '-o', options, 'overlay', paths.root], { signal })
 }
 
