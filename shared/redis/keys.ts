@@ -28,7 +28,7 @@ export function redisKeys(prefix: string) {
     cleaning: (provision: string) => `${prefix}:cleaning:${provision}`,
     /** Sorted set by ms since 1970: leases without a jail, and since when. */
     strayLeases: `${prefix}:leases:stray`,
-    /** Hash: how far a pool is used up, and its definition. */
+    /** Hash: how far a pool is used up, its definition, and how long the list of its returned addresses is. */
     pool: (cidr: string) => `${prefix}:pool:${cidr}`,
     /** List: returned addresses of a pool, oldest first. */
     returned: (cidr: string) => `${prefix}:pool:${cidr}:returned`,

@@ -3,7 +3,7 @@ import { connectRedis } from './connect-redis.ts'
 
 /** A Redis that does not answer in this time is waited for as one that is away. */
 const askMs = 2_000
-const refusal = /^(?:ERR )?(WRONGPASS|NOAUTH|NOPERM|invalid password|AUTH )/i
+const refusal = /^(?:ERR )?(WRONGPASS|NOAUTH|invalid password|AUTH )/i
 
 /**
  * Asks Redis, at the start of a service, whether it takes the user and the password of its address: waiting would change nothing.
