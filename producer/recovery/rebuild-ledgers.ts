@@ -38,8 +38,7 @@ async function rebuildPromises({ hosts, keys, scripts, log }: Deps): Promise<voi
 async function rebuildLeases(deps: Deps): Promise<void> {
   const { redis, keys, records, scripts, log } = deps
   if ((await scripts.countLeases([keys.leases], 'look')) === 0) return
-  // A new fleet has no count yet.
-  if ((await redis.exists(keys.jails())) > 0) log.error('Redis has lost leases: they are rebuilt from the records')
+  log.error('Redis has lost leases: they are rebuilt from the records')
   for await (const names of pagesOf(redis, jailList('all', keys), pageSize))
     for (const jail of await records.jails(names)) await leaseAgain(deps, jail)
   await holdAgain(deps)
