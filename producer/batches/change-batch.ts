@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 import { ProvostError } from '#shared/errors.ts'
 import { hasEnded } from '#shared/operation.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { AcceptDeps } from '../operations/decision.ts'
 import { cancelOperation } from '../operations/operate.ts'
 import { changeBatch } from '../records/batches/batch-changes.ts'
@@ -32,7 +33,7 @@ export function pauseBatch(store: Store, id: string): Promise<BatchRecord> {
 export function resumeBatch(store: Store, id: string): Promise<BatchRecord> {
   return change(store, id, async ({ status, succeeded, failed }) => {
     if (status !== 'paused') return undefined
-    const from = { resumedAt: new Date().toISOString(), endedBefore: succeeded + failed, failedBefore: failed }
+    const from = { resumedAt: fleetTime().toISOString(), endedBefore: succeeded + failed, failedBefore: failed }
     return { facts: { status: 'running', canaryPassed: '1', ...from, reason: undefined } }
   })
 }

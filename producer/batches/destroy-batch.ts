@@ -2,6 +2,7 @@ import { v7 as uuid } from 'uuid'
 import type { BatchOptions, DryRunOfDestroy } from '#shared/batch.ts'
 import { ProvostError } from '#shared/errors.ts'
 import { PlainName } from '#shared/jail.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { AcceptDeps } from '../operations/decision.ts'
 import { writeBatch } from '../records/batches/batch-changes.ts'
 import { type BatchRecord, findBatch, type NewBatch, newBatch, readBatch } from '../records/batches/batch-record.ts'
@@ -51,7 +52,7 @@ export async function destroyBatch(
       )
     await stage.written()
     const name = options.name ?? PlainName.safeParse(`destroy-${made.name}`).data ?? id
-    const batch = newBatch(id, { ...options, name }, { rows: stage.rows(), skipped: 0 }, new Date())
+    const batch = newBatch(id, { ...options, name }, { rows: stage.rows(), skipped: 0 }, fleetTime())
     const before = await commit(deps, made, { ...batch, destroys: made.id }, idempotency)
     if (before) return { batch: await findBatch(deps, before), replayed: true }
     isAccepted = true

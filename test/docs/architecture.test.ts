@@ -122,3 +122,19 @@ test('every file that the page names is there', () => {
   expect(files.length).toBeGreaterThan(10)
   expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([])
 })
+
+test('times of records, reports and journals are those of the fleet, not of one computer', () => {
+  const own: Record<string, string> = {
+    'producer/http/access/session.ts': 'a session is opened and checked by one clock',
+    'producer/http/answers/await-replica.ts': 'how long a request has taken',
+    'shared/redis/fleet-clock.ts': 'compares the two',
+    'worker/doctor/clock.ts': 'compares the two',
+    'worker/host/files/lock-host.ts': 'a note for people on the host',
+    'worker/host/linux/checks/check.ts': 'the age of a file of the host',
+    'worker/jobs/sleep-jobs.ts': "BullMQ's delays are by the clock of its worker",
+    'worker/journal/set-aside.ts': 'the name of a file of the host',
+  }
+  const services = sources.filter((file) => /^(producer|worker|shared)\//.test(file))
+  const users = services.filter((file) => /new Date\(\)|Date\.now\(\)/.test(textOf(file)))
+  expect(users.sort()).toEqual(Object.keys(own).sort())
+})

@@ -94,7 +94,7 @@ function whyNotAgain({ spec }: JournaledJail, { config, runDeps }: Deps): Barred
 /** The jail runs on, and must be known before somebody restarts it. */
 async function noteBarred(jail: string, barred: Barred, { drift, log }: Deps): Promise<void> {
   log.warn({ jail, ...barred }, 'a jail cannot be started again by the configuration of this host')
-  await drift.note({ ...barred, jail, since: new Date().toISOString() })
+  await drift.note({ ...barred, jail, since: fleetTime().toISOString() })
 }
 
 async function noteMissing(jail: string, record: JailFacts, noted: Drift | undefined, deps: Deps): Promise<void> {
@@ -102,7 +102,7 @@ async function noteMissing(jail: string, record: JailFacts, noted: Drift | undef
   const file = runDeps.journal.setAside(jail)
   const reason = `Its host's journal does not have it${file === undefined ? '' : `: it could not be read and was set aside as ${file}`}.`
   if (noted?.found === 'missing' && noted.reason === reason) return
-  const since = new Date().toISOString()
+  const since = fleetTime().toISOString()
   log.error({ jail, file }, 'the fleet has a jail on this host which its journal does not have')
   await drift.note({ found: 'missing', jail, reason, since })
   const { state, epoch } = record

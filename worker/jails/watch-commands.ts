@@ -1,5 +1,6 @@
 import type { CommandState } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { JailReport } from '#shared/report.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 
@@ -43,7 +44,7 @@ export function watchCommands({ host, fleet, report }: Deps) {
         if (!state) continue
         note(jail, state)
         if (state.state === 'running' || state.exitCode === 0) continue
-        const since = state.endedAt ?? died?.get(name)?.since ?? new Date().toISOString()
+        const since = state.endedAt ?? died?.get(name)?.since ?? fleetTime().toISOString()
         found.set(name, { found: 'command-died', since, reason: reasonOf(state) })
       }
       died = found

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { JournaledJail } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -25,7 +26,7 @@ export function makeWatchLinks({ host, journal, reporting, log }: Deps, unlinked
       const epoch = state?.epoch ?? 0
       const known = unlinked.get(name)
       if (now.has(name) && known?.epoch !== epoch) {
-        unlinked.set(name, { epoch, since: new Date().toISOString() })
+        unlinked.set(name, { epoch, since: fleetTime().toISOString() })
         reporting.add(name, epoch, { jailState: 'running', jid, reason: driftReasons.unlinked })
         log.warn({ jail: name }, driftReasons.unlinked)
         void reporting.now()
