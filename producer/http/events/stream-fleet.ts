@@ -4,6 +4,7 @@ import type { FeedEvent } from '../../records/event-feed.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { currentRecords, recordOf, type Told } from './current-records.ts'
 import { eventId, readEventId } from './event-id.ts'
+import { sendEvent } from './send-event.ts'
 import { startStream } from './start-stream.ts'
 
 const sendAgainMs = 2_000
@@ -15,25 +16,21 @@ const sendAgainMs = 2_000
 export async function streamFleet(deps: AppDeps, reply: FastifyReply): Promise<void> {
   const generation = deps.recovery.openFleet()
   const { promise: closed, resolve: close } = Promise.withResolvers<void>()
-  /** By record, its last change that is not sent yet. */
-  const waiting = new Map<string, FeedEvent>()
-  const keep = (event: FeedEvent) => {
-    const name = `${event.kind}/${event.id}`
-    waiting.delete(name)
-    waiting.set(name, event)
-  }
+  /** Its last change, by record, that is not sent yet. */
+  const waiting: Changes = new Map()
+  const keep = (event: FeedEvent) => note(waiting, event)
 
   async function sendWaiting(): Promise<void> {
     for (const [name, event] of waiting) {
       waiting.delete(name)
-      await reply.sse.send({ id: eventId(generation, event.sequence), event: event.kind, data: await recordOf(deps, event) })
+      await sendEvent(reply, { id: eventId(generation, event.sequence), event: event.kind, data: await recordOf(deps, event) })
     }
   }
 
   const sending = repeat('send-events', sendAgainMs, sendWaiting, ({ error }) => error && close())
   // Events that arrive while missed ones are read come after those.
-  const early: FeedEvent[] = []
-  let take = (event: FeedEvent): void => void early.push(event)
+  const early: Changes = new Map()
+  let take = (event: FeedEvent): void => note(early, event)
   const unsubscribe = deps.feed.subscribe((event) => take(event), close)
   try {
     reply.sse.onClose(close)
@@ -44,7 +41,7 @@ export async function streamFleet(deps: AppDeps, reply: FastifyReply): Promise<v
       keep(event)
       void sending.now()
     }
-    early.forEach(take)
+    for (const event of early.values()) take(event)
     startStream(reply)
     void sending.now()
     await closed
@@ -54,6 +51,15 @@ export async function streamFleet(deps: AppDeps, reply: FastifyReply): Promise<v
     unsubscribe()
     void sending.stop()
   }
+}
+
+/** By record, its last change, in the order of these: however long a client takes to read, it is no more than there are records. */
+type Changes = Map<string, FeedEvent>
+
+function note(changes: Changes, event: FeedEvent): void {
+  const name = `${event.kind}/${event.id}`
+  changes.delete(name)
+  changes.set(name, event)
 }
 
 /** Keeps or sends what a client has missed, if it names its last event. Returns the sequence up to which it then has all. */
@@ -75,11 +81,11 @@ async function sendMissed(
   startStream(reply)
   let told: Told | undefined
   for await (const next of currentRecords({ feed, ...deps })) {
-    if (told) await reply.sse.send(told)
+    if (told) await sendEvent(reply, told)
     told = next
   }
   await deps.recovery.assertNotLost()
   // Only the last one has an id: a client that did not get all of them is sent them again.
-  if (told) await reply.sse.send({ ...told, id: eventId(generation, through) })
+  if (told) await sendEvent(reply, { ...told, id: eventId(generation, through) })
   return through
 }

@@ -3,6 +3,7 @@ import { hasEnded } from '#shared/operation.ts'
 import { repeat } from '#shared/process/repeat.ts'
 import type { AppDeps } from '../app-deps.ts'
 import { eventId } from './event-id.ts'
+import { sendEvent } from './send-event.ts'
 import { startStream } from './start-stream.ts'
 
 /** How often positions in queues are looked up, as their changes make no events. */
@@ -30,8 +31,8 @@ export async function streamOperation(
     const waiting = JSON.stringify(now.shown.waiting)
     if (now.id !== seen) {
       seen = now.id
-      await reply.sse.send({ id: now.id, event: 'operation', data: now.shown })
-    } else if (waiting !== waitedFor) await reply.sse.send({ event: 'operation', data: now.shown })
+      await sendEvent(reply, { id: now.id, event: 'operation', data: now.shown })
+    } else if (waiting !== waitedFor) await sendEvent(reply, { event: 'operation', data: now.shown })
     waitedFor = waiting
     if (hasEnded(now.shown.status)) close()
   }
