@@ -25,6 +25,7 @@ import { logCommand } from './operations/log.ts'
 import { retryCommand } from './operations/retry.ts'
 import { watchCommand } from './operations/watch.ts'
 import { refusalLines } from './print/refusal-lines.ts'
+import { writeLines } from './print/write-lines.ts'
 
 const commands = [
   createCommand,
@@ -62,8 +63,8 @@ Environment:
 Exit status: 0 done, 1 failed or refused, 2 wrong use.`
 
 const context: CommandContext = {
-  client: () => httpClient(readClientConfig(process.env), (line) => process.stderr.write(`${line}\n`)),
-  print: (...lines) => process.stdout.write(`${lines.join('\n')}\n`),
+  client: () => httpClient(readClientConfig(process.env), (line) => writeLines(process.stderr, [line])),
+  print: (...lines) => writeLines(process.stdout, lines),
 }
 
 let json = false
@@ -97,7 +98,7 @@ try {
 
 /** Prints what went wrong and returns the exit status for it. */
 function printError(error: unknown): number {
-  const printErrors = (lines: string[]) => process.stderr.write(`${lines.join('\n')}\n`)
+  const printErrors = (lines: string[]) => writeLines(process.stderr, lines)
   // commander has printed it already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof ConfigError) {

@@ -5,8 +5,9 @@ import { events, pretendProducer } from '../../support/fleets/pretend-producer.t
 import { freePort } from '../../support/free-port.ts'
 import { makeOperation } from '../../support/samples/operation.ts'
 
-const { provost, asked } = pretendProducer()
+const { provost, provostAtTerminal, asked } = pretendProducer()
 const done = makeOperation({ status: 'succeeded', percent: 100, step: null, finishedAt: '2026-01-01T00:00:06.000Z' })
+const ok = (body: unknown) => ({ status: 200, body })
 const queued = makeOperation({ status: 'queued', percent: 0, step: null })
 const jail = {
   name: 'web1',
@@ -149,6 +150,24 @@ test('a failed operation ends with 1 and tells the step and what to do', async (
   })
 })
 
+describe('what a client of the fleet has put into a command, or a jail has printed,', () => {
+  const log = 'runc exec web1 /bin/echo \u001b[2J\u009b5n\nprinted\ttoo'
+
+  test('does not command a terminal', async () => {
+    const { shown } = await provostAtTerminal(['log', done.id], [ok(log)], '')
+    expect(shown).toContain('runc exec web1 /bin/echo \ufffd[2J\ufffd5n\nprinted\ttoo')
+    const message = '/bin/echo \u001b[2J ended with exit code 1.'
+    const error = { code: 'command_failed', message, hint: 'See the log.', step: 'run-command' }
+    const failed = makeOperation({ status: 'failed', error, finishedAt: done.finishedAt })
+    const watched = await provostAtTerminal(['watch', done.id], [ok(events(failed))], '')
+    expect(watched.shown).toContain('command_failed: /bin/echo \ufffd[2J ended')
+  })
+
+  test('stays as it is elsewhere', async () => {
+    expect((await provost(['log', done.id], [ok(log)])).stdout).toBe(log)
+  })
+})
+
 test('cancel --wait is done only when the operation ended cancelled', async () => {
   const cancelled = makeOperation({ status: 'cancelled', finishedAt: '2026-01-01T00:00:06.000Z' })
   const asks = { status: 202, body: { operation: queued } }
@@ -183,7 +202,6 @@ test.each([
 })
 
 describe('an operation may be named by its jail', () => {
-  const ok = (body: unknown) => ({ status: 200, body })
   const gone = { status: 404, body: { code: 'not_found', detail: 'There is no jail web1.' } }
 
   test.each([
