@@ -39,8 +39,8 @@ export async function releaseStrayLeases(deps: Deps, now?: number): Promise<void
     await redis.zadd(keys.strayLeases, 'NX', nowMs, address)
     const sinceMs = Number(await redis.zscore(keys.strayLeases, address))
     if (nowMs - sinceMs < quarantineMs) continue
-    const commands = [['ZREM', keys.strayLeases, address]]
     const host = hosts.all().find(({ id }) => keys.forgottenHolder(id) === holder)
+    const commands = [['ZREM', keys.strayLeases, address], ...(host ? [['HDEL', keys.heldFor(host.id), address]] : [])]
     const [, , cidr] = leaseFor(address, pools)
     const release: Partial<Change> = host
       ? { unhold: { held: keys.heldLeases(host.id), holder, addresses: [address] } }

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
+import { heldOnOtherRoots } from '../../../producer/hosts/orphans/held-addresses.ts'
 import { releaseStrayLeases } from '../../../producer/hosts/orphans/release-stray-leases.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
@@ -36,4 +37,20 @@ test('a lease without a jail is given back after a quarantine, and no other', as
   function leaseOf(address: string) {
     return [address, 29, '10.99.8.0/29']
   }
+})
+
+test('a held address that is given back is held for no jail of another root any more', async ({ redis }) => {
+  const store = storeOf(redis)
+  const { redis: connection, keys } = store
+  const address = '10.99.8.3'
+  await connection.hset(keys.leases, address, keys.forgottenHolder('host1'))
+  await connection.hset(keys.heldLeases('host1'), address, keys.returned('10.99.8.0/29'))
+  await connection.hset(keys.heldFor('host1'), address, JSON.stringify({ provision: 'p1', root: 'root1' }))
+  await connection.set(keys.hostRoot('host1'), 'root1')
+  const hosts = { all: () => [{ id: 'host1', state: 'up', pools: [] } as never] }
+  const now = Date.now()
+  for (const at of [now, now + 601_000]) await releaseStrayLeases({ ...store, hosts, log: pino({ level: 'silent' }) }, at)
+  expect(await connection.hgetall(keys.leases)).toEqual({})
+  await connection.set(keys.hostRoot('host1'), 'root2')
+  expect(await heldOnOtherRoots(store, 'host1')).toEqual([])
 })
