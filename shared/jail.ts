@@ -3,10 +3,12 @@ import { ErrorCodeText } from './error-code.ts'
 import { Size } from './size.ts'
 
 /** The subset of jail(8) names that is safe everywhere: no dot (hierarchy), no `=` (parameters), never only digits. */
-export const JailName = z.string().regex(/^[a-z][a-z0-9_]{0,29}$/, 'must match ^[a-z][a-z0-9_]{0,29}$')
+export const JailName = z.string().regex(/^[a-z][a-z0-9_]{0,29}$/, 'must be at most 30 of a-z, 0-9 and _, the first a letter')
 
 /** The names of worlds, clients, hosts and label keys. */
-export const PlainName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must match ^[a-z0-9][a-z0-9._-]{0,62}$')
+export const PlainName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be at most 63 of a-z, 0-9 and ._-, the first a letter or a digit')
 
 /** What people call a client, in any script. A control character would reach their terminals; one of direction would mislead them. */
 export const ClientName = z

@@ -45,7 +45,12 @@ export function runFleet({ state, port, key, redisPort, hosts, overrides, print 
       if (stopping.signal.aborted) return
       const name = `${process.record.name} (pid ${process.record.pid})`
       const tail = process.logTail().map((line) => `  | ${line}`)
-      print([`${name} ${how}; it is not started again. The end of ${process.logFile}:`, ...tail].join('\n'))
+      print(
+        [
+          `${name} ${how}; it is not started again. To go on, end this with Ctrl-C and start it anew; jails run on. The end of ${process.logFile}:`,
+          ...tail,
+        ].join('\n'),
+      )
     })
   }
   const keepProcesses = () => state.keepProcesses([recordProcess('dev', process.pid), ...started.map(({ record }) => record)])

@@ -3,6 +3,7 @@ import { Jail } from '#shared/jail.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { parseNumber } from '../arguments/parse-number.ts'
 import { requestOperation, type WaitOptions } from '../operations/request-operation.ts'
+import { describeCommand } from './describe-command.ts'
 import { dryRun } from './dry-run.ts'
 
 type CreateOptions = WaitOptions & {
@@ -90,6 +91,8 @@ async function createJail(context: CommandContext, name: string, words: string[]
     `${jail.name} is ${jail.state} on ${jail.host} at ${jail.addresses.join(' and ')}; ` +
       `${checks.filter(({ ok }) => ok).length} of ${checks.length} isolation checks passed`,
   )
+  if (jail.commandState?.state === 'ended')
+    context.print(`its command ${describeCommand(jail.commandState)}; what it printed: provost logs ${jail.name}`)
 }
 
 function collect(value: string, before: string[] = []): string[] {

@@ -16,7 +16,11 @@ export function logsCommand({ client }: CommandContext): Command {
       const query = new URLSearchParams({ ...(follow ? { follow: 'true' } : {}), ...(bytes ? { bytes: String(bytes) } : {}) })
       const show = process.stdout.isTTY ? printable : (text: string) => text
       const decoder = new TextDecoder()
-      for await (const piece of client().download(`/v1/jails/${encodeURIComponent(name)}/log?${query}`))
+      let isEmpty = true
+      for await (const piece of client().download(`/v1/jails/${encodeURIComponent(name)}/log?${query}`)) {
+        isEmpty &&= piece.length === 0
         process.stdout.write(show(decoder.decode(piece, { stream: true })))
+      }
+      if (isEmpty) process.stderr.write(`${name} has printed nothing.\n`)
     })
 }

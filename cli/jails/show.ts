@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type CommandState, Jail } from '#shared/jail.ts'
+import { Jail } from '#shared/jail.ts'
 import { hasEnded, Operation } from '#shared/operation.ts'
 import { formatBytes } from '#shared/size.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
@@ -7,6 +7,7 @@ import { Refusal } from '../http/refusal.ts'
 import { type Fact, factLines } from '../print/fact-lines.ts'
 import { failureLines, moveLines, operationLines } from '../print/operation-lines.ts'
 import { quoteWords } from '../print/quote-words.ts'
+import { describeCommand } from './describe-command.ts'
 
 export function showCommand({ client, print }: CommandContext): Command {
   return new Command('show')
@@ -64,9 +65,4 @@ function jailLines(jail: Jail): string[] {
   ])
   const checks = jail.isolation?.checks.map(({ name, ok, detail }) => `  ${ok ? '✓' : '✗'} ${name}: ${detail}`) ?? []
   return [...facts, ...(checks.length > 0 ? [`isolation, as seen at ${jail.isolation?.checkedAt}:`, ...checks] : [])]
-}
-
-function describeCommand({ state, exitCode, startedAt, endedAt }: CommandState): string {
-  if (state === 'running') return `runs since ${startedAt}`
-  return `ended ${endedAt ?? 'unseen'}${exitCode === null ? '' : ` with exit code ${exitCode}`}`
 }

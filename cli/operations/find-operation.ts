@@ -21,7 +21,10 @@ export async function findOperation(client: Client, called: string): Promise<str
     if (!(error instanceof Refusal) || error.status !== 404) throw error
     // A jail that was destroyed, or whose provision was cancelled, has operations and no record.
     const { items } = Operations.parse((await client.get(`/v1/operations?limit=1&jail=${encodeURIComponent(called)}`)).body)
-    if (!items[0]) throw error
+    if (!items[0]) {
+      const detail = `There is no operation ${called}, and no jail of that name that has or had one.`
+      throw new Refusal(error.status, JSON.stringify({ ...error.problem, detail }))
+    }
     return items[0].id
   }
 }

@@ -41,7 +41,7 @@ export function createBatchCommand(context: CommandContext): Command {
     .option('--encoding <encoding>', 'what the file is written in, like windows-1252 (default: UTF-8, or UTF-16 if it looks so)')
     .option('--skip-invalid', 'leave rows out that are wrong, instead of refusing all')
     .option('--rejects <file>', 'the same, and write those rows into a file, to correct and send')
-    .option('--name <name>', 'what to call it')
+    .option('--name <name>', 'what to call it: a-z, 0-9 and ._-')
     .option('--max-in-flight <count>', 'at most so many jails at once (default: 50)', parseNumber)
     .option('--canary <count>', 'make so many first; pause if more than --max-failures of them fail', parseNumber)
     .option('--max-failures <count>', 'so many of the canary may fail (default: 0)', parseNumber)

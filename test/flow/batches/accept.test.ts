@@ -119,7 +119,7 @@ describe('a batch', () => {
       202,
       3,
       [
-        { line: 4, row: 3, field: 'name', message: 'must match ^[a-z][a-z0-9_]{0,29}$' },
+        { line: 4, row: 3, field: 'name', message: 'must be at most 30 of a-z, 0-9 and _, the first a letter' },
         { line: 5, row: 4, field: 'name', message: 'web1 stands in line 2 already' },
         { line: 6, row: 5, field: 'world', message: 'no host of the fleet offers world nix' },
       ],

@@ -67,6 +67,19 @@ web1 is running on dev-1 at 10.0.0.2/22; 1 of 1 isolation checks passed`,
     })
   })
 
+  test('with --wait says that the command has ended already', async () => {
+    const commandState = { state: 'ended', exitCode: 3, startedAt: jail.createdAt, endedAt: jail.updatedAt }
+    const { stdout } = await provost(
+      [...args, '--wait', '--', '/bin/httpd'],
+      [
+        { status: 202, body: { jail, operation: queued } },
+        { status: 200, body: events(done) },
+        { status: 200, body: { ...jail, command: ['/bin/httpd'], commandState } },
+      ],
+    )
+    expect(stdout).toContain('its command ended 2026-01-01T00:00:06.000Z with exit code 3; what it printed: provost logs web1')
+  })
+
   test('repeats under the same key when the connection breaks or the queue is away', async () => {
     const result = await provost(args, [
       { status: 0, breaks: true },
@@ -221,8 +234,20 @@ describe('an operation may be named by its jail', () => {
     await provost(['log', 'web1'], [gone, ok({ items: [{ id: done.id }], nextCursor: null }), ok('a log')])
     expect(asked.map(({ url }) => url).slice(1)).toEqual(['/v1/operations?limit=1&jail=web1', `/v1/operations/${done.id}/log`])
     const { exitCode, stderr } = await provost(['log', 'web1'], [gone, ok({ items: [], nextCursor: null })])
-    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: 'not_found: There is no jail web1.' })
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: 'not_found: There is no operation web1, and no jail of that name that has or had one.',
+    })
   })
+})
+
+test('logs says of a jail that has printed nothing that it has not', async () => {
+  expect(await provost(['logs', 'web1'], [{ status: 200, body: '' }])).toMatchObject({
+    exitCode: 0,
+    stdout: '',
+    stderr: 'web1 has printed nothing.',
+  })
+  expect(await provost(['logs', 'web1'], [{ status: 200, body: 'hello' }])).toMatchObject({ stdout: 'hello', stderr: '' })
 })
 
 describe('a producer that does not answer', () => {
