@@ -281,8 +281,16 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
     it('outlives its command, which is started once in a boot', async () => {
       jail = trial.jail({ command: ['/bin/echo', 'hello'] })
       const jid = await provision(jail)
-      await host.startCommand(jail, signal)
+      const end = () =>
+        until('its end', async () => {
+          const state = await host.commandStateOf(jail)
+          return state?.state === 'ended' && state
+        })
       await until('its output on the console', () => trial.consoleOf(jail) === 'hello\n')
+      const first = await end()
+      await host.startCommand(jail, signal)
+      expect(await end()).toEqual(first)
+      expect(trial.consoleOf(jail)).toBe('hello\n')
       expect(await faultsOf(jail)).toEqual([])
       expect(await host.findJail(jail)).toEqual({ jid })
     })
