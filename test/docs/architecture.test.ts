@@ -130,7 +130,9 @@ test('times of records, reports and journals are those of the fleet, not of one 
     'shared/redis/fleet-clock.ts': 'compares the two',
     'worker/doctor/clock.ts': 'compares the two',
     'worker/host/files/lock-host.ts': 'a note for people on the host',
+    'worker/host/files/world-ids.ts': 'the name of a file of the host',
     'worker/host/linux/checks/check.ts': 'the age of a file of the host',
+    'worker/host/linux/worlds.ts': 'the name of a directory of the host',
     'worker/jobs/sleep-jobs.ts': "BullMQ's delays are by the clock of its worker",
     'worker/journal/set-aside.ts': 'the name of a file of the host',
   }
