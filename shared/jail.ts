@@ -28,9 +28,12 @@ export const Hostname = z
   )
 
 /** A word of a command. A NUL would end it (execve(2)), a line end would break the lines of logs and lists that show it. */
+const mostWordBytes = 4_096
 const Word = z
   .string()
-  .regex(/^[^\0\n\r]{0,1024}$/, 'may have at most 1024 characters, and no NUL and no line end')
+  .regex(/^[^\0\n\r]*$/, 'may have no NUL and no line end')
+  .max(mostWordBytes, `may have at most ${mostWordBytes} bytes`)
+  .refine((word) => Buffer.byteLength(word) <= mostWordBytes, `may have at most ${mostWordBytes} bytes`)
   .refine((word) => word.isWellFormed(), 'must be well-formed text')
 
 /** An argument array, run as it is: no shell is involved, so blanks, quotes and `$` mean nothing in it. */
@@ -40,7 +43,7 @@ export const Command = z
   .max(32)
   .refine(([program]) => program !== '', 'must begin with a program')
 
-/** How a jail's own command fares. Without an exit code nobody saw its end; one that a signal ended has 128 and its number. */
+/** How a jail's own command fares, as its host says. Without an exit code nobody saw its end; one that a signal ended has 128 and its number. */
 export const CommandState = z
   .object({
     state: z.enum(['running', 'ended']),
@@ -50,6 +53,22 @@ export const CommandState = z
   })
   .meta({ id: 'CommandState' })
 export type CommandState = z.infer<typeof CommandState>
+
+/**
+ * What a jail's own command does: it is `starting` until its jail runs, and has `exited` in one that does not run. `exitCode` only
+ * where its end was seen; `signal` where a signal ended it, like `SIGKILL` (the exit code is then 128 and the signal's number).
+ */
+export const JailCommand = z
+  .object({
+    argv: z.array(z.string()),
+    state: z.enum(['starting', 'running', 'exited']),
+    exitCode: z.int().optional(),
+    signal: z.string().optional(),
+    startedAt: z.iso.datetime().nullable(),
+    endedAt: z.iso.datetime().optional(),
+  })
+  .meta({ id: 'JailCommand' })
+export type JailCommand = z.infer<typeof JailCommand>
 
 /** A requested address: IPv4 or IPv6, with or without a prefix length. Its pool is checked later. */
 const AskedAddress = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
@@ -146,9 +165,8 @@ export const Jail = z
     addresses: z.array(z.string()),
     limits: Limits,
     privileges: Privileges.optional(),
-    command: Command.optional(),
-    /** Of a running jail with a command of its own. */
-    commandState: CommandState.optional(),
+    /** Of a jail with a command of its own. */
+    command: JailCommand.optional(),
     labels: Labels,
     state: JailState,
     /** Why it is in this state when no operation put it there: stopped by hand, gone from its host. */

@@ -62,6 +62,7 @@ export function runFleet({ state, port, key, redisPort, hosts, overrides, print 
       writeWhole(state.workerFile(host.id), stringify(workerFile(host, state.hostRoot(host.id), overrides)))
     add(startRedis(redisPort, state.redisDirectory(), state.logFile('redis')), redisUrl)
     await unlessEnded(awaitRedis(redisUrl, ids))
+    state.keepRedis({ host: '127.0.0.1', port: redisPort })
     const producer = {
       PROVOST_REDIS_URL: redisUrl,
       PROVOST_LISTEN: `127.0.0.1:${port}`,
@@ -94,6 +95,7 @@ export function runFleet({ state, port, key, redisPort, hosts, overrides, print 
       for (const records of [[...named(/^worker /), ...others], named(/^producer$/), named(/^redis$/)])
         await Promise.all(records.map((record) => endProcess(record, patienceMs)))
       state.keepProcesses([])
+      state.keepRedis(undefined)
     },
     kill() {
       stopping.abort(new StartFailed('It was told to stop at once.'))

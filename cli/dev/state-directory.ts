@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 import type { DevHost } from './derive-host.ts'
@@ -40,6 +40,10 @@ export function openState(path: string) {
 
     chosen: (): Partial<Chosen> => readJson<Partial<Chosen>>(at('chosen.json')) ?? {},
     keepChosen: (chosen: Chosen) => writeWhole(at('chosen.json'), `${JSON.stringify(chosen, undefined, 2)}\n`),
+
+    /** Says where its Redis answers, for whoever looks into it; undefined: it does not any more. */
+    keepRedis: (redis: { host: string; port: number } | undefined) =>
+      redis ? writeWhole(at('redis.json'), `${JSON.stringify(redis)}\n`) : rmSync(at('redis.json'), { force: true }),
 
     /** The processes of the previous start, `provost dev` itself first. */
     processes: (): ProcessRecord[] => readJson<ProcessRecord[]>(at('processes.json')) ?? [],

@@ -91,8 +91,8 @@ async function createJail(context: CommandContext, name: string, words: string[]
     `${jail.name} is ${jail.state} on ${jail.host} at ${jail.addresses.join(' and ')}; ` +
       `${checks.filter(({ ok }) => ok).length} of ${checks.length} isolation checks passed`,
   )
-  if (jail.commandState?.state === 'ended')
-    context.print(`its command ${describeCommand(jail.commandState)}; what it printed: provost logs ${jail.name}`)
+  if (jail.command?.state === 'exited')
+    context.print(`its command ${describeCommand(jail.command)}; what it printed: provost logs ${jail.name}`)
 }
 
 function collect(value: string, before: string[] = []): string[] {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -74,10 +74,15 @@ describe.skipIf(whyNoLinuxJails())('provost dev', () => {
       defaults: { memory: '64M', cpu: 0.1, processes: 100 },
     })
 
-    const redis = connectRedis(`redis://127.0.0.1:${dev.state.chosen().redisPort}`)
+    const file = join(dev.state.path, 'redis.json')
+    const { host, port } = JSON.parse(readFileSync(file, 'utf8'))
+    expect([host, port, statSync(file).mode & 0o777]).toEqual(['127.0.0.1', dev.state.chosen().redisPort, 0o600])
+    const redis = connectRedis(`redis://${host}:${port}`)
     const settings = await Promise.all(['appendonly', 'appendfsync', 'maxmemory-policy'].map((name) => redis.config('GET', name)))
     redis.disconnect()
     expect(settings.flat()).toEqual(['appendonly', 'yes', 'appendfsync', 'always', 'maxmemory-policy', 'noeviction'])
+    await dev.stop()
+    expect(existsSync(file)).toBe(false)
   })
 
   test('leaves jails running when it stops, and the next start finds them', async () => {

@@ -26,10 +26,15 @@ describe('a command', () => {
     expect(Command.parse(words)).toEqual(words)
   })
 
-  it.each([[[]], [['']], [['a', 'b\0']], [['a', 'b\nc']], [['a', 'b\rc']], [['a', '\ud800']], [['a', 'x'.repeat(1025)]]])(
-    'may not be %j',
-    (words) => {
-      expect(Command.safeParse(words).success).toBe(false)
-    },
-  )
+  it.each([[[]], [['']], [['a', 'b\0']], [['a', 'b\nc']], [['a', 'b\rc']], [['a', '\ud800']]])('may not be %j', (words) => {
+    expect(Command.safeParse(words).success).toBe(false)
+  })
+
+  it('may have words of up to 4,096 bytes', () => {
+    const refusal = (word: string) => Command.safeParse(['/bin/sh', word]).error?.issues.map(({ message }) => message)
+    expect(refusal('x'.repeat(4_096))).toBeUndefined()
+    expect(refusal('é'.repeat(2_048))).toBeUndefined()
+    expect(refusal('é'.repeat(2_049))).toEqual(['may have at most 4096 bytes'])
+    expect(refusal('x'.repeat(4_097))).toContain('may have at most 4096 bytes')
+  })
 })

@@ -3,6 +3,7 @@ import { CommandState, Isolation, Jail, Labels, Limits, Privileges } from '#shar
 import { JailSpec } from '#shared/job.ts'
 import { JailFacts } from '#shared/redis/record-facts.ts'
 import { integer, json, nullable } from '../fields.ts'
+import { toJailCommand } from './jail-command.ts'
 import { addressesOf, Lease } from './leases.ts'
 
 const JailFields = JailFacts.extend({
@@ -37,8 +38,10 @@ export type NewJail = Omit<JailRecord, 'revision'>
 export const jailFromFields = (fields: Record<string, string>): JailRecord => JailFields.parse(fields)
 
 export function toJail(jail: NewJail | JailRecord): Jail {
-  const { leases, provision: _provision, worldDigest: _digest, revision: _revision, ...shown } = jail as JailRecord
-  return { ...shown, addresses: addressesOf({ leases }) } as Jail
+  const { leases, command, commandState, ...rest } = jail as JailRecord
+  const { provision: _provision, worldDigest: _digest, revision: _revision, ...shown } = rest
+  const said = command && { command: toJailCommand(command, rest.state, commandState) }
+  return { ...shown, ...said, addresses: addressesOf({ leases }) } as Jail
 }
 
 export function toSpec(jail: NewJail): JailSpec {

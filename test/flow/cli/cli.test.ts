@@ -68,13 +68,13 @@ web1 is running on dev-1 at 10.0.0.2/22; 1 of 1 isolation checks passed`,
   })
 
   test('with --wait says that the command has ended already', async () => {
-    const commandState = { state: 'ended', exitCode: 3, startedAt: jail.createdAt, endedAt: jail.updatedAt }
+    const command = { argv: ['/bin/httpd'], state: 'exited', exitCode: 3, startedAt: jail.createdAt, endedAt: jail.updatedAt }
     const { stdout } = await provost(
       [...args, '--wait', '--', '/bin/httpd'],
       [
         { status: 202, body: { jail, operation: queued } },
         { status: 200, body: events(done) },
-        { status: 200, body: { ...jail, command: ['/bin/httpd'], commandState } },
+        { status: 200, body: { ...jail, command } },
       ],
     )
     expect(stdout).toContain('its command ended 2026-01-01T00:00:06.000Z with exit code 3; what it printed: provost logs web1')

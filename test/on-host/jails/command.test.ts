@@ -20,20 +20,23 @@ describe.skipIf(whyNoLinuxJails())('the command of a jail', () => {
     await fleet.ended(await fleet.ask('web1', { world: 'busybox', command: ['/bin/sh', '-c', script] }))
     const jail = await until('the fleet to know', async () => {
       const seen = await fleet.jail('web1')
-      return seen?.commandState?.state === 'ended' && seen
+      return seen?.command?.state === 'exited' && seen
     })
-    expect(jail).toMatchObject({ state: 'running', commandState: { exitCode: 78, endedAt: expect.stringMatching(/Z$/) } })
+    expect(jail).toMatchObject({
+      state: 'running',
+      command: { argv: ['/bin/sh', '-c', script], exitCode: 78, endedAt: expect.stringMatching(/Z$/) },
+    })
     const drift = await until('a note of it', async () => (await driftOf(fleet))[0])
     expect(drift).toMatchObject({ found: 'command-died', jail: 'web1', reason: 'Its command ended with exit code 78.' })
     expect(await logOf(fleet, 'web1')).toBe('no / configuration\n')
 
     writeFileSync(join(layoutOf(fleet.root).jail('web1').root, 'mended'), '')
     await fleet.ended(await fleet.call('POST', '/v1/jails/web1/restart'))
-    expect(await fleet.jail('web1')).toMatchObject({ commandState: { state: 'running', exitCode: null, endedAt: null } })
+    expect(await fleet.jail('web1')).toMatchObject({ command: { state: 'running', startedAt: expect.stringMatching(/Z$/) } })
     await until('the note to go', async () => (await driftOf(fleet)).length === 0)
 
     await fleet.ended(await fleet.call('POST', '/v1/jails/web1/stop'))
-    expect(await fleet.jail('web1')).not.toHaveProperty('commandState')
+    expect(await fleet.jail('web1')).toMatchObject({ state: 'stopped', command: { state: 'exited' } })
     await fleet.ended(await fleet.call('DELETE', '/v1/jails/web1'))
     expect(fleet.snapshot()).toEqual(before)
     await fleet.stop()
