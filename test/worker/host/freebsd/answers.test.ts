@@ -79,6 +79,11 @@ describe('names of interfaces', () => {
 })
 
 describe('rules of rctl', () => {
+  it('kill what has more memory than it may: seen on 15.1, deny refuses nothing of what is resident', () => {
+    const rules = limitRules({ name: 'a', limits: { memory: 1_024, cpu: 1, processes: 7 } })
+    expect(rules).toEqual(['jail:a:memoryuse:sigkill=1024', 'jail:a:maxproc:deny=7', 'jail:a:pcpu:deny=100'])
+  })
+
   it('are whole percents of one core, and never none', () => {
     const pcpu = (cpu: number) => limitRules({ name: 'a', limits: { memory: 1, cpu, processes: 1 } })[2]
     expect([0.01, 0.001, 0.5, 1, 2.5].map(pcpu)).toEqual([1, 1, 50, 100, 250].map((percent) => `jail:a:pcpu:deny=${percent}`))

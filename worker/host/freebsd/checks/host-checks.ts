@@ -2,6 +2,10 @@ import { ProvostError } from '#shared/errors.ts'
 import type { WorkerConfig } from '../../../config/config.ts'
 import { fault, fine, note, type Result } from '../../checks/check-result.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
+import { racctRemedy } from '../limits/limits.ts'
+
+/** An interval between two looks at memory that is short enough. */
+const tenthMs = 100
 
 /** What the checks of a FreeBSD host need. */
 export type FreebsdCheckHost = { run: RunCommand; config: Pick<WorkerConfig, 'root' | 'network' | 'capacity'> }
@@ -12,13 +16,30 @@ export async function checkRctl({ run }: FreebsdCheckHost): Promise<Result> {
     ({ stdout }) => stdout.trim(),
     (error) => whenFailed(error, 'absent'),
   )
-  if (value === '1') return fine('kern.racct.enable is 1: limits of memory, CPU and processes hold.')
+  if (value === '1') return judgeMemoryLooks(await memoryLooksMs(run))
   if (value === 'absent')
     return fault('The kernel has no kern.racct.enable.', 'Run a kernel with options RACCT and RCTL, as GENERIC has them.')
-  return fault(
-    `kern.racct.enable is ${value}: no limit can be set.`,
-    'Put kern.racct.enable=1 into /boot/loader.conf, and reboot.',
+  return fault(`kern.racct.enable is ${value}: no limit can be set.`, racctRemedy)
+}
+
+/** A jail passes its memory by what it touches between two looks of the kernel: at 1 s a program passed 128M by 66M to 78M (15.1). */
+function judgeMemoryLooks(everyMs: number | undefined): Result {
+  const taken = 'kern.racct.enable is 1: rctl(8) takes limits of memory, CPU and processes.'
+  if (everyMs === undefined || everyMs <= tenthMs) return fine(taken)
+  return note(
+    `${taken} The kernel looks at memory each ${everyMs} ms: until then a jail may pass its limit.`,
+    'To look more often: sysctl vm.vmdaemon_timeout=N, in ticks, of which kern.hz are a second; in /etc/sysctl.conf, too.',
   )
+}
+
+/** Returns how often the kernel looks at what is resident, in milliseconds; undefined where it does not say. */
+async function memoryLooksMs(run: RunCommand): Promise<number | undefined> {
+  const printed = await run('sysctl', ['-n', 'vm.vmdaemon_timeout', 'kern.hz']).then(
+    ({ stdout }) => stdout,
+    (error) => whenFailed(error, ''),
+  )
+  const [ticks, hz] = printed.split('\n').map(Number)
+  return ticks && hz ? Math.round((ticks * 1_000) / hz) : undefined
 }
 
 /** Checks that the ruleset of jails is loaded: without it a jail's /dev would have every device of the host (devfs(8)). */

@@ -48,5 +48,5 @@ async function proveLimits({ host, jail, signal }: Subject): Promise<Finding> {
   const [actual, asked] = [await readRules(host, jail.name, signal), limitRules(jail)]
   const faults = sameRules(actual, asked) ? [] : [`is held to ${actual.join(', ') || 'nothing'} and not to ${asked.join(', ')}`]
   const { memory, cpu, processes } = jail.limits
-  return { faults, fine: `at most ${memory} bytes of memory, ${cpu} cores, ${processes} processes` }
+  return { faults, fine: `rules hold it to ${memory} bytes resident, ${cpu} cores, ${processes} processes` }
 }

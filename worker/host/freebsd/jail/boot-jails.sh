@@ -37,13 +37,13 @@ provost_jails_files()
 	done
 }
 
-# Sets a jail's limits before its first process. Rules outlive a jail, rctl(8).
+# Sets a jail's limits before its first process; without them it must not run. Rules outlive a jail, rctl(8).
 provost_jails_limit()
 {
 	if ! [ -f "$2" ]; then return; fi
 	/usr/bin/rctl -r "jail:$1" >/dev/null 2>&1
 	while read -r _rule; do
-		/usr/bin/rctl -a "${_rule}"
+		/usr/bin/rctl -a "${_rule}" || return
 	done < "$2"
 }
 
@@ -53,7 +53,10 @@ provost_jails_start()
 	for _file in $(provost_jails_files); do
 		_jail=$(/usr/bin/basename "${_file}" .conf)
 		if /usr/sbin/jls -j "${_jail}" jid >/dev/null 2>&1; then continue; fi
-		provost_jails_limit "${_jail}" "${_file%.conf}.limits"
+		if ! _said=$(provost_jails_limit "${_jail}" "${_file%.conf}.limits" 2>&1); then
+			echo " ${_jail} could not be started: its limits cannot be set: ${_said}"
+			continue
+		fi
 		if _said=$(/usr/sbin/jail -c -f "${_file}" "${_jail}" 2>&1 </dev/null); then
 			startmsg -n " ${_jail}"
 		else

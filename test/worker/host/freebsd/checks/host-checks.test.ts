@@ -34,8 +34,26 @@ const fails =
   }
 
 describe('limits', () => {
-  it('are enforced when the tunable says so', async () => {
-    expect(await checkRctl(hostWith({ sysctl: prints('1\n') }))).toMatchObject({ ok: true })
+  const sysctl =
+    (...looks: string[]): Script =>
+    (args, say) =>
+      void say.stdout(args.includes('kern.racct.enable') ? '1\n' : looks.map((line) => `${line}\n`).join(''))
+
+  it('are taken when the tunable says so', async () => {
+    expect(await checkRctl(hostWith({ sysctl: sysctl('10', '100') }))).toEqual({
+      ok: true,
+      detail: 'kern.racct.enable is 1: rctl(8) takes limits of memory, CPU and processes.',
+    })
+    const unknown: Script = (args, say) => (args.includes('kern.hz') ? 1 : void say.stdout('1\n'))
+    expect(await checkRctl(hostWith({ sysctl: unknown }))).not.toHaveProperty('remedy')
+  })
+
+  it('of memory may be passed until the kernel looks again', async () => {
+    expect(await checkRctl(hostWith({ sysctl: sysctl('1000', '1000') }))).toMatchObject({
+      ok: true,
+      detail: expect.stringContaining('The kernel looks at memory each 1000 ms: until then a jail may pass its limit.'),
+      remedy: expect.stringContaining('vm.vmdaemon_timeout'),
+    })
   })
 
   it('need a reboot when it does not, and another kernel when there is none', async () => {
