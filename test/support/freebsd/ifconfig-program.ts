@@ -9,7 +9,7 @@ export function ifconfigProgram(kernel: Kernel): Program {
     const vnet = jail?.vnet ? jail.jid : 0
     const [name = '', verb, ...rest] = inJail ? args.slice(2) : args
     const visible = kernel.links.filter((link) => link.vnet === vnet)
-    if (name === '-a') return { stdout: visible.map((link) => shown(kernel, link)).join('') }
+    if (name === '-a') return { stdout: visible.map((link) => shown(link)).join('') }
     if (verb === 'create') return create(kernel, name, rest)
     if (verb === '-vnet') return moveHome(kernel, name, rest[0] ?? '')
     const link = visible.find((each) => each.name === name)
@@ -22,10 +22,10 @@ function act(kernel: Kernel, link: Link, verb: string | undefined, rest: string[
   const [value = ''] = rest
   switch (verb) {
     case undefined:
-      return { stdout: shown(kernel, link) }
+      return { stdout: shown(link) }
     case 'inet':
     case 'inet6':
-      return address(link, verb, rest)
+      return rest.length === 0 ? { stdout: shown(link, verb) } : address(kernel, link, verb, rest)
     case 'name':
       if (kernel.links.some(({ name, vnet }) => name === value && vnet === link.vnet))
         return failed('ifconfig: ioctl SIOCSIFNAME (set name): File exists')
@@ -73,7 +73,7 @@ function addMember(kernel: Kernel, bridge: Link, name: string): Answer {
 
 const mtuOf = ({ mtu }: Link) => mtu ?? 1_500
 
-function address(link: Link, family: 'inet' | 'inet6', words: string[]): Answer {
+function address(kernel: Kernel, link: Link, family: 'inet' | 'inet6', words: string[]): Answer {
   const [text = '', ...rest] = words
   const [bare = '', length] = text.split('/')
   const widest = family === 'inet' ? 32 : 128
@@ -87,9 +87,24 @@ function address(link: Link, family: 'inet' | 'inet6', words: string[]): Answer 
   }
   if (!rest.includes('alias') && !rest.includes('up')) return notKnown(`ifconfig ${link.name} ${family} ${words.join(' ')}`)
   if (at !== -1) link.addresses.splice(at, 1)
-  link.addresses.push({ family, address: bare, prefix })
+  if (rest.includes('no_dad')) link.noDad = true
+  const isTried = family === 'inet6' && link.kind === 'ether' && !link.noDad
+  link.addresses.push({
+    family,
+    address: bare,
+    prefix,
+    ...(isTried ? { tentative: 2 } : {}),
+    ...(isTried && kernel.elsewhere.has(bare) ? { duplicated: true } : {}),
+  })
   link.up = true
   return {}
+}
+
+/** Each look brings the end of the search nearer. */
+function stateOf(address: Link['addresses'][number]): string {
+  if (!address.tentative) return address.duplicated ? ' duplicated' : ''
+  address.tentative -= 1
+  return ' tentative'
 }
 
 function create(kernel: Kernel, name: string, rest: string[]): Answer {
@@ -146,17 +161,21 @@ function destroy(kernel: Kernel, link: Link): Answer {
   return {}
 }
 
-function shown(_kernel: Kernel, link: Link): string {
-  const { name, kind, up, description, addresses, members, ether } = link
+function shown(link: Link, only?: 'inet' | 'inet6'): string {
+  const { name, kind, up, description, members, ether, noDad } = link
+  const addresses = link.addresses.filter(({ family }) => family === (only ?? family))
   const flags = `${up ? '8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST>' : '8802<BROADCAST,SIMPLEX,MULTICAST>'} metric 0 mtu ${mtuOf(link)}`
   const lines = [
     ...(description ? [`description: ${description}`] : []),
     ...(kind === 'loop' ? [] : [`ether ${ether}`]),
-    ...addresses.map(({ family, address, prefix }) =>
-      family === 'inet' ? `inet ${address} netmask ${maskOf(prefix)}` : `inet6 ${address} prefixlen ${prefix}`,
+    ...addresses.map((each) =>
+      each.family === 'inet'
+        ? `inet ${each.address} netmask ${maskOf(each.prefix)}`
+        : `inet6 ${each.address} prefixlen ${each.prefix}${stateOf(each)}`,
     ),
     ...members.map((member) => `member: ${member} flags=143<LEARNING,DISCOVER,AUTOEDGE,AUTOPTP>`),
     ...(kind === 'ether' ? [] : [`groups: ${kind === 'loop' ? 'lo' : kind}`]),
+    `nd6 options=${noDad ? '121<PERFORMNUD,AUTO_LINKLOCAL,NO_DAD>' : '21<PERFORMNUD,AUTO_LINKLOCAL>'}`,
   ]
   return `${name}: flags=${flags}\n${lines.map((line) => `\t${line}\n`).join('')}`
 }

@@ -23,7 +23,10 @@ export type Link = {
   /** 1500 unless set. */
   mtu?: number
   description?: string
-  addresses: { family: 'inet' | 'inet6'; address: string; prefix: number }[]
+  /** `tentative`: in how many more looks at it the kernel still looks for another host that has it. */
+  addresses: { family: 'inet' | 'inet6'; address: string; prefix: number; tentative?: number; duplicated?: true }[]
+  /** ND6_IFF_NO_DAD: no address that is added is looked for. It stays. */
+  noDad?: true
   members: string[]
   ether: string
   /** The jail whose network it is in; 0 is the host's. */
@@ -60,6 +63,8 @@ export type Kernel = {
   devfsRules: Map<string, string>
   /** By file, a flag that chflags(1) has set. */
   flags: Map<string, string>
+  /** Addresses of IPv6 that another host of the network has. */
+  elsewhere: Set<string>
   /** How long a removed jail is dying, in looks at it. */
   dyingFor: number
   /** Runs another program of the host, as jail(8) does. */

@@ -67,6 +67,8 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     sysctl: new Map([
       ['hw.ncpu', '4'],
       ['kern.racct.enable', '1'],
+      ['kern.hz', '100'],
+      ['vm.vmdaemon_timeout', '100'],
       ['kern.boot_id', '4c8609698ad1a11cdc00cf6eb7d954e1'],
     ]),
     rcConf: new Map(),
@@ -76,6 +78,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
       ['5', '100 include 4\n200 path pf unhide\n'],
     ]),
     flags: new Map(),
+    elsewhere: new Set(),
     dyingFor: 0,
     host: async (program, args) => {
       const argv = [program, ...args]

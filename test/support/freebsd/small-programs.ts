@@ -8,7 +8,7 @@ export function rctlProgram(kernel: Kernel): Program {
     if (kernel.sysctl.get('kern.racct.enable') !== '1') return failed(disabled)
     const [flag = '', rule = ''] = args
     if (flag === '-a') {
-      if (!/^jail:[^:]+:(memoryuse|maxproc|pcpu):deny=\d+$/.test(rule))
+      if (!/^jail:[^:]+:(memoryuse|maxproc|pcpu):(deny|sigkill)=\d+$/.test(rule))
         return failed(`rctl: failed to add rule '${rule}': Invalid argument`)
       // Another amount is another rule.
       if (!kernel.rules.includes(rule)) kernel.rules.push(rule)
@@ -22,7 +22,9 @@ export function rctlProgram(kernel: Kernel): Program {
     }
     if (flag.startsWith('-')) return notKnown(`rctl ${args.join(' ')}`)
     return {
+      // Seen on 15.1: the last one first.
       stdout: kernel.rules
+        .toReversed()
         .filter((each) => each.startsWith(`${flag}:`))
         .map((each) => `${each}\n`)
         .join(''),
@@ -38,10 +40,25 @@ export function mountProgram(kernel: Kernel): Program {
       kernel.mounts.push({ device: 'devfs', point, fsType })
       return {}
     }
+    const fstab = kernel.mounts.map((mount) => ({
+      device: mount.device,
+      mntpoint: mount.point,
+      fstype: mount.fsType,
+      opts: mount.options ?? 'rw',
+    }))
+    if (args.join(' ') === '--libxo json -p') return { stdout: `${JSON.stringify({ mount: { fstab } })}\n` }
     if (args.join(' ') !== '-p') return notKnown(`mount ${args.join(' ')}`)
-    const lines = kernel.mounts.map((mount) => [mount.device, mount.point, mount.fsType, mount.options ?? 'rw', '0 0'].join('\t'))
-    return { stdout: lines.map((line) => `${line}\n`).join('') }
+    return {
+      stdout: fstab
+        .map(({ device, mntpoint, fstype, opts }) => `${padded(device)}${padded(mntpoint)}${fstype}\t${opts}\t\t0 0\n`)
+        .join(''),
+    }
   }
+}
+
+/** mount.c: tabs up to the 24th column, then one blank; what is in a name is not escaped. */
+function padded(name: string): string {
+  return name + (name.length < 24 ? '\t'.repeat(3 - Math.floor(name.length / 8)) : ' ')
 }
 
 export function umountProgram(kernel: Kernel): Program {
@@ -68,13 +85,14 @@ export function psProgram(kernel: Kernel): Program {
 
 export function sysctlProgram(kernel: Kernel): Program {
   return (args) => {
-    const name = args.at(-1) ?? ''
-    const value = kernel.sysctl.get(name)
+    const names = args.filter((arg) => !arg.startsWith('-'))
     if (!args.includes('-n')) return notKnown(`sysctl ${args.join(' ')}`)
-    if (value === undefined) return failed(`sysctl: unknown oid '${name}'`)
+    const unknown = names.find((name) => !kernel.sysctl.has(name))
+    if (unknown !== undefined) return failed(`sysctl: unknown oid '${unknown}'`)
     // What is no number or text is printed with -x only.
-    if (name === 'kern.boot_id') return { stdout: args.includes('-x') ? `Format: Length:16 Dump:0x${value}\n` : '' }
-    return { stdout: `${value}\n` }
+    if (names[0] === 'kern.boot_id')
+      return { stdout: args.includes('-x') ? `Format: Length:16 Dump:0x${kernel.sysctl.get('kern.boot_id')}\n` : '' }
+    return { stdout: names.map((name) => `${kernel.sysctl.get(name)}\n`).join('') }
   }
 }
 
@@ -92,7 +110,9 @@ export function sysrcProgram(kernel: Kernel): Program {
       if (before === undefined) return ''
       return args.includes('-n') ? `${before}\n` : `${name}: ${before}\n`
     })
-    return { stdout: lines.join('') }
+    // Also with -i, seen on 15.1.
+    const isUnknown = words.some((word) => !word.includes('=') && !kernel.rcConf.has(word))
+    return { exitCode: isUnknown ? 1 : 0, stdout: lines.join('') }
   }
 }
 

@@ -24,6 +24,7 @@ function doctor(programs: Record<string, string> = {}, args: string[] = ['--json
     devfs: 'case $3 in 1) echo 100 hide ;; *) echo 100 include 1 ;; esac',
     ifconfig: `printf 'em0: flags=8863<UP> metric 0 mtu 1500\\n\\tinet 192.0.2.10 netmask 0xffffff00\\n'`,
     sysrc: ':',
+    mount: `echo '{"mount": {"fstab": [{"device":"/dev/ada0p2","mntpoint":"/","fstype":"ufs","opts":"rw"}]}}'`,
     zfs: 'echo "cannot open: dataset does not exist" >&2; exit 1',
     ...programs,
   }
@@ -35,7 +36,6 @@ function doctor(programs: Record<string, string> = {}, args: string[] = ['--json
     'jexec',
     'jls',
     'make',
-    'mount',
     'pkg',
     'ps',
     'rctl',

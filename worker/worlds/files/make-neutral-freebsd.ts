@@ -1,5 +1,6 @@
 import { lstat, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
 import type { World } from '../../config/world.ts'
 import { clearFlags, clearFlagsBelow } from '../../host/freebsd/root/file-flags.ts'
 import type { RunCommand } from '../../host/programs/run-command.ts'
@@ -25,6 +26,7 @@ export async function makeNeutralFreebsd(
   hostRoot = '/',
 ): Promise<void> {
   const etc = await etcOf(directory, world.name)
+  await requirePasswords(etc, world.name)
   await makeWritable(directory, run, signal)
   await ensureDirectory(join(directory, 'dev'))
   const release = await releaseOfTree(directory)
@@ -41,6 +43,18 @@ export async function makeNeutralFreebsd(
   const zone = await contentOf(join(hostRoot, 'var/db/zoneinfo'))
   const db = [join(directory, 'var'), join(directory, 'var/db')]
   if (zone && (await Promise.all(db.map(isDirectory))).every(Boolean)) await putFile(join(directory, 'var/db/zoneinfo'), zone)
+}
+
+/**
+ * With exec.clean jail(8) looks up root in the jail before it runs /etc/rc there, in either of the two (seen on 15.1); the
+ * texts that they are made of do not do.
+ */
+async function requirePasswords(etc: string, world: string): Promise<void> {
+  const has = (names: string[]) => Promise.all(names.map((name) => exists(join(etc, name))))
+  if (!(await has(['rc', 'rc.shutdown'])).includes(true) || (await has(['pwd.db', 'spwd.db'])).includes(true)) return
+  throw new ProvostError('world_invalid', `World ${world} has /etc/rc and no password database, so jail(8) cannot run it.`, {
+    hint: 'Make etc/pwd.db in its source: pwd_mkdb -p -d ETC ETC/master.passwd, with its directory etc for ETC.',
+  })
 }
 
 /** Clears the flags of what is written here; all else in the world keeps those that it came with. */

@@ -77,6 +77,9 @@ export async function jailedCommand(kernel: Kernel, jail: KernelJail, text: stri
   const log = lastOf(jail.parameters, 'exec.consolelog')
   if (log && !existsSync(dirname(log))) return `jail: ${jail.name}: open ${log}: No such file or directory`
   const argv = metacharacters.test(text) ? ['/bin/sh', '-c', text] : text.split(/\s+/)
+  // Seen on 15.1: it looks up root in the jail first, by either of the two.
+  if (jail.parameters.has('exec.clean') && !['pwd.db', 'spwd.db'].some((name) => existsSync(join(jail.path, 'etc', name))))
+    return `jail: ${jail.name}: getpwnam: No such file or directory\njail: ${jail.name}: ${text}: failed`
   const shown = metacharacters.test(text) ? `/bin/sh -c ${text}` : text
   const { exitCode, stderr } = await kernel.inJail(jail, argv, log)
   if (exitCode === 0) return undefined

@@ -6,11 +6,13 @@ import { destroy, provision, signal, stop, takeCommands, test } from './host-tes
 const find = (which: string) => `jls --libxo json -j ${which} jid name path dying`
 const limits = [
   'rctl -r jail:j1',
-  'rctl -a jail:j1:memoryuse:deny=67108864',
+  'rctl -a jail:j1:memoryuse:sigkill=67108864',
   'rctl -a jail:j1:maxproc:deny=50',
   'rctl -a jail:j1:pcpu:deny=50',
+  'rctl jail:j1',
 ]
 const cpus = ['sysctl -n hw.ncpu', 'cpuset -l 2 -j 1']
+const scripts = join(import.meta.dirname, '../../../../worker/host/freebsd/network')
 
 describe('the exact commands', () => {
   test('of a jail on a shared interface, on UFS', async ({ open }) => {
@@ -26,8 +28,13 @@ describe('the exact commands', () => {
       ...limits,
       'jail -c -f ROOT/jails/j1/jail.conf j1',
       'ifconfig em0 inet 10.0.0.11/24 alias',
-      'ifconfig em0 inet6 fd00:1::11/64 no_dad alias',
+      'ifconfig em0 inet6 fd00:1::11/64 alias',
       'mount -t devfs -oruleset=4 . ROOT/roots/j1/tree/dev',
+      `sh ${scripts}/await-addresses.sh em0 fd00:1::11`,
+      // It looks until the address is no longer tried.
+      'ifconfig em0 inet6',
+      'ifconfig em0 inet6',
+      'ifconfig em0 inet6',
       find('j1'),
       ...cpus,
       find('j1'),
@@ -41,7 +48,7 @@ describe('the exact commands', () => {
       'ifconfig em0 inet 10.0.0.11/24 -alias',
       find('j1'),
       'jls -d --libxo json jid name path dying',
-      'mount -p',
+      'mount --libxo json -p',
       'rctl -r jail:j1',
       find('j1'),
       'ifconfig -a',
@@ -50,8 +57,8 @@ describe('the exact commands', () => {
     expect(takeCommands(trial, jail)).toEqual([
       find('j1'),
       'jls -d --libxo json jid name path dying',
-      'mount -p',
-      'mount -p',
+      'mount --libxo json -p',
+      'mount --libxo json -p',
       'chflags -R noschg,nosappnd,nosunlnk,nouchg,nouappnd,nouunlnk ROOT/roots/_removing-j1',
       'rm -rfx ROOT/roots/_removing-j1',
     ])
@@ -145,31 +152,36 @@ describe('the exact commands', () => {
   })
 })
 
+const await6 = 'SCRIPTS/await-addresses.sh em0 fd00:1::11'
+const awaited = `  exec.created = "/bin/sh ${await6}";`
+
 describe('the file of a jail', () => {
   const golden: [string, object, string[]][] = [
     [
       'with both families on a shared interface',
       {},
-      ['  ip4.addr = "em0|10.0.0.11/24";', '  ip6.addr = "em0|fd00:1::11/64 no_dad";'],
+      ['  ip4.addr = "em0|10.0.0.11/24";', '  ip6.addr = "em0|fd00:1::11/64";', awaited],
     ],
     [
       'with limits, none of which is in it',
       { limits: { memory: 2 ** 30, cpu: 2, processes: 7 } },
-      ['  ip4.addr = "em0|10.0.0.11/24";', '  ip6.addr = "em0|fd00:1::11/64 no_dad";'],
+      ['  ip4.addr = "em0|10.0.0.11/24";', '  ip6.addr = "em0|fd00:1::11/64";', awaited],
     ],
     [
       'with IPv4 only',
       { addresses: ['10.0.0.11/24', '10.0.0.12/24'] },
       ['  ip4.addr = "em0|10.0.0.11/24", "em0|10.0.0.12/24";', '  ip6 = "disable";'],
     ],
-    ['with IPv6 only', { addresses: ['fd00:1::11/64'] }, ['  ip4 = "disable";', '  ip6.addr = "em0|fd00:1::11/64 no_dad";']],
+    ['with IPv6 only', { addresses: ['fd00:1::11/64'] }, ['  ip4 = "disable";', '  ip6.addr = "em0|fd00:1::11/64";', awaited]],
   ]
 
   test.for(golden)('is exact %s', async ([, overrides, addresses], { open }) => {
     const trial = await open()
     const jail = trial.jail(overrides)
     await provision(trial, jail)
-    const text = readFileSync(trial.layout.jail('j1').conf, 'utf8').replaceAll(trial.layout.directory, 'ROOT')
+    const text = readFileSync(trial.layout.jail('j1').conf, 'utf8')
+      .replaceAll(trial.layout.directory, 'ROOT')
+      .replaceAll(scripts, 'SCRIPTS')
     expect(text.split('\n').slice(1)).toEqual([
       'j1 {',
       '  path = "ROOT/roots/j1/tree";',
@@ -199,7 +211,7 @@ describe('the file of a jail', () => {
     await provision(trial, trial.jail({ hostname }))
     const { parameters } = trial.kernel.jails.get(1) ?? {}
     expect(parameters?.get('host.hostname')).toEqual([hostname])
-    expect([trial.kernel.jails.size, parameters?.get('persist'), parameters?.size]).toEqual([1, [], 18])
+    expect([trial.kernel.jails.size, parameters?.get('persist'), parameters?.size]).toEqual([1, [], 19])
   })
 
   test('is exact with a network of its own', async ({ open }) => {
@@ -243,7 +255,7 @@ describe('the file of a jail', () => {
     await provision(trial, jail)
     expect(seen).toEqual([false, false, false, true])
     expect(readFileSync(boot, 'utf8')).toBe(readFileSync(conf, 'utf8'))
-    const rules = limits.slice(1).map((line) => line.replace('rctl -a ', ''))
+    const rules = limits.slice(1, -1).map((line) => line.replace('rctl -a ', ''))
     expect(readFileSync(trial.layout.jail('j1').bootLimits, 'utf8')).toBe(`${rules.join('\n')}\n`)
 
     trial.fail('jail', '-r', { stderr: 'jail: j1: /bin/sh /etc/rc.shutdown jail: failed\n' })

@@ -48,9 +48,22 @@ describe('a start that fails', () => {
     trial.fail('ifconfig', 'em0 inet6', { stderr: 'ifconfig: ioctl (SIOCAIFADDR): No buffer space available\n' })
     await expect(provision(trial, jail)).rejects.toMatchObject({
       code: 'command_failed',
-      message: expect.stringContaining('jail: j1: /sbin/ifconfig em0 inet6 fd00:1::11/64 no_dad alias: failed'),
+      message: expect.stringContaining('jail: j1: /sbin/ifconfig em0 inet6 fd00:1::11/64 alias: failed'),
     })
     expect(addressesOn(trial, 'em0')).toEqual([])
+  })
+
+  test('for want of a password database is said to be that', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await trial.host.ensureRoot(jail, signal)
+    rmSync(join(trial.layout.jail('j1').root, 'etc/pwd.db'))
+    await expect(provision(trial, jail)).rejects.toMatchObject({
+      code: 'world_invalid',
+      message: 'The root of j1 has no password database.',
+      hint: expect.stringContaining('pwd_mkdb'),
+    })
+    expect(namesOf(trial)).toEqual([])
   })
 
   test('is not taken for a start when the jail is gone again', async ({ open }) => {
@@ -366,6 +379,37 @@ describe('the link of a running jail', () => {
   })
 })
 
+describe('IPv6 on the shared interface', () => {
+  const shared = ({ kernel }: TrialFreebsd) => kernel.links[0]
+
+  test('is usable before the first process, and the host goes on looking for duplicates of its own', async ({ open }) => {
+    const seen: unknown[] = []
+    const trial = await open({
+      inJail: () => {
+        seen.push(...(shared(trial)?.addresses ?? []))
+        return {}
+      },
+    })
+    const jail = trial.jail()
+    await provision(trial, jail)
+    expect(seen).toMatchObject([{ family: 'inet' }, { family: 'inet6', tentative: 0 }])
+    await destroy(trial, jail)
+    expect(shared(trial)).toMatchObject({ addresses: [] })
+    expect(shared(trial)).not.toHaveProperty('noDad')
+  })
+
+  test('that another host of the network has keeps the jail from starting, and says so', async ({ open }) => {
+    const trial = await open()
+    trial.kernel.elsewhere.add('fd00:1::11')
+    await expect(provision(trial, trial.jail())).rejects.toMatchObject({
+      code: 'address_in_use',
+      message: 'Another host on the network of em0 has fd00:1::11.',
+    })
+    expect(namesOf(trial)).toEqual([])
+    expect(shared(trial)?.addresses).toEqual([])
+  })
+})
+
 describe('limits', () => {
   test('replace those that an earlier jail of the name left', async ({ open }) => {
     const trial = await open()
@@ -373,7 +417,7 @@ describe('limits', () => {
     await provision(trial, trial.jail())
     expect(trial.kernel.rules).toEqual([
       'jail:j10:maxproc:deny=2',
-      'jail:j1:memoryuse:deny=67108864',
+      'jail:j1:memoryuse:sigkill=67108864',
       'jail:j1:maxproc:deny=50',
       'jail:j1:pcpu:deny=50',
     ])
@@ -406,11 +450,37 @@ describe('limits', () => {
   test('that cannot be enforced keep a jail from starting', async ({ open }) => {
     const trial = await open()
     trial.kernel.sysctl.set('kern.racct.enable', '0')
-    await expect(provision(trial, trial.jail())).rejects.toMatchObject({
-      code: 'command_failed',
+    const jail = trial.jail()
+    await expect(provision(trial, jail)).rejects.toMatchObject({
+      code: 'host_unfit',
       message: expect.stringContaining('enable using kern.racct.enable=1 tunable'),
+      hint: 'Put kern.racct.enable=1 into /boot/loader.conf, and reboot.',
     })
     expect(namesOf(trial)).toEqual([])
+    await destroy(trial, jail)
+    expect(existsSync(trial.layout.jail('j1').directory)).toBe(false)
+  })
+
+  test('that are not there when they are read back keep a jail from starting', async ({ open }) => {
+    const trial = await open()
+    trial.fail('rctl', '-a jail:j1:memoryuse', { exitCode: 0 })
+    await expect(provision(trial, trial.jail())).rejects.toMatchObject({
+      code: 'host_unfit',
+      message: 'rctl(8) took the limits of j1, and has jail:j1:pcpu:deny=50, jail:j1:maxproc:deny=50 of them.',
+    })
+    expect(namesOf(trial)).toEqual([])
+  })
+
+  test('that cannot be set keep a jail from starting at boot', async ({ open }) => {
+    const trial = await open()
+    for (const jail of [trial.jail(), trial.jail()]) await provision(trial, jail)
+    for (const { jid } of [...trial.kernel.jails.values()]) await trial.run('jail', ['-R', `${jid}`])
+    trial.kernel.rules.splice(0)
+    trial.fail('rctl', '-a jail:j1:memoryuse', { stderr: 'rctl: no\n' })
+    const said = await runBootService(trial, 'start')
+    expect(said).toContain('j1 could not be started: its limits cannot be set: rctl: no')
+    expect(namesOf(trial)).toEqual(['j2 3'])
+    expect(trial.kernel.rules).toHaveLength(3)
   })
 })
 

@@ -9,7 +9,7 @@ export const { signal } = new AbortController()
 
 /** A world with the scripts that FreeBSD's has, which here only pretend to run. */
 export function fillWithRc(tree: string): void {
-  for (const name of ['rc', 'rc.shutdown']) writeFileSync(join(tree, 'etc', name), '')
+  for (const name of ['rc', 'rc.shutdown', 'pwd.db']) writeFileSync(join(tree, 'etc', name), '')
   mkdirSync(join(tree, 'sbin'))
   writeFileSync(join(tree, 'bin/httpd'), '', { mode: 0o755 })
 }

@@ -100,6 +100,21 @@ describe('a filled FreeBSD world', () => {
     expect(await readFile(join(host, 'etc/resolv.conf'), 'utf8')).toBe(resolver)
   })
 
+  test('is refused with an /etc/rc that jail(8) could not run, for want of a password database', async ({ scratch }) => {
+    const { directory, neutral } = await filled(scratch)
+    for (const name of ['rc', 'passwd', 'master.passwd']) await writeFile(join(directory, 'etc', name), '')
+    await expect(neutral()).rejects.toMatchObject({
+      code: 'world_invalid',
+      message: 'World base has /etc/rc and no password database, so jail(8) cannot run it.',
+      hint: expect.stringContaining('pwd_mkdb -p -d ETC ETC/master.passwd'),
+    })
+    for (const name of ['pwd.db', 'spwd.db']) {
+      await writeFile(join(directory, 'etc', name), '')
+      await neutral()
+      await rm(join(directory, 'etc', name))
+    }
+  })
+
   test('is refused when it is newer than the kernel, by its own word', async ({ scratch }) => {
     const { directory, neutral } = await filled(scratch)
     await writeFile(join(directory, 'bin/freebsd-version'), '#!/bin/sh\nUSERLAND_VERSION="14.5-RELEASE"\n')

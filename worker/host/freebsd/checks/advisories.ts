@@ -44,17 +44,32 @@ export async function runningKernel(run: RunCommand, signal?: AbortSignal): Prom
 
 /** Checks the kernel's release and patch level against the advisories on escapes from jails. */
 export async function checkRelease(run: RunCommand): Promise<Result> {
-  const installed = (await run('freebsd-version', ['-k'])).stdout.trim()
+  const installed = await installedKernel(run)
   const running = await runningKernel(run)
+  if (installed === '') return judgeUnknown(judgeRelease(running))
   if (running !== installed)
     return fault(`${running} is running, and ${installed} is installed.`, 'Reboot: what the newer kernel mends is not in force.')
   return judgeRelease(installed)
 }
 
-/** `kernel` is what `freebsd-version -k` prints. */
+/** It reads the version out of the kernel's file, and prints nothing or fails where it finds none: freebsd-version(1). */
+async function installedKernel(run: RunCommand): Promise<string> {
+  const { exitCode, stdout } = await run('freebsd-version', ['-k'], { okExitCodes: [1] })
+  return exitCode === 0 ? stdout.trim() : ''
+}
+
+function judgeUnknown(ofRunning: Result): Result {
+  if (!ofRunning.ok) return ofRunning
+  return note(
+    `${ofRunning.detail} Whether a newer kernel waits for a reboot is not known: freebsd-version -k names none.`,
+    'See whether /boot/kernel/kernel is the kernel that loader(8) boots.',
+  )
+}
+
+/** `kernel` is what `freebsd-version` prints of it. */
 export function judgeRelease(kernel: string): Result {
   const version = parseFreebsdVersion(kernel)
-  if (!version) return fault(`freebsd-version -k says ${JSON.stringify(kernel)}.`, 'See whether this is FreeBSD.')
+  if (!version) return fault(`freebsd-version says that the kernel is ${JSON.stringify(kernel)}.`, 'See whether this is FreeBSD.')
   const release = `${version.major}.${version.minor}`
   if (version.branch !== 'RELEASE')
     return note(

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, readFileSync } from 'node:fs'
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { ProvostError } from '#shared/errors.ts'
 import { undefinedIfAbsent } from '../../files/paths.ts'
 import { replaceFile } from '../../files/replace-file.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
@@ -25,8 +26,7 @@ export async function ensureBootService(host: FreebsdHost): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
   await replaceFile(path, bootScript)
   await chmod(path, 0o555)
-  const { stdout } = await host.run('sysrc', ['-i', `${bootService}_enable`, `${bootService}_boot`])
-  const settings = settingsIn(stdout)
+  const settings = await readSettings(host.run)
   if (!isBootDirectory(settings, host.layout.boot)) await host.run('sysrc', [`${bootService}_boot+=${host.layout.boot}`])
   if (!isEnabled(settings)) await host.run('sysrc', [`${bootService}_enable=YES`])
   await removeFormerParts(host)
@@ -34,8 +34,7 @@ export async function ensureBootService(host: FreebsdHost): Promise<void> {
 
 /** Returns what is amiss in what `ensureBootService` made. */
 export async function bootFaults(run: RunCommand, etc: string, boot: string): Promise<string[]> {
-  const { stdout } = await run('sysrc', ['-i', `${bootService}_enable`, `${bootService}_boot`])
-  const settings = settingsIn(stdout)
+  const settings = await readSettings(run)
   const path = bootScriptPath(etc)
   const text = await readFile(path, 'utf8').catch(undefinedIfAbsent)
   return [
@@ -45,9 +44,17 @@ export async function bootFaults(run: RunCommand, etc: string, boot: string): Pr
   ]
 }
 
-/** sysrc(8) -i prints nothing for a variable that is not set. */
-function settingsIn(printed: string): Map<string, string> {
-  return new Map(printed.split('\n').map((line) => [line.split(':')[0] ?? '', line.slice(line.indexOf(':') + 1).trim()]))
+/** sysrc(8) -i prints nothing for a variable that is not set, and exits 1 all the same (seen on 15.1). */
+async function readSettings(run: RunCommand): Promise<Map<string, string>> {
+  const args = ['-i', `${bootService}_enable`, `${bootService}_boot`]
+  const { exitCode, stdout, stderr } = await run('sysrc', args, { okExitCodes: [1] })
+  if (exitCode !== 0 && stderr.trim() !== '')
+    throw new ProvostError('command_failed', `sysrc: ${stderr.trim()}`, {
+      command: `sysrc ${args.join(' ')}`,
+      exitCode,
+      logTail: stderr,
+    })
+  return new Map(stdout.split('\n').map((line) => [line.split(':')[0] ?? '', line.slice(line.indexOf(':') + 1).trim()]))
 }
 
 /** In any form of rc.conf(5). */

@@ -2,8 +2,10 @@ import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JailSpec } from '#shared/job.ts'
 import { familyOf } from '#shared/network/addresses.ts'
+import { bare } from '../../addresses.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { attachCommands, epairCommand } from '../network/vnet.ts'
+import { hostScript } from './host-script.ts'
 import type { Parameter } from './jail-conf.ts'
 
 export const rcCommand = '/bin/sh /etc/rc'
@@ -54,12 +56,14 @@ function sharedParameters({ config }: FreebsdHost, { addresses }: JailSpec): Rec
   const of = (family: 4 | 6): Record<string, Parameter> => {
     const own = addresses.filter((address) => familyOf(address) === family)
     if (own.length === 0) return { [`ip${family}`]: 'disable' }
-    // no_dad: while the kernel looks for another host with the address, no service could bind to it (inet6(4)); it is leased.
-    const more = family === 6 ? ' no_dad' : ''
-    return { [`ip${family}.addr`]: own.map((address) => `${config.network.interface}|${address}${more}`) }
+    return { [`ip${family}.addr`]: own.map((address) => `${config.network.interface}|${address}`) }
   }
-  return { ...of(4), ...of(6) }
+  const six = addresses.filter((address) => familyOf(address) === 6).map(bare)
+  const awaited = six.length === 0 ? {} : { 'exec.created': hostScript(script, config.network.interface ?? '', ...six) }
+  return { ...of(4), ...of(6), ...awaited }
 }
+
+const script = join(import.meta.dirname, '../network/await-addresses.sh')
 
 /** No address is allowed here: "vnet jails cannot have IP address restrictions" is the kernel's answer, jail_set(2). */
 function vnetParameters(host: FreebsdHost, jail: JailSpec): Record<string, Parameter> {

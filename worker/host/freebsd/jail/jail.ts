@@ -1,8 +1,7 @@
 import { existsSync, lstatSync, statSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { undefinedIfAbsent } from '../../files/paths.ts'
 import { namesOf } from '../../names/names.ts'
 import { resolverOf } from '../../names/resolver.ts'
 import { writeNames } from '../../names/write-names.ts'
@@ -12,13 +11,13 @@ import { ensureLimits, hasLimits } from '../limits/limits.ts'
 import { worldTree } from '../worlds.ts'
 import { enableAtBoot, ensureLimitsAtBoot, isEnabledAtBoot } from './boot.ts'
 import { endJail } from './end-jail.ts'
+import { explainStart } from './explain-start.ts'
 import { jailConf } from './jail-conf.ts'
-import { jailParameters, rcCommand } from './jail-parameters.ts'
+import { jailParameters } from './jail-parameters.ts'
 import { findByName, type KernelJail, runningJails } from './jls.ts'
 
 /** A little more than exec.timeout, after which jail(8) itself undoes what it has done. */
 const startMs = 590_000
-const tailBytes = 4_096
 
 /** Starts the jail, with `/bin/sh /etc/rc` where that is its command. Returns its jid. */
 export async function ensureJail(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<number> {
@@ -92,22 +91,8 @@ async function create(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): P
     await host.run('jail', ['-c', '-f', conf, jail.name], { signal, timeoutMs: startMs })
   } catch (error) {
     if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
-    throw await explain(error, jail, log, before)
+    throw await explainStart(error, jail, log, before)
   }
-}
-
-/** jail(8) prints that a command failed, but neither why nor its exit code; what it printed is on the jail's console. */
-async function explain(error: ProvostError, jail: JailSpec, log: string, before: number): Promise<ProvostError> {
-  const printed = error.facts.logTail ?? ''
-  if (!printed.includes(`jail: ${jail.name}: ${rcCommand}: `)) return error
-  const how = printed.slice(printed.indexOf(`${rcCommand}: `) + rcCommand.length + 2).split('\n')[0]
-  const logTail = await readFrom(log, before)
-  const lastLine = logTail.trim().split('\n').at(-1)
-  return new ProvostError('command_failed', `${rcCommand} ${how}${lastLine ? `: ${lastLine}` : '.'}`, {
-    ...error.facts,
-    command: rcCommand,
-    logTail: logTail || printed,
-  })
 }
 
 function isOurs({ layout }: FreebsdHost, { name, path }: KernelJail): boolean {
@@ -123,9 +108,4 @@ function requireOurs(host: FreebsdHost, { name }: JailSpec, running: KernelJail 
 
 function isDirectory(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-}
-
-async function readFrom(path: string, start: number): Promise<string> {
-  const text = (await readFile(path).catch(undefinedIfAbsent)) ?? Buffer.alloc(0)
-  return text.subarray(Math.max(start, text.length - tailBytes)).toString('utf8')
 }

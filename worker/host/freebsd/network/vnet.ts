@@ -3,6 +3,7 @@ import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { bareAddress, contains, familyOf, parseBlock } from '#shared/network/addresses.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
+import { hostScript } from '../jail/host-script.ts'
 import { type Interface, readInterfaces } from './interfaces.ts'
 
 /**
@@ -80,10 +81,7 @@ const script = join(import.meta.dirname, 'attach-epair.sh')
 /** Returns the command that makes the jail's epair(4) at boot, when there is no worker yet. It has only our names and numbers. */
 export function epairCommand(host: FreebsdHost, { name }: JailSpec): string {
   const { hostEnd, jailEnd, hostMac, jailMac, mark } = host.layout.jail(name)
-  // jail(8) would run anything else with sh -c, or split it at a blank.
-  if (!/^[A-Za-z0-9_./@+-]+$/.test(script))
-    throw new ProvostError('host_unfit', `Provost lies in ${script}, whose name jail(8) does not take as it is.`)
-  return ['/bin/sh', script, hostEnd, jailEnd, hostMac, jailMac, bridgeName(host), mark].join(' ')
+  return hostScript(script, hostEnd, jailEnd, hostMac, jailMac, bridgeName(host), mark)
 }
 
 export function bridgeName({ config }: Pick<FreebsdHost, 'config'>): string {
@@ -102,7 +100,7 @@ function gatewaysOf({ config }: FreebsdHost, addresses: string[]): string[] {
 
 /**
  * IPv6 is off on an interface that nothing has configured (rc.conf(5), ipv6_activate_all_interfaces), and an address that is
- * still being tried cannot be bound to: ifconfig(8), no_dad and ifdisabled.
+ * still being tried cannot be bound to: ifconfig(8), no_dad and ifdisabled. Both are flags of the interface, which is the jail's own.
  */
 function addressOf(address: string): string {
   return familyOf(address) === 4 ? `inet ${address}` : `inet6 ${address} no_dad -ifdisabled`

@@ -1,19 +1,33 @@
 import { ProvostError } from '#shared/errors.ts'
-import { unescapeOctal } from '../../files/paths.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
 
 export type Mount = { device: string; point: string; fsType: string; options: string[] }
 
-/** Returns all mounts of the host in the order in which they were made: `mount -p` prints them as fstab(5). */
+type Printed = { device?: string; mntpoint?: string; fstype?: string; opts?: string }
+
+/**
+ * Returns all mounts of the host in the order in which they were made. By libxo(3): the text of `mount -p` has blanks in paths as they are,
+ * and one blank for its separator after a long name.
+ */
 export async function readMounts(run: RunCommand, signal?: AbortSignal): Promise<Mount[]> {
-  const { stdout } = await run('mount', ['-p'], { signal })
-  return stdout
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => {
-      const [device = '', point = '', fsType = '', options = ''] = line.split(/\s+/).map(unescapeOctal)
-      return { device, point, fsType, options: options.split(',') }
-    })
+  const { stdout } = await run('mount', ['--libxo', 'json', '-p'], { signal })
+  return listIn(stdout).map(({ device = '', mntpoint = '', fstype = '', opts = '' }) => ({
+    device,
+    point: mntpoint,
+    fsType: fstype,
+    options: opts.trim().split(','),
+  }))
+}
+
+/** libxo(3) prints a tab in a name as it is, which is not JSON; there is none outside of names. */
+function listIn(json: string): Printed[] {
+  try {
+    const list = JSON.parse(json.replaceAll('\t', '\\t'))?.mount?.fstab
+    if (Array.isArray(list)) return list
+  } catch {
+    // Said below.
+  }
+  throw new ProvostError('command_failed', `mount gave no list of mounts: ${json.slice(0, 200)}`)
 }
 
 export function isBelow(path: string, directory: string): boolean {

@@ -52,4 +52,22 @@ describe('the release of a host', () => {
       remedy: expect.stringMatching(/Reboot/),
     })
   })
+
+  it('is that of the kernel that runs where the installed one does not say its own', async () => {
+    const version = (running: string, exitCode: number) =>
+      scriptedPrograms({
+        'freebsd-version': ([flag], say) => (flag === '-k' ? exitCode : void say.stdout(`${running}\n`)),
+      }).run
+    for (const exitCode of [0, 1]) {
+      expect(await checkRelease(version('14.4-RELEASE-p10', exitCode))).toEqual({
+        ok: true,
+        detail: expect.stringMatching(/^14\.4-RELEASE-p10 has .* Whether a newer kernel waits for a reboot is not known/),
+        remedy: expect.stringContaining('/boot/kernel/kernel'),
+      })
+      expect(await checkRelease(version('14.4-RELEASE-p2', exitCode))).toMatchObject({
+        ok: false,
+        detail: expect.stringMatching(/^14\.4-RELEASE-p2 lacks/),
+      })
+    }
+  })
 })

@@ -356,7 +356,7 @@ describe('the other programs', () => {
   it('rctl joins a second amount to the first (rctl(8))', async () => {
     await run('rctl', '-a', 'jail:a:maxproc:deny=1')
     await run('rctl', '-a', 'jail:a:maxproc:deny=2')
-    expect((await run('rctl', 'jail:a')).stdout).toBe('jail:a:maxproc:deny=1\njail:a:maxproc:deny=2\n')
+    expect((await run('rctl', 'jail:a')).stdout).toBe('jail:a:maxproc:deny=2\njail:a:maxproc:deny=1\n')
   })
 
   it('ifconfig uses no number of an epair twice, and destroys both ends (epair(4))', async () => {
