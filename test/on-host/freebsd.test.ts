@@ -7,6 +7,7 @@ import type { Answer } from '../support/fleets/client.ts'
 import { processFleet, service } from '../support/fleets/process-fleet.ts'
 import { whyNoHostTests } from '../support/hosts/host-fitness.ts'
 import { test } from '../support/redis/redis-test.ts'
+import { until } from '../support/until.ts'
 
 const whyNot = process.platform === 'freebsd' ? whyNoHostTests() : 'real FreeBSD jails need FreeBSD.'
 if (whyNot) console.warn(`NOT RUN HERE: real jails on FreeBSD: ${whyNot}`)
@@ -21,11 +22,12 @@ const hostNow = () => ({
   rules: output('rctl'),
 })
 
-/** A world from the host's static /rescue: enough for a shell. */
+/** A world from the host's static /rescue: enough for a shell, and for jail(8), which looks up root in its password database. */
 function rescueTree(directory: string): string {
   const tree = join(directory, 'tree')
   for (const name of ['bin', 'dev', 'etc', 'tmp', 'var/run', 'var/log', 'root']) mkdirSync(join(tree, name), { recursive: true })
   for (const name of ['sh', 'sleep', 'kill', 'cat']) cpSync(join('/rescue', name), join(tree, 'bin', name))
+  for (const name of ['pwd.db', 'spwd.db']) cpSync(join('/etc', name), join(tree, 'etc', name))
   writeFileSync(join(tree, 'etc/rc'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
   writeFileSync(join(tree, 'etc/rc.shutdown'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
   return tree
@@ -61,6 +63,12 @@ describe.skipIf(whyNot)('jails on a FreeBSD host', () => {
     expect(await ended(fleet.call('POST', '/v1/jails/web1/stop'))).toMatchObject({ status: 'succeeded' })
     expect(await ended(fleet.call('POST', '/v1/jails/web1/start'))).toMatchObject({ status: 'succeeded' })
     expect(await ended(fleet.call('DELETE', '/v1/jails/web1'))).toMatchObject({ status: 'succeeded' })
+
+    // It doubles what it has, and has 128M: the kernel looks once a second.
+    const command = ['/bin/sh', '-c', 'x=0123456789abcdef; while :; do x=$x$x; done']
+    expect(await ended(fleet.ask('hog1', { world: 'rescue', command }))).toMatchObject({ status: 'succeeded' })
+    await until('the end of hog1', async () => (await fleet.jail('hog1'))?.commandState?.exitCode === 137, 60_000)
+    expect(await ended(fleet.call('DELETE', '/v1/jails/hog1'))).toMatchObject({ status: 'succeeded' })
     expect(hostNow()).toEqual(before)
 
     for (const name of ['worker', 'producer']) await fleet.end(name, 'SIGTERM')
