@@ -11,6 +11,8 @@ type Deps = {
   timing: Pick<Timing, 'silence'>
 }
 
+export type FleetState = ReturnType<typeof makeFleetState>
+
 /** Keeps what is known about the fleet, and decides which hosts must upload their journals before its records are complete. */
 export function makeFleetState({ hosts, members, timing }: Deps) {
   let fleet: Fleet | undefined
