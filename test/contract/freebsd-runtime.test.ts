@@ -95,6 +95,7 @@ function statesOf({ storage, mode }: Settings): HalfMade {
 
 function fillTinyWorld(tree: string): void {
   copyFileSync(findProgram('busybox', '/bin:/usr/bin') ?? '', join(tree, 'bin/busybox'))
+  writeFileSync(join(tree, 'etc/pwd.db'), '')
   for (const applet of ['sh', 'sleep', 'echo', 'cat']) symlinkSync('busybox', join(tree, 'bin', applet))
   for (const [path, text] of Object.entries(contractScripts)) {
     writeFileSync(join(tree, path), text)

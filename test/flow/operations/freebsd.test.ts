@@ -60,6 +60,7 @@ function makeSource(source: string): void {
   copyFileSync(findProgram('busybox', '/bin:/usr/bin') ?? '', join(source, 'bin/busybox'))
   for (const applet of ['sh', 'sleep', 'echo', 'test']) symlinkSync('busybox', join(source, 'bin', applet))
   writeFileSync(join(source, 'etc/rc'), 'echo booting\n')
+  writeFileSync(join(source, 'etc/pwd.db'), '')
 }
 
 test('a jail lives its life on FreeBSD: provision, stop, start, destroy', async ({ fleet }) => {

@@ -29,7 +29,7 @@ async function proveShared({ host, jail, actual, signal }: Subject): Promise<Fin
   return { faults, fine: `has ${jail.addresses.join(', ')} on ${name} and no other` }
 }
 
-/** ifconfig(8) -j is the host's own program, which enters only the jail's network and leaves no file of the host open. */
+/** ifconfig(8) -j is the host's own program; it is a process of the jail while it looks (jail_attach(2)), with no file but its outputs. */
 async function proveOwnNetwork({ host, jail, jid, actual, signal }: Subject): Promise<Finding> {
   const { hostEnd, jailEnd } = host.layout.jail(jail.name)
   const faults = differing(actual, { vnet: 'new' })
