@@ -32,7 +32,7 @@ const mostWordBytes = 4_096
 const Word = z
   .string()
   .regex(/^[^\0\n\r]*$/, 'may have no NUL and no line end')
-  .max(mostWordBytes, `may have at most ${mostWordBytes} bytes`)
+  .max(mostWordBytes, { error: `may have at most ${mostWordBytes} bytes`, abort: true })
   .refine((word) => Buffer.byteLength(word) <= mostWordBytes, `may have at most ${mostWordBytes} bytes`)
   .refine((word) => word.isWellFormed(), 'must be well-formed text')
 

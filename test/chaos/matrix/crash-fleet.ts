@@ -19,7 +19,8 @@ export async function startCrashFleet(redis: TestRedis, names: string[]) {
     names.map(async (name, i): Promise<Trial> => {
       const directory = join(state, name)
       const network = `10.${216 + i}.${third}`
-      const over = { capacity: { jails: 100, memory: '64G', cpu: 100, disk: '64G' } }
+      const capacity = { jails: 100, memory: '64G', cpu: 100, disk: '64G' }
+      const over = { capacity, privileges: { setuid: true } }
       const host = await crashHost({ env, host: name, directory, bridge: `pvc${tag}${i}`, network, worlds, over })
       await host.start()
       return { client: fleet, host, asked: new Map() }

@@ -88,6 +88,11 @@ export const crashPlans: CrashPlan[] = [
     prepare: nothing,
     ask: (trial, jail) => provision(trial, jail, { world: 'rc', command: undefined, limits: undefined }),
   },
+  {
+    name: 'provision (setuid)',
+    prepare: nothing,
+    ask: (trial, jail) => provision(trial, jail, { privileges: { setuid: true } }),
+  },
   { name: 'start', prepare: stopped, ask: change('start') },
   { name: 'stop', prepare: running, ask: change('stop') },
   { name: 'restart', prepare: running, ask: change('restart') },

@@ -144,7 +144,7 @@ describe('a refused request', () => {
       ['command', { command: [] }],
       ['command.1', { command: ['/bin/echo', 'a\nb'] }],
       ['command.1', { command: ['/bin/echo', 'a\0b'] }],
-      ['command.1', { command: ['/bin/echo', 'x'.repeat(1_025)] }],
+      ['command.1', { command: ['/bin/echo', 'x'.repeat(4_097)] }],
       ['command', { command: ['', 'a'] }],
       ['labels.Tier', { labels: { Tier: 'x' } }],
       ['labels.tier', { labels: { tier: 1 } }],
