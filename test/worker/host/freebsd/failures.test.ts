@@ -379,6 +379,34 @@ describe('the link of a running jail', () => {
   })
 })
 
+describe('a network that is gone', () => {
+  test('is said with its remedy when the shared interface has vanished, and nothing is made', async ({ open }) => {
+    const trial = await open()
+    const jail = trial.jail()
+    await trial.host.ensureRoot(jail, signal)
+    trial.kernel.links.splice(0, 1)
+    await expect(trial.host.ensureNetwork(jail, signal)).rejects.toMatchObject({
+      code: 'host_unfit',
+      message: 'There is no interface em0 on this host any more.',
+      hint: expect.stringContaining('network.interface'),
+    })
+    expect(existsSync(trial.layout.jail('j1').aliases)).toBe(false)
+  })
+
+  test('is said with its remedy when the bridge has lost a gateway, and no link is made', async ({ open }) => {
+    const trial = await open({ mode: 'vnet' })
+    const jail = trial.jail()
+    await trial.host.ensureRoot(jail, signal)
+    await trial.run('ifconfig', ['bridge7', 'inet6', 'fd00:1::1/64', '-alias'])
+    await expect(trial.host.ensureNetwork(jail, signal)).rejects.toMatchObject({
+      code: 'host_unfit',
+      message: 'The bridge bridge7 has lost fd00:1::1, by which jails reach others.',
+      hint: expect.stringContaining('Start the worker again'),
+    })
+    expect(trial.kernel.links.map(({ name }) => name)).toEqual(['em0', 'lo0', 'bridge7'])
+  })
+})
+
 describe('IPv6 on the shared interface', () => {
   const shared = ({ kernel }: TrialFreebsd) => kernel.links[0]
 

@@ -19,8 +19,13 @@ export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: A
   if (await findByName(host, jail.name, signal)) return
   if (host.config.network.mode === 'vnet') return ensureEpair(host, jail, signal)
   const interfaces = await removeAliases(host, jail, await readInterfaces(host.run, { signal }), signal)
+  const name = host.config.network.interface ?? ''
+  if (!interfaces.some((each) => each.name === name))
+    throw new ProvostError('host_unfit', `There is no interface ${name} on this host any more.`, {
+      hint: 'Bring it back, or correct network.interface and start the worker again; ifconfig -l lists the interfaces.',
+    })
   for (const address of jail.addresses) refuseTaken(interfaces, address)
-  await remember(host, jail, { interface: host.config.network.interface ?? '', addresses: jail.addresses })
+  await remember(host, jail, { interface: name, addresses: jail.addresses })
 }
 
 /** Removes what `jail -r` did not: the epair, or the addresses of a jail that was removed without its file. */

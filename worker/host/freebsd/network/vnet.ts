@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { bareAddress, contains, familyOf, parseBlock } from '#shared/network/addresses.ts'
+import { bare } from '../../addresses.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { hostScript } from '../jail/host-script.ts'
 import { type Interface, readInterfaces } from './interfaces.ts'
@@ -17,6 +18,11 @@ export async function ensureEpair(host: FreebsdHost, jail: JailSpec, signal: Abo
   const named = (name: string) => interfaces.find((each) => each.name === name)
   const on = named(bridge)
   if (!on) throw new ProvostError('host_unfit', `There is no bridge ${bridge}; the worker makes it when it starts.`)
+  const lost = gatewaysOf(host, jail.addresses).filter((gateway) => !on.addresses.some((each) => bare(each) === bare(gateway)))
+  if (lost.length > 0)
+    throw new ProvostError('host_unfit', `The bridge ${bridge} has lost ${lost.join(' and ')}, by which jails reach others.`, {
+      hint: 'Start the worker again, which puts it there, then retry.',
+    })
   if (named(hostEnd)?.up && named(jailEnd) && on.members.includes(hostEnd)) return
   await removeEpair(host, jail, interfaces, signal)
 
