@@ -1,5 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { lstat, open, readFile, readlink, rename, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { lstat, open, readFile, readlink, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '#shared/errors.ts'
 import { undefinedIfAbsent } from '../files/paths.ts'
@@ -19,8 +19,8 @@ type Place = {
 type Found = 'absent' | 'other' | `link ${string}` | `file ${string}`
 
 const largestBytes = 64 * 1024
-/** A full or locked file system of the client's keeps no jail from starting. */
-const harmless = ['ENOSPC', 'EDQUOT', 'EROFS', 'EPERM']
+/** A full or locked file system of the client's keeps no jail from starting, nor does a directory that stands in the way. */
+const harmless = ['ENOSPC', 'EDQUOT', 'EROFS', 'EPERM', 'EACCES', 'EISDIR']
 
 /**
  * Writes a jail's files of names below /etc, before it starts. A file is the client's, and left as it is, once it differs both from
@@ -28,17 +28,19 @@ const harmless = ['ENOSPC', 'EDQUOT', 'EROFS', 'EPERM']
  * have been planted there.
  */
 export async function writeNames({ root, world, record }: Place, names: Names): Promise<void> {
-  const etc = join(root, 'etc')
-  if (!(await lstat(etc).catch(undefinedIfAbsent))?.isDirectory()) return
+  const [etc, etcOfWorld] = [join(root, 'etc'), join(world, 'etc')]
+  if (!(await isDirectory(etc))) return
+  // What a link leads to may be the host's: a client who puts a directory there is told nothing of it.
+  const worldHasEtc = await isDirectory(etcOfWorld)
   const before = await readRecord(record)
   const after = { ...before }
   const wanted = new Map<string, string>()
   for (const [file, textFor] of Object.entries(names)) {
-    const ofWorld = join(world, 'etc', file)
-    const text = textFor(await textOf(ofWorld))
+    const ofWorld = join(etcOfWorld, file)
+    const text = textFor(worldHasEtc ? await textOf(ofWorld) : undefined)
     if (text === undefined) continue
     const [found, id] = [await look(join(etc, file)), idOf(text)]
-    const ours = before[file] ?? [await look(ofWorld)]
+    const ours = before[file] ?? [worldHasEtc ? await look(ofWorld) : 'absent']
     if (found === id) after[file] = [id]
     else if (found !== 'other' && ours.includes(found)) {
       // Both, as long as it is not written: this may be cut short.
@@ -52,12 +54,13 @@ export async function writeNames({ root, world, record }: Place, names: Names): 
 }
 
 /**
- * Writes aside and renames, which replaces a link and never follows one; the name aside is one that nobody can have planted. Returns
- * whether there was room for it.
+ * Writes aside and renames, which replaces a link and never follows one. Returns whether there was room for it. The name aside is
+ * always the same: in a directory that can only be appended to (`uappnd` of chflags(1)), where it stays, no start leaves another.
  */
 async function put(path: string, text: string): Promise<boolean> {
-  const aside = `${path}.${randomUUID()}`
+  const aside = `${path}.provost-new`
   try {
+    await unlink(aside).catch(undefinedIfAbsent)
     const file = await open(aside, 'wx', 0o644)
     try {
       await file.writeFile(text)
@@ -69,10 +72,19 @@ async function put(path: string, text: string): Promise<boolean> {
     await rename(aside, path)
     return true
   } catch (error) {
-    await rm(aside, { force: true })
-    if (!harmless.includes(errnoOf(error) ?? '')) throw error
+    unlessHarmless(error)
+    // Not `rm` of Node, which looks into what it may not remove as if it were a directory.
+    await unlink(aside).catch(undefinedIfAbsent).catch(unlessHarmless)
     return false
   }
+}
+
+function unlessHarmless(error: unknown): void {
+  if (!harmless.includes(errnoOf(error) ?? '')) throw error
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await lstat(path).catch(undefinedIfAbsent))?.isDirectory() === true
 }
 
 async function look(path: string): Promise<Found> {

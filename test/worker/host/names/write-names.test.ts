@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import {
   lstatSync,
   mkdirSync,
@@ -110,6 +111,14 @@ describe('the files of names of a jail', () => {
     expect(readdirSync(at('outside')).sort()).toEqual(['hosts', 'resolv.conf'])
   })
 
+  it('say nothing of what the /etc of a world leads to', async () => {
+    writeFileSync(at('outside/hosts'), '192.0.2.1 secret\n')
+    rmSync(at('world/etc'), { recursive: true })
+    symlinkSync(at('outside'), at('world/etc'))
+    await write()
+    expect(read('root/etc/hosts')).toBe('127.0.0.1 localhost\n::1 localhost\n10.0.0.10 web1.example.com web1\n')
+  })
+
   it('keep no jail from starting: a directory in their place, a file without end, no /etc', async () => {
     mkdirSync(at('root/etc/hosts'))
     writeFileSync(at('root/etc/resolv.conf'), Buffer.alloc(1024 ** 2))
@@ -120,4 +129,61 @@ describe('the files of names of a jail', () => {
     await write()
     expect(readdirSync(at('root'))).toEqual([])
   })
+
+  it('keep no jail from starting, and are written nowhere else, whatever stands in their place or beside it', async () => {
+    const odd: Record<string, (path: string) => unknown> = {
+      link: (path) => symlinkSync(at('outside/file'), path),
+      'dangling link': (path) => symlinkSync(at('outside/new'), path),
+      loop: (path) => symlinkSync(path, path),
+      fifo: (path) => spawnSync('mkfifo', [path]),
+      directory: (path) => mkdirSync(join(path, 'full'), { recursive: true }),
+    }
+    writeFileSync(at('outside/file'), 'of the host\n')
+    for (const [kind, make] of Object.entries(odd))
+      for (const suffix of ['', '.provost-new']) {
+        rmSync(at('root/etc'), { recursive: true })
+        mkdirSync(at('root/etc'))
+        rmSync(at('names.json'), { force: true })
+        for (const name of ['hosts', 'hostname', 'resolv.conf']) make(at(`root/etc/${name}${suffix}`))
+        await write()
+        const written = suffix === '' || kind === 'directory' ? [] : ['hosts', 'resolv.conf']
+        const files = readdirSync(at('root/etc'), { withFileTypes: true }).filter((entry) => entry.isFile())
+        expect([kind, suffix, files.map(({ name }) => name).sort()]).toEqual([kind, suffix, written])
+        expect([readdirSync(at('outside')), read('outside/file')]).toEqual([['file'], 'of the host\n'])
+      }
+  })
+
+  it.skipIf(whyNoFlags())(
+    'keep no jail from starting in an /etc that can only be appended to, or not changed at all',
+    async () => {
+      inWorld('hosts', '10.0.0.5 db\n')
+      await write()
+      for (const [i, flag] of ['a', 'i'].entries()) {
+        spawnSync('chattr', [`+${flag}`, at('root/etc')])
+        try {
+          await write({ address: `10.0.0.7${i}` })
+          await write({ address: `10.0.0.8${i}` })
+          expect(read('root/etc/hosts')).toContain('10.0.0.10 web1.example.com')
+          expect(readdirSync(at('root/etc')).sort()).toEqual(['hosts', 'hosts.provost-new', 'resolv.conf'])
+        } finally {
+          spawnSync('chattr', [`-${flag}`, at('root/etc')])
+        }
+      }
+      await write({ address: '10.0.0.90' })
+      expect(read('root/etc/hosts')).toContain('10.0.0.90 web1.example.com')
+      expect(readdirSync(at('root/etc')).sort()).toEqual(['hosts', 'resolv.conf'])
+    },
+  )
 })
+
+/** Returns why no file can have a flag of chattr(1) here. */
+function whyNoFlags(): string | undefined {
+  const tree = mkdtempSync(join(tmpdir(), 'provost-flags-'))
+  const hasFlags = spawnSync('chattr', ['+a', tree]).status === 0
+  spawnSync('chattr', ['-a', tree])
+  rmSync(tree, { recursive: true })
+  if (hasFlags) return undefined
+  const why = 'root and chattr(1) on a file system that has flags are needed'
+  console.warn(`NOT RUN HERE: names in an /etc with flags: ${why}`)
+  return why
+}
