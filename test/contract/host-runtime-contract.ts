@@ -328,6 +328,23 @@ export function hostRuntimeContract(names: string[], open: () => Promise<Contrac
       })
     })
 
+    it('takes nothing that /etc/rc prints for a fault of its host', async () => {
+      jail = trial.jail()
+      await host.ensureRoot(jail, signal)
+      const lines = [
+        'time="2026-11-30T00:00:00Z" level=error msg="exec failed: no space left on device"',
+        `jail: ${jail.name}: getpwnam: No such file or directory`,
+        'runtime: failed to create new OS thread: Resource temporarily unavailable',
+      ]
+      for (const line of [...lines, ...lines.slice(0, 1)]) {
+        await writeFile(join(trial.rootOf(jail), 'etc/rc'), `echo '${line}'\necho '${line}' >&2\nexit 2\n`)
+        await expect(provision(jail)).rejects.toMatchObject({
+          code: 'command_failed',
+          facts: { command: '/bin/sh /etc/rc', logTail: expect.stringContaining(line) },
+        })
+      }
+    })
+
     it('runs /etc/rc once in a boot', async () => {
       jail = trial.jail()
       await host.ensureRoot(jail, signal)

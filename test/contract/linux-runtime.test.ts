@@ -175,6 +175,31 @@ describe.skipIf(whyNot)('the Linux runtime', () => {
     await trial.close()
   })
 
+  it('says so of a command that runc cannot start for a full disk, and not for how the command is called', async () => {
+    const trial = await trialHost()
+    const named = trial.jail({ command: ['/no space left on device'] })
+    await expect(provision(trial.host, named)).rejects.toMatchObject({
+      code: 'command_failed',
+      message: expect.stringContaining('no such file or directory'),
+    })
+    const jail = trial.jail({ command: endless })
+    const { bundle, pidFile } = trial.layout.jail(jail.name)
+    await trial.host.ensureRoot(jail, signal)
+    await trial.host.ensureNetwork(jail, signal)
+    const first = await trial.host.ensureJail(jail, signal)
+    const config = readFileSync(`${bundle}/config.json`)
+    // Room for these two files, and not for the pid of the command.
+    await trial.run('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=3', 'tmpfs', bundle])
+    await writeFile(`${bundle}/config.json`, config)
+    await writeFile(pidFile, `${first}`)
+    await expect(trial.host.startCommand(jail, signal)).rejects.toMatchObject({
+      code: 'disk_full',
+      message: expect.stringMatching(/^The disk of the host is full: runc: .*no space left on device/),
+    })
+    await trial.run('umount', [bundle])
+    await trial.close()
+  })
+
   it('does not take a jail that runc made and did not start for a running one', async () => {
     const trial = await trialHost()
     const jail = trial.jail()

@@ -77,15 +77,29 @@ async function execute(
   const mark = await markConsole(console)
   const enter = () => host.run('perl', args, { signal })
   await withTasksForRunc(host, jail, () => wasStarted(host, jail), enter).catch(async (error) => {
-    if (!(error instanceof ProvostError) || error.code !== 'command_failed') throw error
-    const logTail = (await readConsole(console, { after: mark, mostBytes: tailBytes })).text
-    const lines = logTail.trim().split('\n')
-    const lastLine = messageOfRunc(lines.at(-1) ?? '') ?? lines.at(-1)
-    // Not of what the command printed: in the jail it is a limit of the jail.
-    const fault = faultNamedIn(lines.filter((line) => messageOfRunc(line) !== undefined).join('\n'))
-    if (fault) throw new ProvostError(fault, describeFault(fault, 'runc', lastLine), { ...error.facts, logTail })
-    const message = `${command.join(' ')} ended with exit code ${error.facts.exitCode}${lastLine ? `: ${lastLine}` : '.'}`
-    throw new ProvostError('command_failed', message, { ...error.facts, command: command.join(' '), logTail })
+    if (!(error instanceof ProvostError) || error.facts.exitCode === undefined) throw error
+    const printed = (await readConsole(console, { after: mark, mostBytes: tailBytes })).text
+    throw wasStarted(host, jail) ? failureOfCommand(command, error, printed) : failureOfRunc(command, error, printed)
+  })
+}
+
+/** What the jail printed is no fault of its host, whatever it reads as: in the jail it is a limit of the jail. */
+function failureOfCommand(command: string[], { facts }: ProvostError, printed: string, why = printed): ProvostError {
+  const [text, lastLine] = [command.join(' '), why.trim().split('\n').at(-1)]
+  const message = `${text} ended with exit code ${facts.exitCode}${lastLine ? `: ${lastLine}` : '.'}`
+  return new ProvostError('command_failed', message, { ...facts, command: text, logTail: printed })
+}
+
+/** Of a runc that started nothing, with its log as the output of what ran it. */
+function failureOfRunc(command: string[], error: ProvostError, printed: string): ProvostError {
+  const lines = (error.facts.logTail ?? '').trim().split('\n')
+  const log = lines.map((line) => messageOfRunc(line) ?? line).join('\n')
+  // It names the command, which a client chooses.
+  const fault = command.some((word) => faultNamedIn(word)) ? undefined : faultNamedIn(log)
+  if (!fault) return failureOfCommand(command, error, printed, log || printed)
+  return new ProvostError(fault, describeFault(fault, 'runc', log.split('\n').at(-1)), {
+    ...error.facts,
+    logTail: printed || log,
   })
 }
 

@@ -3,6 +3,8 @@
 # pipe, and notes how the command ends. runc ends at once, and no shell can adopt what it leaves: that takes
 # PR_SET_CHILD_SUBREAPER. In perl, which every Debian has and which takes about 1 MiB of memory for each jail.
 #
+# What runc itself has to say goes to this program's standard error, and not to the console: there a jail can print the same.
+#
 # What it keeps is bounded: two files of at most $most bytes. Who prints faster than this reads has to wait. It reads in the
 # jail's cgroup, at the cost of the jail's own share of the CPU, and ends with the last process that can write to the pipe.
 use strict;
@@ -22,6 +24,7 @@ sub start {
   # The keeper's descriptors stay open when it becomes another program.
   $^F = 255;
   pipe(my $answer, my $tell) or die "pipe: $!";
+  open(my $runc_log, '>&', \*STDERR) or die "dup: $!";
   my $pid = fork // die "fork: $!";
   if ($pid == 0) {
     close $answer;
@@ -31,7 +34,7 @@ sub start {
     open STDIN, '<', '/dev/null';
     open STDOUT, '>', '/dev/null';
     open STDERR, '>', '/dev/null';
-    exec 'setsid', $^X, $0, 'keep', $until, fileno $tell, join("\n", @marks), @rest;
+    exec 'setsid', $^X, $0, 'keep', $until, fileno $tell, fileno $runc_log, join("\n", @marks), @rest;
     exit 127;
   }
   close $tell;
@@ -41,15 +44,17 @@ sub start {
 }
 
 sub keep {
-  my ($until, $tell, $marks, $prctl, $console, $pid_file, $end_file, $cgroups, @runc) = @_;
+  my ($until, $tell, $runc_log, $marks, $prctl, $console, $pid_file, $end_file, $cgroups, @runc) = @_;
   $SIG{PIPE} = 'IGNORE';
   open(my $teller, '>&=', $tell) or die;
+  open(my $logger, '>&=', $runc_log) or die;
   syscall($prctl, $subreaper, 1, 0, 0, 0) == 0 or die;
   $^F = 2;
   pipe(my $output, my $input) or die;
   my $runc = fork // die;
-  run_runc($input, $marks, @runc) if $runc == 0;
+  run_runc($input, $logger, $marks, @runc) if $runc == 0;
   close $input;
+  close $logger;
   # Only now: runc starts at its own pace, and finds its way into the jail's cgroup itself.
   write_to($_, '0') for split /\n/, $cgroups;
   # It is small, and a jail that runs out of memory must not lose its console.
@@ -94,7 +99,9 @@ sub keep {
 }
 
 sub run_runc {
-  my ($input, $marks, @runc) = @_;
+  my ($input, $logger, $marks, $program, @arguments) = @_;
+  $^F = 255;
+  open(my $log, '>&', $logger) or die;
   open STDOUT, '>&', $input;
   open STDERR, '>&', $input;
   # So that a worker that starts anew ends a runc that was left half way.
@@ -103,7 +110,7 @@ sub run_runc {
     $ENV{$name} = $value;
   }
   $SIG{PIPE} = 'DEFAULT';
-  exec { $runc[0] } @runc;
+  exec { $program } $program, '--log', "/proc/self/fd/" . fileno $log, @arguments;
   exit 127;
 }
 
