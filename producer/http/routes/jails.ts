@@ -6,7 +6,8 @@ import { mostConsoleBytes } from '#shared/console.ts'
 import { ProvostError } from '#shared/errors.ts'
 import { CreateJail, DryRun, Jail, JailState, PlainName } from '#shared/jail.ts'
 import { JailOperationKind } from '#shared/operation.ts'
-import { followConsole, readConsole } from '../../hosts/read-console.ts'
+import { makeConsoles } from '../../hosts/follow-consoles.ts'
+import { readConsole } from '../../hosts/read-console.ts'
 import { tryAdmission } from '../../operations/admit.ts'
 import type { Verb } from '../../operations/decide-operation.ts'
 import { createJail, operateJail } from '../../operations/operate.ts'
@@ -52,6 +53,7 @@ export const jailRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
     const { redis, records } = deps
+    const consoles = makeConsoles(deps)
 
     app.get(
       '/v1/jails',
@@ -89,20 +91,18 @@ export const jailRoutes =
       async ({ params: { name }, query: { bytes: mostBytes, follow } }, reply) => {
         const jail = await records.jail(name)
         if (!jail) throw new ProvostError('not_found', `There is no jail ${name}.`)
-        const console = await readConsole(deps, jail, { mostBytes })
         reply.type('text/plain; charset=utf-8')
-        if (follow === 'false') return reply.send(console?.text ?? '')
+        if (follow === 'false') return reply.send((await readConsole(deps, jail, { mostBytes }))?.text ?? '')
         const ending = new AbortController()
         const unsubscribe = deps.feed.subscribe(
           () => undefined,
           () => ending.abort(),
         )
-        const printed = Readable.from(followConsole(deps, jail, console, { mostBytes, signal: ending.signal }))
-        printed.once('close', () => {
-          ending.abort()
-          unsubscribe()
-        })
-        return reply.send(printed)
+        ending.signal.addEventListener('abort', unsubscribe)
+        reply.raw.once('close', () => ending.abort())
+        const printed = consoles.follow(jail, { mostBytes, signal: ending.signal })
+        printed.catch(() => ending.abort())
+        return reply.send(Readable.from(await printed))
       },
     )
   }
