@@ -7,7 +7,7 @@ import { endAbandoned } from '../plans/end-operation.ts'
 import type { OperationLog } from '../plans/operation-log.ts'
 import { describeError } from '../plans/report-progress.ts'
 import type { RunDeps } from '../plans/run.ts'
-import { lastSequence } from '../plans/settle-early.ts'
+import { lastSequence, noteRefused } from '../plans/settle-early.ts'
 
 type Deps = {
   hostId: string
@@ -17,11 +17,13 @@ type Deps = {
 }
 
 const { operation, epoch, attempt, host } = JailJob.shape
+/** Of a jail, `provision` only tells whether it is the one that this host has. */
+const Named = z.object({ name: JailSpec.shape.name, provision: JailSpec.shape.provision.optional().catch(undefined) })
 const named = { operation, epoch, attempt, host }
 
 /** What the refusal of a job that cannot be read needs of it. */
 const Remains = z.union([
-  z.object({ ...named, kind: JailJob.shape.kind, jail: JailSpec.pick({ name: true }) }),
+  z.object({ ...named, kind: JailJob.shape.kind, jail: Named }),
   z.object({ ...named, kind: z.literal('fill'), world: WorldId.pick({ name: true }) }),
 ])
 type Remains = z.infer<typeof Remains>
@@ -48,6 +50,7 @@ function end(remains: Remains, error: ProvostError, { hostId, runDeps, send, ope
     if (current?.operation === remains.operation && current.epoch === remains.epoch)
       return endAbandoned(current, hostId, error, operationLog(remains.operation), runDeps)
     const jailState = remains.kind === 'provision' ? 'failed' : 'unchanged'
+    await noteRefused(remains, runDeps)
     return send({ ...refusal(remains, error), type: 'operation', jail, jailState, jid: null })
   })
 }

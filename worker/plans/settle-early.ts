@@ -136,12 +136,17 @@ async function refuse(job: JailJob, { fault, ...change }: Refusal, deps: RunDeps
 }
 
 /**
- * The fleet takes no report of a jail that is older than what was asked last: of one that runs on, that it was stopped by hand or
- * by a reboot would never be heard. That one does not run the fleet knows already.
+ * Notes the epoch of what was refused: the fleet takes no report of a jail that is older than what was asked last, and would never
+ * hear that it was stopped or started by hand, or by a reboot. Not of one that could not be brought up: with another epoch it would be
+ * taken for one that somebody stopped.
  */
-async function noteRefused({ jail, epoch }: JailJob, { host, journal }: RunDeps): Promise<void> {
+export async function noteRefused(
+  { jail, epoch }: { jail: { name: string; provision?: string | undefined }; epoch: number },
+  { host, journal }: Pick<RunDeps, 'host' | 'journal'>,
+): Promise<void> {
   const { spec, settled, current } = journal.jail(jail.name) ?? {}
-  if (spec?.provision !== jail.provision || !settled || current || settled.wanted !== 'running' || settled.epoch >= epoch) return
-  const running = await host.findJail(jail).catch(() => undefined)
-  if (running) await journal.noteRefused(jail.name, epoch)
+  if (spec?.provision !== jail.provision || !spec || !settled || current || settled.epoch >= epoch) return
+  const isRunning = async () => (await host.findJail(spec).catch(() => undefined)) !== undefined
+  if (settled.wanted === 'stopped' || (settled.wanted === 'running' && (await isRunning())))
+    await journal.noteRefused(jail.name, epoch)
 }

@@ -38,6 +38,8 @@ describe('a jail whose files were taken from its host', () => {
     })
     expect(await fleet.jail('web1')).toMatchObject({ state: 'stopped' })
     expect(fleet.host().state()).toEqual({ roots: [], networks: [], jails: [] })
+    fleet.host().byHand.start('web1', 77)
+    await until('it to be known', async () => (await fleet.jail('web1'))?.jid === 77)
   })
 
   test('is not started blank by the step itself, should they go after that was looked at', async ({ fleet }) => {

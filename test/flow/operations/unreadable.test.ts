@@ -34,6 +34,9 @@ describe('a job that cannot be read', () => {
     })
     expect(await fleet.jail('web1')).toMatchObject({ state: 'running', jid: before?.jid })
     expect(fleet.host().deeds.filter((deed) => /remove/.test(deed))).toEqual(deeds.filter((deed) => /remove/.test(deed)))
+    // What becomes of it after the refusal is heard as before.
+    fleet.host().byHand.stop('web1')
+    await until('it to be known', async () => (await fleet.jail('web1'))?.state === 'stopped')
     const retried = await fleet.call('POST', `/v1/operations/${id}/retry`)
     expect(await fleet.ended(retried)).toMatchObject({ status: 'succeeded', attempt: 2 })
   })
