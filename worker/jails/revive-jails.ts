@@ -22,7 +22,8 @@ type Deps = Pick<RunDeps, 'host' | 'worlds' | 'journal' | 'withJail'> & {
 const atOnce = 2
 
 /**
- * Starts the jails that are wanted running again, after a reboot or a killed worker, and proves the isolation of each. A jail
+ * Starts the jails that are wanted running again, after a reboot or a killed worker, and proves the isolation of each, also of those
+ * that have run on. A jail
  * with an operation that has not ended is left to that, whose job comes again. Returns those that are wanted running and do
  * not run, which was reported.
  */
@@ -73,14 +74,17 @@ async function bringUp(spec: JailSpec, epoch: number, deps: Deps): Promise<JailR
       ...facts,
       jailState: running ? 'running' : 'stopped',
       jid: running?.jid ?? null,
-      ...(running ? {} : { reason: `It could not be brought up: ${error.message}` }),
+      // Nobody may take an isolation that was proven once for one that was proven now.
+      reason: running
+        ? `It runs, but its isolation could not be proven when its worker started: ${error.message}`
+        : `It could not be brought up: ${error.message}`,
     }
   }
 }
 
 /**
- * Runs the steps of a start. A jail that ran already but came up otherwise than it was asked for, as by somebody's configuration of the
- * host, is ended and started once more. Returns the reason when that was so.
+ * Runs the steps of a start. A jail that ran already but is otherwise than it was asked for, as by somebody's configuration of the
+ * host, is ended and started once more, however long it has run. Returns the reason when that was so.
  */
 async function bringUpAsAsked(spec: JailSpec, facts: JailFacts, deps: Deps): Promise<string | undefined> {
   const ran = await deps.host.findJail(spec).catch(() => undefined)
@@ -90,10 +94,10 @@ async function bringUpAsAsked(spec: JailSpec, facts: JailFacts, deps: Deps): Pro
   } catch (thrown) {
     const error = toProvostError(thrown)
     if (!ran || error.code !== 'isolation_unproven') throw error
-    deps.log.warn({ err: error, jail: spec.name }, 'a jail came up otherwise than it was asked for, and is started anew')
+    deps.log.warn({ err: error, jail: spec.name }, 'a jail runs otherwise than it was asked for, and is started anew')
     await removeJail(spec, deps.host, 'but-root')
     for (const step of start) await runStep(step, spec, facts, deps)
-    return `It was ended and started again, for it came up otherwise than it was asked for: ${error.message}`
+    return `It was ended and started again, for it was found otherwise than it was asked for: ${error.message}`
   }
 }
 

@@ -91,6 +91,50 @@ describe('what was accepted', () => {
     await fleet.stop()
   })
 
+  withRedis('is ended and started anew also when it has run all the time, and says so', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.ended(await fleet.ask('web1'))
+    const before = await fleet.jail('web1')
+    await fleet.stopHost()
+    fleet.host().before('proveIsolation', async (jail) => {
+      if ((await fleet.host().host.findJail(jail))?.jid === before?.jid)
+        throw new ProvostError('isolation_unproven', 'It has the interface em1, which is not its own')
+    })
+    await fleet.startHost('host1')
+    const jail = await until('its reason', async () => {
+      const now = await fleet.jail('web1')
+      return now?.reason ? now : undefined
+    })
+    expect(jail).toMatchObject({
+      state: 'running',
+      reason:
+        'It was ended and started again, for it was found otherwise than it was asked for: It has the interface em1, which is not its own',
+    })
+    expect(jail.jid).not.toBe(before?.jid)
+    await fleet.stop()
+  })
+
+  withRedis('runs on when it could not be looked at, and says so', async ({ redis }) => {
+    const fleet = await startFleet(redis)
+    await fleet.ended(await fleet.ask('web1'))
+    const before = await fleet.jail('web1')
+    await fleet.stopHost()
+    fleet.host().before('proveIsolation', () => {
+      throw new ProvostError('program_missing', 'The program nsenter is not in /nowhere.')
+    })
+    await fleet.startHost('host1')
+    const jail = await until('its reason', async () => {
+      const now = await fleet.jail('web1')
+      return now?.reason ? now : undefined
+    })
+    expect(jail).toMatchObject({
+      state: 'running',
+      jid: before?.jid,
+      reason: 'It runs, but its isolation could not be proven when its worker started: The program nsenter is not in /nowhere.',
+    })
+    await fleet.stop()
+  })
+
   withRedis('is down with the reason told when it cannot be brought up as it was asked for', async ({ redis }) => {
     const fleet = await startFleet(redis)
     await fleet.ended(await fleet.ask('web1'))
