@@ -7,6 +7,7 @@ import { execa } from 'execa'
 import { v7 as uuid } from 'uuid'
 import { hideCredentials } from '#shared/credentials.ts'
 import { isNoRoom, ProvostError } from '#shared/errors.ts'
+import { commandLine } from './command-line.ts'
 import { followFile } from './follow-file.ts'
 import { describeFault, faultNamedIn } from './host-faults.ts'
 
@@ -98,7 +99,7 @@ export function commandRunner({ commandPath, worker }: { commandPath: string; wo
       await follow?.end()
 
       const [stdout, stderr] = options.outputFile ? ['', ''] : [await contentOf(outputs.stdout), await contentOf(outputs.stderr)]
-      const command = hideCredentials([program, ...args].join(' '))
+      const command = commandLine([program, ...args])
       const exitCode = result.exitCode ?? null
       work?.record({ command, exitCode, output: tail(hideCredentials(stdout + stderr)), durationMs: performance.now() - started })
 

@@ -38,7 +38,7 @@ describe('a program that cannot do its work', () => {
       () => run('fetches', [url]),
     )
     const said = 'proxy http://***@proxy:3128/ refuses https://***@mirror.example.com/x'
-    const command = 'fetches https://***@mirror.example.com/x'
+    const command = "fetches 'https://***@mirror.example.com/x'"
     await expect(work).rejects.toMatchObject({
       message: `fetches ended with exit code 1: ${said}`,
       facts: { command, logTail: `${said}\n` },

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { markConsole, readConsole } from '../../jails/console.ts'
+import { commandLine } from '../../programs/command-line.ts'
 import { describeFault, faultNamedIn } from '../../programs/host-faults.ts'
 import { ensureChildCgroup, readValue } from '../limits/cgroups.ts'
 import { withTasksForRunc } from '../limits/limits.ts'
@@ -85,7 +86,7 @@ async function execute(
 
 /** What the jail printed is no fault of its host, whatever it reads as: in the jail it is a limit of the jail. */
 function failureOfCommand(command: string[], { facts }: ProvostError, printed: string, why = printed): ProvostError {
-  const [text, lastLine] = [command.join(' '), why.trim().split('\n').at(-1)]
+  const [text, lastLine] = [commandLine(command), why.trim().split('\n').at(-1)]
   const message = `${text} ended with exit code ${facts.exitCode}${lastLine ? `: ${lastLine}` : '.'}`
   return new ProvostError('command_failed', message, { ...facts, command: text, logTail: printed })
 }
