@@ -25,6 +25,10 @@ function act(kernel: Kernel, link: Link, verb: string | undefined, rest: string[
       return { stdout: shown(link) }
     case 'inet':
     case 'inet6':
+      if (verb === 'inet6' && rest.length === 1 && (value === '-no_dad' || value === 'ifdisabled')) {
+        Object.assign(link, value === 'ifdisabled' ? { ifDisabled: true } : { noDad: false })
+        return {}
+      }
       return rest.length === 0 ? { stdout: shown(link, verb) } : address(kernel, link, verb, rest)
     case 'name':
       if (kernel.links.some(({ name, vnet }) => name === value && vnet === link.vnet))
@@ -86,9 +90,13 @@ function address(kernel: Kernel, link: Link, family: 'inet' | 'inet6', words: st
     return {}
   }
   if (!rest.includes('alias') && !rest.includes('up')) return notKnown(`ifconfig ${link.name} ${family} ${words.join(' ')}`)
+  const others = kernel.links.filter((each) => each !== link && each.vnet === link.vnet)
+  if (family === 'inet6' && others.some((each) => each.addresses.some((on) => on.address === bare)))
+    return failed('ifconfig: ioctl (SIOCAIFADDR): File exists')
   if (at !== -1) link.addresses.splice(at, 1)
   if (rest.includes('no_dad')) link.noDad = true
-  const isTried = family === 'inet6' && link.kind === 'ether' && !link.noDad
+  const isTried = family === 'inet6' && link.kind === 'ether' && !link.noDad && !link.ifDisabled
+  if (family === 'inet6') link.ifDisabled = false
   link.addresses.push({
     family,
     address: bare,
@@ -162,7 +170,7 @@ function destroy(kernel: Kernel, link: Link): Answer {
 }
 
 function shown(link: Link, only?: 'inet' | 'inet6'): string {
-  const { name, kind, up, description, members, ether, noDad } = link
+  const { name, kind, up, description, members, ether } = link
   const addresses = link.addresses.filter(({ family }) => family === (only ?? family))
   const flags = `${up ? '8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST>' : '8802<BROADCAST,SIMPLEX,MULTICAST>'} metric 0 mtu ${mtuOf(link)}`
   const lines = [
@@ -175,9 +183,16 @@ function shown(link: Link, only?: 'inet' | 'inet6'): string {
     ),
     ...members.map((member) => `member: ${member} flags=143<LEARNING,DISCOVER,AUTOEDGE,AUTOPTP>`),
     ...(kind === 'ether' ? [] : [`groups: ${kind === 'loop' ? 'lo' : kind}`]),
-    `nd6 options=${noDad ? '121<PERFORMNUD,AUTO_LINKLOCAL,NO_DAD>' : '21<PERFORMNUD,AUTO_LINKLOCAL>'}`,
+    `nd6 options=${neighbourOptions(link)}`,
   ]
   return `${name}: flags=${flags}\n${lines.map((line) => `\t${line}\n`).join('')}`
+}
+
+/** The flags of ND6 that an interface has. */
+function neighbourOptions({ noDad, ifDisabled }: Link): string {
+  const flags = { PERFORMNUD: 0x1, ...(ifDisabled && { IFDISABLED: 0x8 }), AUTO_LINKLOCAL: 0x20, ...(noDad && { NO_DAD: 0x100 }) }
+  const sum = Object.values(flags).reduce((all, flag) => all + flag)
+  return `${sum.toString(16)}<${Object.keys(flags).join(',')}>`
 }
 
 function maskOf(prefix: number): string {

@@ -25,11 +25,10 @@ const environment = { PATH: '/bin:/usr/bin', HOME: '/', TERM: 'dumb' }
 
 export async function reallyRun(jail: KernelJail, argv: string[], log: string | undefined): Promise<Answer> {
   const child = start(jail, argv, log)
-  const exitCode = await new Promise<number>((resolve, reject) => {
-    child.once('exit', (code) => resolve(code ?? 1))
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code, signal) => resolve({ exitCode: code ?? 1, ...(signal ? { signal } : {}) }))
     child.once('error', reject)
   })
-  return { exitCode }
 }
 
 export function reallyLeave(jail: KernelJail, { argv, log, ended }: Left): void {

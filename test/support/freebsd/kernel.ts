@@ -26,7 +26,9 @@ export type Link = {
   /** `tentative`: in how many more looks at it the kernel still looks for another host that has it. */
   addresses: { family: 'inet' | 'inet6'; address: string; prefix: number; tentative?: number; duplicated?: true }[]
   /** ND6_IFF_NO_DAD: no address that is added is looked for. It stays. */
-  noDad?: true
+  noDad?: boolean
+  /** ND6_IFF_IFDISABLED: no IPv6 until the first address is added. */
+  ifDisabled?: boolean
   members: string[]
   ether: string
   /** The jail whose network it is in; 0 is the host's. */
@@ -40,8 +42,8 @@ export type Dataset = { mountpoint: string; mounted: boolean; origin?: string; q
 export type CommandOptions = { signal?: AbortSignal | undefined; timeoutMs?: number; okExitCodes?: number[]; outputFile?: string }
 export type CommandResult = { exitCode: number; stdout: string; stderr: string }
 
-/** What a command gave; undefined exit code: it hung until it was ended. */
-export type Answer = { exitCode?: number | undefined; stdout?: string; stderr?: string }
+/** What a command gave; undefined exit code: it hung until it was ended. `signal`: what ended it, of a command in a jail. */
+export type Answer = { exitCode?: number | undefined; stdout?: string; stderr?: string; signal?: NodeJS.Signals }
 export type Program = (args: string[], options: CommandOptions) => Answer | Promise<Answer>
 
 /** The state of one simulated FreeBSD host. */

@@ -24,6 +24,7 @@ import {
   mountProgram,
   psProgram,
   rctlProgram,
+  routeProgram,
   sysctlProgram,
   sysrcProgram,
   umountProgram,
@@ -58,7 +59,10 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
       { name: 'lo0', kind: 'loop', up: true, addresses: [], members: [], ether: '', vnet: 0 },
     ],
     nextEpair: 0,
-    mounts: [{ device: '/dev/ada0p2', point: '/', fsType: 'ufs' }],
+    mounts: [
+      { device: '/dev/ada0p2', point: '/', fsType: 'ufs' },
+      { device: 'devfs', point: '/dev', fsType: 'devfs' },
+    ],
     busyMounts: new Set(),
     datasets: new Map([['tank', { mountpoint: join(directory, 'tank'), mounted: true }]]),
     snapshots: new Map(),
@@ -107,7 +111,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     chflags: chflagsProgram(kernel),
     cpuset: cpusetProgram(kernel),
     sh: shellProgram(kernel, directory),
-    route: () => ({}),
+    route: routeProgram(kernel),
     sync: () => ({}),
     // Started by daemon(8) only; here it is there.
     jexec: () => notKnown('jexec by itself'),
@@ -175,6 +179,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
   return {
     run,
     kernel,
+    programs: Object.keys(programs),
     /** Every command in its order, those that jail(8) started among them. */
     commands,
     /** Those of them that the host's programs started themselves: jail(8), and what it runs. */

@@ -1,4 +1,5 @@
 import { type Answer, failed, findJail, type Kernel, notKnown, type Program } from './kernel.ts'
+import { libxo } from './libxo.ts'
 
 const disabled = 'rctl: RACCT/RCTL present, but disabled; enable using kern.racct.enable=1 tunable'
 
@@ -8,7 +9,7 @@ export function rctlProgram(kernel: Kernel): Program {
     if (kernel.sysctl.get('kern.racct.enable') !== '1') return failed(disabled)
     const [flag = '', rule = ''] = args
     if (flag === '-a') {
-      if (!/^jail:[^:]+:(memoryuse|maxproc|pcpu):(deny|sigkill)=\d+$/.test(rule))
+      if (!/^jail:[^:]+:(memoryuse|maxproc|pcpu|swapuse|vmemoryuse):(deny|sigkill)=\d+$/.test(rule))
         return failed(`rctl: failed to add rule '${rule}': Invalid argument`)
       // Another amount is another rule.
       if (!kernel.rules.includes(rule)) kernel.rules.push(rule)
@@ -40,17 +41,27 @@ export function mountProgram(kernel: Kernel): Program {
       kernel.mounts.push({ device: 'devfs', point, fsType })
       return {}
     }
+    if (t === '-t' && fsType === 'tmpfs' && args.length === 4) {
+      kernel.mounts.push({ device: ruleset, point: from ?? '', fsType })
+      return {}
+    }
     const fstab = kernel.mounts.map((mount) => ({
       device: mount.device,
       mntpoint: mount.point,
       fstype: mount.fsType,
-      opts: mount.options ?? 'rw',
+      opts: mount.options ?? (mount.fsType === 'zfs' ? 'rw,nfsv4acls' : 'rw'),
+      // As fstab(5) of a host has it for its root.
+      dump: mount.point === '/' ? 1 : 0,
+      pass: mount.point === '/' ? 1 : 0,
     }))
-    if (args.join(' ') === '--libxo json -p') return { stdout: `${JSON.stringify({ mount: { fstab } })}\n` }
+    if (args.join(' ') === '--libxo json -p') return { stdout: `${libxo({ mount: { fstab } })}\n` }
     if (args.join(' ') !== '-p') return notKnown(`mount ${args.join(' ')}`)
     return {
       stdout: fstab
-        .map(({ device, mntpoint, fstype, opts }) => `${padded(device)}${padded(mntpoint)}${fstype}\t${opts}\t\t0 0\n`)
+        .map(
+          ({ device, mntpoint, fstype, opts, dump, pass }) =>
+            `${padded(device)}${padded(mntpoint)}${fstype}\t${opts}${opts.length < 8 ? '\t' : ' '}\t${dump} ${pass}\n`,
+        )
         .join(''),
     }
   }
@@ -86,21 +97,35 @@ export function psProgram(kernel: Kernel): Program {
 export function sysctlProgram(kernel: Kernel): Program {
   return (args) => {
     const names = args.filter((arg) => !arg.startsWith('-'))
-    if (!args.includes('-n')) return notKnown(`sysctl ${args.join(' ')}`)
+    const [, name, value] = /^([^=]+)=(.*)$/.exec(names[0] ?? '') ?? []
+    if (args.length === 1 && name !== undefined && value !== undefined) return set(kernel, name, value)
     const unknown = names.find((name) => !kernel.sysctl.has(name))
     if (unknown !== undefined) return failed(`sysctl: unknown oid '${unknown}'`)
     // What is no number or text is printed with -x only.
     if (names[0] === 'kern.boot_id')
       return { stdout: args.includes('-x') ? `Format: Length:16 Dump:0x${kernel.sysctl.get('kern.boot_id')}\n` : '' }
-    return { stdout: names.map((name) => `${kernel.sysctl.get(name)}\n`).join('') }
+    const shown = (name: string) => (args.includes('-n') ? '' : `${name}: `)
+    return { stdout: names.map((name) => `${shown(name)}${kernel.sysctl.get(name)}\n`).join('') }
   }
 }
 
-/** sysrc(8): reading with -i, setting, and += which adds a word once. */
+function set(kernel: Kernel, name: string, value: string): Answer {
+  if (name !== 'vm.vmdaemon_timeout') return notKnown(`sysctl ${name}=${value}`)
+  const before = kernel.sysctl.get(name)
+  kernel.sysctl.set(name, value)
+  return { stdout: `${name}: ${before} -> ${value}\n` }
+}
+
+/** sysrc(8): reading, setting, += which adds a word once, and -x which removes. */
 export function sysrcProgram(kernel: Kernel): Program {
   return (args) => {
     const words = args.filter((arg) => !arg.startsWith('-'))
-    if (args.some((arg) => arg.startsWith('-') && arg !== '-i' && arg !== '-n')) return notKnown(`sysrc ${args.join(' ')}`)
+    if (args.some((arg) => /^-[^inx]|^-..+/.test(arg))) return notKnown(`sysrc ${args.join(' ')}`)
+    if (args.includes('-x')) {
+      if (words.some((word) => !kernel.rcConf.has(word))) return notKnown('sysrc -x of what is not set')
+      for (const word of words) kernel.rcConf.delete(word)
+      return {}
+    }
     const lines = words.map((word): string => {
       const [, name = '', op, value = ''] = /^([^=+]+)(\+?=)?(.*)$/s.exec(word) ?? []
       const before = kernel.rcConf.get(name)
@@ -111,8 +136,20 @@ export function sysrcProgram(kernel: Kernel): Program {
       return args.includes('-n') ? `${before}\n` : `${name}: ${before}\n`
     })
     // Also with -i, seen on 15.1.
-    const isUnknown = words.some((word) => !word.includes('=') && !kernel.rcConf.has(word))
-    return { exitCode: isUnknown ? 1 : 0, stdout: lines.join('') }
+    const unknown = words.filter((word) => !word.includes('=') && !kernel.rcConf.has(word))
+    const stderr = args.includes('-i') ? '' : unknown.map((word) => `sysrc: unknown variable '${word}'\n`).join('')
+    return { exitCode: unknown.length > 0 ? 1 : 0, stdout: lines.join(''), stderr }
+  }
+}
+
+/** route(8) -j: a jail's own network gets its gateway. */
+export function routeProgram(kernel: Kernel): Program {
+  return (args) => {
+    const [j, name = '', add, to, gateway, ...more] = args.filter((arg) => arg !== '-4' && arg !== '-6')
+    if (j !== '-j' || add !== 'add' || to !== 'default' || gateway === undefined || more.length > 0)
+      return notKnown(`route ${args.join(' ')}`)
+    if (!findJail(kernel, name)?.vnet) return notKnown('route -j of what has no network of its own')
+    return { stdout: `add net default: gateway ${gateway}\n` }
   }
 }
 
@@ -124,9 +161,13 @@ export function devfsProgram(kernel: Kernel): Program {
   }
 }
 
-/** chflags(1) that clears flags: -R of a tree, -h of files themselves. */
+/** chflags(1): a flag of a file, and the end of flags, -R of a tree, -h of files themselves. */
 export function chflagsProgram(kernel: Pick<Kernel, 'flags'>): Program {
   return (args): Answer => {
+    if (args.length === 2 && args[0] === 'schg') {
+      kernel.flags.set(args[1] ?? '', 'schg')
+      return {}
+    }
     const [how = '', words = '', ...paths] = args
     const isKnown =
       /^-[Rh]$/.test(how) && words.split(',').every((word) => /^no(schg|sappnd|sunlnk|uchg|uappnd|uunlnk)$/.test(word))
@@ -142,6 +183,7 @@ export function chflagsProgram(kernel: Pick<Kernel, 'flags'>): Program {
 /** cpuset(1) -l with -j: binds all that runs in a jail. A CPU that the host has not cannot be among them. */
 export function cpusetProgram(kernel: Kernel): Program {
   return ([l, list = '', j, which = '', ...more]) => {
+    if (l === '-g' && j !== undefined && which === '') return shownSet(kernel, list, j)
     if (l !== '-l' || j !== '-j' || more.length > 0) return notKnown(`cpuset ${[l, list, j, which, ...more].join(' ')}`)
     const ids = list.split(',').flatMap(idsOf)
     if (ids.length === 0 || ids.some(Number.isNaN)) return failed(`cpuset: Malformed cpu-list ${list}`)
@@ -152,6 +194,15 @@ export function cpusetProgram(kernel: Kernel): Program {
     jail.cpus = ids
     return {}
   }
+}
+
+/** -g: what a jail, or one of its processes, may run on. */
+function shownSet(kernel: Kernel, flag: string, which: string): Answer {
+  const jails = [...kernel.jails.values()]
+  const jail =
+    flag === '-j' ? findJail(kernel, which) : jails.find((each) => [...each.processes].some(({ pid }) => `${pid}` === which))
+  if (!jail?.cpus || !['-j', '-p'].includes(flag)) return notKnown(`cpuset -g ${flag} ${which}`)
+  return { stdout: `${flag === '-j' ? 'jail' : 'pid'} ${which} mask: ${jail.cpus.join(', ')}\n` }
 }
 
 /** One item of a list: `3` or `0-3`. */

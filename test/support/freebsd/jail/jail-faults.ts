@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net'
+import { allowances } from './allowances.ts'
 import { type ConfJail, lastOf } from './parse-jail-conf.ts'
 
 const ownBooleans = ['exec.clean', 'mount.devfs']
@@ -24,7 +25,8 @@ const alsoKnown = [
   'exec.release',
   'vnet.interface',
 ]
-const allowed = /^allow\.(no)?(set_hostname|raw_sockets|mount|chflags|reserved_ports|sysvipc|socket_af)$/
+// The `no` stands before the last part of a name.
+const allowed = new Set(allowances.flatMap((name) => [`allow.${name}`, `allow.${name.replace(/[^.]+$/, 'no$&')}`]))
 
 const families: Record<string, (text: string) => boolean> = { 'ip4.addr': isIPv4, 'ip6.addr': isIPv6 }
 const bareAddress = (text: string) => (text.split('|').at(-1) ?? '').split(/[/ ]/)[0] ?? ''
@@ -48,8 +50,7 @@ export function faultIn(jail: ConfJail): string | undefined {
   if (own) return own
   for (const [key, values] of jail.parameters) {
     const value = values.at(-1) ?? ''
-    const isKnown =
-      ['persist', ...ownBooleans, ...numbers, ...jailsys, ...others, ...alsoKnown].includes(key) || allowed.test(key)
+    const isKnown = ['persist', ...ownBooleans, ...numbers, ...jailsys, ...others, ...alsoKnown].includes(key) || allowed.has(key)
     if (!isKnown) return `jail: ${jail.name}: unknown parameter: ${key}`
     if ((key === 'persist' || key.startsWith('allow.')) && values.length > 0 && !isBoolean(value))
       return `jail: ${jail.name}: ${key}: unknown boolean value "${value}"`

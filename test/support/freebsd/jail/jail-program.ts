@@ -2,14 +2,15 @@ import { existsSync, statSync } from 'node:fs'
 import { type Answer, failed, findJail, type Kernel, type KernelJail, notKnown, type Program, removeJail } from '../kernel.ts'
 import { ConfError } from './conf-lexer.ts'
 import { faultIn, faultOfOwn } from './jail-faults.ts'
-import { aliasSteps, devfsStep, hooks, hostCommand, jailedCommand, type Step, unmountDevfs } from './jail-steps.ts'
-import { type Conf, type ConfJail, lastOf, parseJailConf } from './parse-jail-conf.ts'
+import { aliasSteps, devfsStep, hooks, hostCommand, jailedCommand, type Notes, type Step, unmountDevfs } from './jail-steps.ts'
+import { type Conf, type ConfJail, lastOf, type Parameters, parseJailConf } from './parse-jail-conf.ts'
 
-/** jail(8): -c, -r, -R and -e with -f. Exits with 0 or 1. */
+/** jail(8): -c, -r, -R and -e with -f, and -v before them. Exits with 0 or 1. */
 export function jailProgram(kernel: Kernel): Program {
   return async (args) => {
     const file = args.includes('-f') ? args[args.indexOf('-f') + 1] : undefined
-    const words = args.filter((arg, i) => arg !== '-f' && args[i - 1] !== '-f')
+    const notes: Notes = { lines: [], verbose: args[0] === '-v' }
+    const words = args.filter((arg, i) => arg !== '-f' && args[i - 1] !== '-f' && (i > 0 || arg !== '-v'))
     const [flag, name, ...more] = words
     if (more.length > 0 || !name || !['-c', '-r', '-R', '-e'].includes(flag ?? '')) return notKnown(`jail ${args.join(' ')}`)
     if (flag === '-R') return forceRemove(kernel, name)
@@ -19,7 +20,7 @@ export function jailProgram(kernel: Kernel): Program {
     try {
       const conf = parseJailConf(file)
       if (flag === '-e') return print(conf, name)
-      const answer = flag === '-c' ? await create(kernel, conf, name) : await remove(kernel, conf, name)
+      const answer = flag === '-c' ? await create(kernel, conf, name, notes) : await remove(kernel, conf, name, notes)
       return { ...answer, stderr: conf.messages.map((line) => `${line}\n`).join('') + (answer.stderr ?? '') }
     } catch (error) {
       if (error instanceof ConfError) return failed(error.message)
@@ -28,24 +29,41 @@ export function jailProgram(kernel: Kernel): Program {
   }
 }
 
+/** The parameters that are the kernel's, with their addresses alone. */
+function forKernel(parameters: Parameters): string {
+  return [...parameters]
+    .filter(([key]) => !/^(\$|exec\.|mount|stop\.timeout$|interface$|vnet\.interface$)/.test(key))
+    .map(([key, values]) => (values.length > 0 ? `${key}=${values.map(bareAddress).join(',')}` : key))
+    .join(' ')
+
+  function bareAddress(text: string): string {
+    return text.includes('|') ? ((text.split('|')[1] ?? '').split(/[/ ]/)[0] ?? '') : text
+  }
+}
+
 function print({ jails, messages }: Conf, separator: string): Answer {
-  const value = (text: string) => (/[\s"']/.test(text) || text === '' ? `"${text.replaceAll('\\', '\\\\')}"` : text)
   const lines = jails.map(({ parameters }) =>
-    [...parameters].map(([key, values]) => (values.length > 0 ? `${key}=${values.map(value).join(',')}` : key)).join(separator),
+    [...parameters].map(([key, values]) => (values.length > 0 ? `${key}=${values.map(quoted).join(',')}` : key)).join(separator),
   )
   // What is wrong with a jail is on standard error, and the exit code is 0 all the same.
   return { stdout: lines.map((line) => `${line}\n`).join(''), stderr: messages.map((line) => `${line}\n`).join('') }
 }
 
-async function create(kernel: Kernel, conf: Conf, name: string): Promise<Answer> {
+/** Where there are quotes of one kind those of the other stand around it, and of both kinds, of none, or around blanks, `"`. */
+function quoted(text: string): string {
+  const quote = text.includes("'") ? '"' : text.includes('"') ? "'" : text === '' || /[ \t]/.test(text) ? '"' : ''
+  const escaped = [...text].map((each) => (each === '\\' || each === quote ? `\\${each}` : each)).join('')
+  return `${quote}${escaped}${quote}`
+}
+
+async function create(kernel: Kernel, conf: Conf, name: string, notes: Notes): Promise<Answer> {
   const jail = conf.jails.find((each) => each.name === name)
   if (!jail) return failed(`jail: "${name}" not found`)
   const running = findJail(kernel, name)
   if (running && running.dyingFor === undefined) return failed(`jail: "${name}" already exists`)
   const fault = faultIn(jail)
-  if (fault || conf.messages.some((line) => line.startsWith(`jail: ${name}: `))) return failed(fault ?? '')
+  if (fault || conf.messages.some((line) => line.startsWith(`jail: ${name}: `))) return fault ? failed(fault) : { exitCode: 1 }
 
-  const notes: string[] = []
   const faults: string[] = []
   const done: Step[] = []
   for (const step of startSteps(kernel, jail, notes)) {
@@ -60,21 +78,22 @@ async function create(kernel: Kernel, conf: Conf, name: string): Promise<Answer>
       const left = await each.back?.()
       if (left) faults.push(left)
     }
-    return failed(faults.join('\n'), notes.join(''))
+    return failed(faults.join('\n'), notes.lines.join(''))
   }
-  return { stdout: notes.join('') }
+  return { stdout: notes.lines.join('') }
 }
 
-function startSteps(kernel: Kernel, { name, parameters }: ConfJail, notes: string[]): Step[] {
+function startSteps(kernel: Kernel, { name, parameters }: ConfJail, notes: Notes): Step[] {
   const path = lastOf(parameters, 'path') ?? '/'
   let made: KernelJail | undefined
   return [
     ...hooks(kernel, name, parameters, 'exec.prepare', notes),
-    ...aliasSteps(kernel, name, parameters),
-    ...(parameters.has('mount.devfs') ? [devfsStep(kernel, name, parameters)] : []),
+    ...aliasSteps(kernel, name, parameters, notes),
+    ...(parameters.has('mount.devfs') ? [devfsStep(kernel, name, parameters, notes)] : []),
     ...hooks(kernel, name, parameters, 'exec.prestart', notes),
     {
       forward: async () => {
+        if (notes.verbose) notes.lines.push(`${name}: jail_set(JAIL_CREATE) ${forKernel(parameters)}\n`)
         if (!existsSync(path)) return `jail: ${name}: path ${path}: No such file or directory`
         if (!statSync(path).isDirectory()) return `jail: ${name}: path ${path}: Not a directory`
         const vnet = parameters.has('vnet')
@@ -83,22 +102,22 @@ function startSteps(kernel: Kernel, { name, parameters }: ConfJail, notes: strin
         made = { jid: kernel.nextJid++, name, path, parameters, vnet, processes: new Set() }
         kernel.jails.set(made.jid, made)
         if (vnet) kernel.links.push(loopback(made.jid))
-        notes.push(`${name}: created\n`)
+        notes.lines.push(`${name}: created\n`)
         return undefined
       },
       back: async () => {
         if (made) removeJail(kernel, made)
-        notes.push(`${name}: removed\n`)
+        notes.lines.push(`${name}: removed\n`)
         return undefined
       },
     },
     ...hooks(kernel, name, parameters, 'exec.created', notes),
     ...(parameters.get('vnet.interface') ?? []).map((link) => ({
-      forward: async () => hostCommand(kernel, name, ['/sbin/ifconfig', link, 'vnet', name]),
-      back: async () => hostCommand(kernel, name, ['/sbin/ifconfig', link, '-vnet', name]),
+      forward: async () => hostCommand(kernel, name, ['/sbin/ifconfig', link, 'vnet', name], notes),
+      back: async () => hostCommand(kernel, name, ['/sbin/ifconfig', link, '-vnet', name], notes),
     })),
     ...(parameters.get('exec.start') ?? []).map((text) => ({
-      forward: async () => made && jailedCommand(kernel, made, text),
+      forward: async () => made && jailedCommand(kernel, made, text, notes),
     })),
     ...hooks(kernel, name, parameters, 'exec.poststart', notes),
     {
@@ -110,7 +129,7 @@ function startSteps(kernel: Kernel, { name, parameters }: ConfJail, notes: strin
   ]
 }
 
-async function remove(kernel: Kernel, conf: Conf, name: string): Promise<Answer> {
+async function remove(kernel: Kernel, conf: Conf, name: string, notes: Notes): Promise<Answer> {
   const running = findJail(kernel, name)
   const jail = conf.jails.find((each) => each.name === name)
   if (!running || running.dyingFor !== undefined) return failed(`jail: "${name}" not found`)
@@ -121,22 +140,24 @@ async function remove(kernel: Kernel, conf: Conf, name: string): Promise<Answer>
   const fault = faultOfOwn(jail)
   if (fault) return failed(fault)
   const { parameters } = jail
-  const notes: string[] = []
   const before = [
     ...hooks(kernel, name, parameters, 'exec.prestop', notes),
-    ...(parameters.get('exec.stop') ?? []).map((text) => ({ forward: async () => jailedCommand(kernel, running, text) })),
+    ...(parameters.get('exec.stop') ?? []).map((text) => ({ forward: async () => jailedCommand(kernel, running, text, notes) })),
   ]
   for (const step of before) {
     // The jail stays up, with all that it has.
     const message = await step.forward()
-    if (message !== undefined) return failed(message, notes.join(''))
+    if (message !== undefined) return failed(message, notes.lines.join(''))
   }
+  const pids = [...running.processes].map(({ pid }) => pid)
+  if (notes.verbose && pids.length > 0 && lastOf(parameters, 'stop.timeout') !== '0')
+    notes.lines.push(`${name}: sent SIGTERM to: ${pids.join(' ')}\n`)
   removeJail(kernel, running)
-  notes.push(`${name}: removed\n`)
+  notes.lines.push(`${name}: removed\n`)
   const after: (() => Promise<string | undefined>)[] = [
     ...hooks(kernel, name, parameters, 'exec.poststop', notes).map(({ forward }) => forward),
-    ...(parameters.has('mount.devfs') ? [() => unmountDevfs(kernel, name, lastOf(parameters, 'path') ?? '/')] : []),
-    ...aliasSteps(kernel, name, parameters)
+    ...(parameters.has('mount.devfs') ? [() => unmountDevfs(kernel, name, lastOf(parameters, 'path') ?? '/', notes)] : []),
+    ...aliasSteps(kernel, name, parameters, notes)
       .reverse()
       .map(
         ({ back }) =>
@@ -150,7 +171,7 @@ async function remove(kernel: Kernel, conf: Conf, name: string): Promise<Answer>
     const message = await step()
     if (message) faults.push(message)
   }
-  return faults.length > 0 ? failed(faults.join('\n'), notes.join('')) : { stdout: notes.join('') }
+  return faults.length > 0 ? failed(faults.join('\n'), notes.lines.join('')) : { stdout: notes.lines.join('') }
 }
 
 /** -R of one jail says nothing, runs nothing and unmounts nothing. */

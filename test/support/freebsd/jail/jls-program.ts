@@ -1,9 +1,10 @@
 import { age, failed, findJail, type Kernel, type KernelJail, notKnown, type Program } from '../kernel.ts'
+import { libxo } from '../libxo.ts'
+import { allowances } from './allowances.ts'
 import { lastOf } from './parse-jail-conf.ts'
 
 type Shown = Record<string, string | string[]>
 
-const allowances = ['set_hostname', 'sysvipc', 'raw_sockets', 'chflags', 'mount', 'mount.devfs', 'quotas', 'socket_af', 'mlock']
 const allowedByDefault = ['set_hostname', 'reserved_ports', 'unprivileged_proc_debug', 'suser']
 
 /** jls(8) with a list of parameters, in libxo's JSON (every scalar a string) or one value as text. */
@@ -19,6 +20,7 @@ export function jlsProgram(kernel: Kernel, amended: () => Shown): Program {
     const json = take('--libxo') !== undefined
     if (json && rest.shift() !== 'json') return notKnown('a libxo style but json')
     const which = take('-j') ? rest.shift() : undefined
+    if (which === '') return failed('jls: no jail specified')
     if (rest.some((word) => word.startsWith('-')) || rest.length === 0) return notKnown(`jls ${args.join(' ')}`)
 
     const chosen = choose(kernel, which, dying)
@@ -54,7 +56,7 @@ function pick(all: Shown, wanted: string[]): Record<string, string | string[] | 
 }
 
 function document(jails: Shown[]): string {
-  return `${JSON.stringify({ __version: '2', 'jail-information': { jail: jails } }).slice(0, -1)}\n}\n`
+  return `${libxo({ __version: '2', 'jail-information': { jail: jails } })}\n`
 }
 
 /** What the kernel has of each parameter, with its defaults (jail(8)). */
@@ -62,35 +64,51 @@ function parametersOf({ jid, name, path, parameters, vnet, dyingFor }: KernelJai
   const value = (key: string, otherwise: string) => lastOf(parameters, key) ?? otherwise
   const addresses = (key: string) =>
     (parameters.get(key) ?? []).map((text) => (text.split('|').at(-1) ?? '').split(/[/ ]/)[0] ?? '')
-  // `disable` also with addresses: seen on 15.1.
+  // `disable` also with addresses: seen on 15.1, but not what it is with vnet.
   const family = (key: 'ip4' | 'ip6') => (vnet ? 'inherit' : value(key, 'disable'))
-  const allow = [...new Set([...allowances, ...allowedByDefault])].map((key) => {
+  const allow = allowances.map((key) => {
     const on = parameters.has(`allow.${key}`)
-    const off = parameters.has(`allow.no${key}`)
+    const off = parameters.has(`allow.${key.replace(/[^.]+$/, 'no$&')}`)
     return [`allow.${key}`, `${on || (!off && allowedByDefault.includes(key))}`]
   })
   return {
-    jid: `${jid}`,
-    name,
-    path,
-    dying: `${dyingFor !== undefined}`,
-    parent: '0',
-    persist: `${parameters.has('persist')}`,
-    host: parameters.has('host.hostname') ? 'new' : 'inherit',
-    'host.hostname': value('host.hostname', ''),
-    ip4: family('ip4'),
-    'ip4.addr': addresses('ip4.addr'),
-    ip6: family('ip6'),
-    'ip6.addr': addresses('ip6.addr'),
-    vnet: vnet ? 'new' : 'inherit',
-    securelevel: value('securelevel', '-1'),
-    enforce_statfs: value('enforce_statfs', '2'),
     devfs_ruleset: value('devfs_ruleset', '0'),
-    'children.max': value('children.max', '0'),
-    'children.cur': '0',
+    dying: `${dyingFor !== undefined}`,
+    enforce_statfs: value('enforce_statfs', '2'),
+    env: '',
+    host: parameters.has('host.hostname') ? 'new' : 'inherit',
+    ip4: family('ip4'),
+    ip6: family('ip6'),
+    jid: `${jid}`,
+    linux: 'new',
+    meta: '',
+    name,
+    osreldate: '1501000',
+    osrelease: '15.1-RELEASE-p1',
+    parent: '0',
+    path,
+    persist: `${parameters.has('persist')}`,
+    securelevel: value('securelevel', '-1'),
     sysvmsg: 'disable',
     sysvsem: 'disable',
     sysvshm: 'disable',
+    vnet: vnet ? 'new' : 'inherit',
+    zfs: 'new',
     ...Object.fromEntries(allow),
+    'children.cur': '0',
+    'children.max': value('children.max', '0'),
+    'cpuset.id': `${jid}`,
+    'host.domainname': '',
+    'host.hostid': '0',
+    'host.hostname': value('host.hostname', ''),
+    'host.hostuuid': '00000000-0000-0000-0000-000000000000',
+    'ip4.addr': addresses('ip4.addr'),
+    'ip4.saddrsel': 'true',
+    'ip6.addr': addresses('ip6.addr'),
+    'ip6.saddrsel': 'true',
+    'linux.osname': 'Linux',
+    'linux.osrelease': '5.15.0',
+    'linux.oss_version': '198144',
+    'zfs.mount_snapshot': '0',
   }
 }

@@ -169,7 +169,7 @@ describe('addresses', () => {
     await stop(trial, jail)
     expect(addressesOn(trial, 'em0')).toEqual(['10.0.0.99'])
     expect(namesOf(trial)).toEqual([])
-    expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/'])
+    expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/', '/dev'])
   })
 
   test('lie on an epair by the number that is free, when another has the first one', async ({ open }) => {
@@ -206,7 +206,7 @@ describe('a stop', () => {
     takeCommands(trial, jail)
     await stop(trial, jail)
     expect(namesOf(trial)).toEqual([])
-    expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/'])
+    expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/', '/dev'])
     expect(addressesOn(trial, 'em0')).toEqual([])
     expect(takeCommands(trial, jail)).toEqual(
       expect.arrayContaining([
@@ -226,7 +226,7 @@ describe('a stop', () => {
     await provision(trial, jail)
     trial.fail('umount', '/dev', { stderr: 'umount: unmount of /dev failed: Device busy\n' }, 1)
     await stop(trial, jail)
-    expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/'])
+    expect(trial.kernel.mounts.map(({ point }) => point)).toEqual(['/', '/dev'])
   })
 
   test('may be repeated while a mount stays in use, and keeps the root from being removed', async ({ open }) => {

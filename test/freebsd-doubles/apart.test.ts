@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 
-const directory = join(import.meta.dirname, '../../../../support/freebsd')
+const directory = join(import.meta.dirname, '../support/freebsd')
 
 it('the doubles know nothing of the worker that they are to test', () => {
   const doubles = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
