@@ -16,7 +16,7 @@ idle() { kill "$(cat "$R/busy")"; while kill -0 "$(cat "$R/busy")" 2>/dev/null; 
 
 /**
  * Asks the real programs of this host all cases but those that are not for one. Each has a directory of its own, the interface is an
- * epair(4) that is made for it, and sysrc(8) writes into a file of its own. A dataset is what the first argument names.
+ * epair(4) that is made for it, and sysrc(8) writes into a file of its own (RC_CONFS). A dataset is what the first argument names.
  */
 async function proveOnHost(dataset: string | undefined): Promise<number> {
   if (sh('jls -d -N', {}).stdout.trim() !== '') throw new Error('This host has jails; the cases are for one without.')
