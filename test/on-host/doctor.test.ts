@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readWorkerConfig } from '../../worker/config/config.ts'
+import { trialConfig, trialJail } from '../../worker/doctor/try/trial-host.ts'
 import type { Check } from '../../worker/host/host-runtime.ts'
 import { layoutOf } from '../../worker/host/linux/layout.ts'
 import { whyNoLinuxJails } from '../support/hosts/host-fitness.ts'
@@ -47,9 +49,12 @@ describe.skipIf(whyNoLinuxJails())('provost doctor --try', () => {
     }
   }
 
+  const trial = () => trialConfig(readWorkerConfig({}, join(directory, 'worker.yaml')))
+  const layout = () => layoutOf(trial().root).jail(trialJail(trial(), []).name)
+
   const left = () => {
-    const { runDirectory, jail } = layoutOf(join(root, 'trial'))
-    const { veth } = jail('provostTrial')
+    const { runDirectory } = layoutOf(trial().root)
+    const { veth } = layout()
     const isOurs = (line: string) => [directory, runDirectory, veth, 'provosttrial'].some((part) => line.includes(part))
     return hostSnapshot([root], isOurs)
   }
@@ -73,7 +78,7 @@ describe.skipIf(whyNoLinuxJails())('provost doctor --try', () => {
     'leaves nothing when it is ended by %s, at the latest after the next one',
     async (how) => {
       const first = start()
-      const { runcState } = layoutOf(join(root, 'trial')).jail('provostTrial')
+      const { runcState } = layout()
       await until('the jail to run', () => existsSync(runcState))
       first.child.kill(how)
       await first.end()

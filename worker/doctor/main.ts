@@ -28,7 +28,7 @@ try {
   const checks = unconfigured
     ? [{ name: 'configuration', ...noConfiguration(unconfigured.file, config) }, ...all.filter(isOfMachine)]
     : all
-  if (values.try) checks.push(...(await tryIfFit(checks, config)))
+  if (values.try) checks.push(...(await tryUntilTold(config)))
   process.stdout.write(values.json ? `${JSON.stringify({ checks })}\n` : checks.map(toLine).join(''))
   process.exitCode = checks.every(({ ok }) => ok) ? 0 : 1
 } catch (error) {
@@ -37,28 +37,14 @@ try {
   process.exitCode = 2
 }
 
-/** A jail is only tried where one can be made. */
-async function tryIfFit(checks: Check[], config: WorkerConfig): Promise<Check[]> {
-  const failed = checks.filter(({ ok }) => !ok)
-  if (failed.length > 0)
-    return [
-      {
-        name: 'trial',
-        ok: false,
-        detail: 'No jail was made.',
-        remedy: `First mend ${failed.map(({ name }) => name).join(', ')}.`,
-      },
-    ]
-  const ended = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort())
-  return tryHost(config, ended.signal).catch((error) => [
-    {
-      name: 'trial',
-      ok: false,
-      detail: error instanceof Error ? error.message : String(error),
-      remedy: 'See the cause in the detail.',
-    },
-  ])
+/** What a trial is told ends it in order: nothing of it stays. */
+async function tryUntilTold(config: WorkerConfig): Promise<Check[]> {
+  const told = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort())
+  return tryHost(config, told.signal).catch((error) => {
+    const detail = `No jail was tried: ${error instanceof Error ? error.message : error}`
+    return [{ name: 'trial', ok: false, detail, remedy: 'Mend that, then try again.' }]
+  })
 }
 
 /** A check that is ok may still have a remedy: it is a note. */

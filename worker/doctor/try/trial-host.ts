@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { JailSpec } from '#shared/job.ts'
 import type { WorkerConfig } from '../../config/config.ts'
+import { hashOf } from '../../host/derived-names.ts'
 import { trialWorld } from './trial-world.ts'
 
 const MiB = 1024 ** 2
@@ -27,10 +28,10 @@ export function trialConfig(config: WorkerConfig): WorkerConfig {
 }
 
 /** The jail of a trial. `command`: what it runs. */
-export function trialJail({ capacity, network }: WorkerConfig, command: string[]): JailSpec {
+export function trialJail({ root, capacity, network }: WorkerConfig, command: string[]): JailSpec {
   return {
-    // No client's jail has a name with a capital; those of FreeBSD are the computer's, whatever the host.
-    name: 'provostTrial',
+    // Names of jails on FreeBSD are the computer's, whatever the host: this one is no client's.
+    name: `trial_${hashOf(root).slice(0, 12)}`,
     provision: '00000000-0000-7000-8000-000000000000',
     client: 'trial',
     hostname: 'trial.example',
