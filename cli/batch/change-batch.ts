@@ -4,7 +4,8 @@ import { Batch } from '#shared/batch.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { batchStatusLine, nextLines } from '../print/batch-lines.ts'
 
-export const WithBatch = z.object({ batch: Batch })
+/** An older producer does not say whether anything was changed. */
+export const WithBatch = z.object({ batch: Batch, changed: z.boolean().default(true) })
 
 /** Returns a command on one batch. */
 export function batchVerb(verb: string, description: string): Command {
@@ -14,16 +15,24 @@ export function batchVerb(verb: string, description: string): Command {
     .option('--json', 'print the body of the HTTP answer')
 }
 
+/** By verb, what is said when there was nothing to do. */
+export const nothingDone = {
+  pause: 'Nothing was done: only a batch that is running can be held.',
+  resume: 'Nothing was done: only a batch that is paused can go on.',
+  cancel: 'Nothing was done: it has ended already.',
+  retry: 'Nothing was done: nothing of it has failed.',
+}
+
 /** Asks for a change of a batch, and prints its new status or, with `json`, the answer. */
 export async function changeBatch(
   { client, print }: CommandContext,
   id: string,
-  verb: string,
+  verb: keyof typeof nothingDone,
   { body, json }: { body?: object; json?: true | undefined },
 ): Promise<void> {
   const path = `/v1/batches/${encodeURIComponent(id)}/${verb}`
   const answer = await client().send({ method: 'POST', path, ...(body ? { body } : {}) })
   if (json) return print(answer.text)
-  const { batch } = WithBatch.parse(answer.body)
-  print(batchStatusLine(batch), ...nextLines(batch).map((line) => `  ${line}`))
+  const { batch, changed } = WithBatch.parse(answer.body)
+  print(...(changed ? [] : [nothingDone[verb]]), batchStatusLine(batch), ...nextLines(batch).map((line) => `  ${line}`))
 }

@@ -1,9 +1,10 @@
 import { Command } from 'commander'
-import { Jail } from '#shared/jail.ts'
+import { Jail, type JailCommand } from '#shared/jail.ts'
 import { formatBytes } from '#shared/size.ts'
 import type { CommandContext } from '../arguments/command-context.ts'
 import { listAll } from '../http/list-all.ts'
 import { tableLines } from '../print/table.ts'
+import { describeCommand } from './describe-command.ts'
 
 type ListOptions = { client?: string; host?: string; state?: string; json?: true }
 
@@ -23,7 +24,7 @@ export function listCommand({ client, print }: CommandContext): Command {
 
 export function jailTable(jails: Jail[]): string[] {
   if (jails.length === 0) return ['No jails.']
-  const rows = jails.map(({ name, client, state, host, world, limits, addresses, reason }) => [
+  const rows = jails.map(({ name, client, state, host, world, limits, addresses, reason, command }) => [
     name,
     client,
     state,
@@ -32,7 +33,12 @@ export function jailTable(jails: Jail[]): string[] {
     formatBytes(limits.memory),
     String(limits.cpu),
     addresses.join(' '),
-    reason ?? '',
+    reason ?? (state === 'running' && command && hasFailed(command) ? `its command ${describeCommand(command)}` : ''),
   ])
   return tableLines(['JAIL', 'CLIENT', 'STATE', 'HOST', 'WORLD', 'MEMORY', 'CPU', 'ADDRESSES', ''], rows)
+}
+
+/** As drift is: one that has done its work, and so has ended with 0, is none. */
+function hasFailed({ state, exitCode, signal }: JailCommand): boolean {
+  return state === 'exited' && (signal !== undefined || exitCode !== 0)
 }

@@ -20,17 +20,19 @@ import { returnAllNames } from './rows/claim-names.ts'
 const pageSize = 1_000
 const cancelsAtOnce = 8
 
+/** A batch, and whether the request has changed anything. */
+export type Changed = { batch: BatchRecord; changed: boolean }
 type Wanted = { facts: Facts<BatchRecord>; more?: string[][] }
 
 /** Releases no further rows; open operations go on. @throws ProvostError `not_found`. */
-export function pauseBatch(store: Store, id: string): Promise<BatchRecord> {
+export function pauseBatch(store: Store, id: string): Promise<Changed> {
   return change(store, id, async ({ status }) =>
     status === 'running' ? { facts: { status: 'paused', reason: 'somebody paused it' } } : undefined,
   )
 }
 
 /** Goes on, also after the batch has paused by itself, whatever made it pause. @throws ProvostError `not_found`. */
-export function resumeBatch(store: Store, id: string): Promise<BatchRecord> {
+export function resumeBatch(store: Store, id: string): Promise<Changed> {
   return change(store, id, async ({ status, succeeded, failed }) => {
     if (status !== 'paused') return undefined
     const from = { resumedAt: fleetTime().toISOString(), endedBefore: succeeded + failed, failedBefore: failed }
@@ -39,7 +41,7 @@ export function resumeBatch(store: Store, id: string): Promise<BatchRecord> {
 }
 
 /** Releases no further rows; open operations are finished, or cancelled as well. @throws ProvostError `not_found`. */
-export async function cancelBatch(deps: AcceptDeps, id: string, running: 'finish' | 'cancel'): Promise<BatchRecord> {
+export async function cancelBatch(deps: AcceptDeps, id: string, running: 'finish' | 'cancel'): Promise<Changed> {
   const { keys } = deps
   const cancelled = await change(deps, id, async (batch) => {
     if (batch.finishedAt !== null) return undefined
@@ -48,14 +50,14 @@ export async function cancelBatch(deps: AcceptDeps, id: string, running: 'finish
     const more = [['DEL', keys.batchDeferred(id)], ...countInBatch(id, 'queued', 'cancelled', keys, waiting)]
     return { facts: { status: 'cancelled', cursor: batch.rows, ...nothing }, more }
   })
-  if (cancelled.status !== 'cancelled') return cancelled
-  await returnAllNames(deps, cancelled)
+  if (cancelled.batch.status !== 'cancelled') return cancelled
+  await returnAllNames(deps, cancelled.batch)
   if (running === 'cancel') await cancelOperations(deps, id)
-  return findBatch(deps, id)
+  return { ...cancelled, batch: await findBatch(deps, id) }
 }
 
 /** Retries all rows that failed so far, or those of one cause. @throws ProvostError `not_found`, also for an unknown cause. */
-export async function retryBatch(store: Store, id: string, cause?: string): Promise<BatchRecord> {
+export async function retryBatch(store: Store, id: string, cause?: string): Promise<Changed> {
   const { redis, keys } = store
   await findBatch(store, id)
   if (cause !== undefined && !(await findCauses(store, id)).some((known) => known.id === cause))
@@ -69,18 +71,14 @@ export async function retryBatch(store: Store, id: string, cause?: string): Prom
 }
 
 /** Changes a batch under its lock: a change while rows are released or its end is decided would be overwritten. */
-async function change(
-  store: Store,
-  id: string,
-  decide: (batch: BatchRecord) => Promise<Wanted | undefined>,
-): Promise<BatchRecord> {
+async function change(store: Store, id: string, decide: (batch: BatchRecord) => Promise<Wanted | undefined>): Promise<Changed> {
   await findBatch(store, id)
   return awaitBatchLock(store, id, async (lock) => {
     const batch = await findBatch(store, id)
     const wanted = await decide(batch)
-    if (!wanted) return batch
+    if (!wanted) return { batch, changed: false }
     assertLocked(await store.scripts.commit(changeBatch(id, lock, wanted.facts, store.keys, wanted.more)), id)
-    return findBatch(store, id)
+    return { batch: await findBatch(store, id), changed: true }
   })
 }
 

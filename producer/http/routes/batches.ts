@@ -3,7 +3,7 @@ import { stringify } from 'csv-stringify/sync'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { Batch, DestroyBatch, DryRunOfDestroy } from '#shared/batch.ts'
-import { cancelBatch, pauseBatch, resumeBatch, retryBatch } from '../../batches/change-batch.ts'
+import { type Changed, cancelBatch, pauseBatch, resumeBatch, retryBatch } from '../../batches/change-batch.ts'
 import { destroyBatch, tryDestroyBatch } from '../../batches/destroy-batch.ts'
 import { findCauses } from '../../batches/faults/find-causes.ts'
 import { ReportedRow, reportColumns, reportRows } from '../../batches/rows/report-rows.ts'
@@ -23,6 +23,10 @@ import { DryRunQuery } from '../requests/dry-run-query.ts'
 const Params = z.object({ id: z.string().max(64).describe('Its id, or its name if no other batch has that.') })
 const Report = z.object({ items: z.array(ReportedRow) })
 const answers = { 202: z.object({ batch: Batch }), ...problems }
+const changes = {
+  ...answers,
+  202: z.object({ batch: Batch, changed: z.boolean().describe('False: there was nothing to do, and nothing was done.') }),
+}
 const Cancel = z.strictObject({ running: z.enum(['finish', 'cancel']).optional() }).nullish()
 const Retry = z.strictObject({ cause: z.string().max(64).optional() }).nullish()
 
@@ -99,20 +103,21 @@ export const batchRoutes =
 export const batchChangeRoutes =
   (deps: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
-    const change = async (called: string, ask: (id: string) => Promise<BatchRecord>) => {
+    const change = async (called: string, ask: (id: string) => Promise<Changed>) => {
       const { id } = await findBatchCalled(deps, called)
-      return { batch: await showBatch(deps, await ask(id)) }
+      const { batch, changed } = await ask(id)
+      return { batch: await showBatch(deps, batch), changed }
     }
 
     app.post(
       '/v1/batches/:id/pause',
-      { schema: { summary: 'Release no further rows; what runs goes on', params: Params, response: answers } },
+      { schema: { summary: 'Release no further rows; what runs goes on', params: Params, response: changes } },
       async ({ params }, reply) => reply.code(202).send(await change(params.id, (id) => pauseBatch(deps, id))),
     )
 
     app.post(
       '/v1/batches/:id/resume',
-      { schema: { summary: 'Go on releasing rows', params: Params, response: answers } },
+      { schema: { summary: 'Go on releasing rows', params: Params, response: changes } },
       async ({ params }, reply) => reply.code(202).send(await change(params.id, (id) => resumeBatch(deps, id))),
     )
 
@@ -123,7 +128,7 @@ export const batchChangeRoutes =
           summary: 'Release no further rows; what runs is finished, or cancelled as well',
           params: Params,
           body: Cancel,
-          response: answers,
+          response: changes,
         },
       },
       async ({ params, body }, reply) =>
@@ -137,7 +142,7 @@ export const batchChangeRoutes =
           summary: 'Try again what failed: all of it, or that of one cause',
           params: Params,
           body: Retry,
-          response: answers,
+          response: changes,
         },
       },
       async ({ params, body }, reply) => reply.code(202).send(await change(params.id, (id) => retryBatch(deps, id, body?.cause))),

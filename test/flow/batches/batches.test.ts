@@ -37,10 +37,16 @@ describe('a batch', () => {
 
     for (const host of ['host1', 'host2']) fleet.host(host).clear('ensureRoot')
     const retried = await fleet.call('POST', `/v1/batches/${id}/retry`, { cause: failed.causes[0]?.id })
-    expect(retried).toMatchObject({ status: 202, body: { batch: { status: 'running', finishedAt: null } } })
+    expect(retried).toMatchObject({ status: 202, body: { batch: { status: 'running', finishedAt: null }, changed: true } })
     const after = await fleet.batchEnded(id)
     expect(after).toMatchObject({ status: 'failed', counts: { succeeded: 18, failed: 2 } })
     expect(after.causes.map(({ code }) => code)).toEqual(['host_unfit'])
+    // What has ended can be paused, resumed and cancelled no more: the answer says that nothing was done.
+    for (const verb of ['pause', 'resume', 'cancel'])
+      expect(await fleet.call('POST', `/v1/batches/${id}/${verb}`)).toMatchObject({
+        status: 202,
+        body: { batch: { status: 'failed', counts: after.counts }, changed: false },
+      })
 
     const report = (await fleet.call('GET', `/v1/batches/${id}/report.csv`)).text.trimEnd().split('\n')
     expect(report).toHaveLength(21)
@@ -107,6 +113,10 @@ describe('a batch', () => {
     const cancelled = (await fleet.call('POST', `/v1/batches/${id}/cancel`)).body.batch
     expect(cancelled.status).toBe('cancelled')
     const done = await fleet.batchEnded(id)
+    expect((await fleet.call('POST', `/v1/batches/${id}/retry`)).body).toMatchObject({
+      batch: { counts: done.counts },
+      changed: false,
+    })
     expect(done.counts.succeeded + done.counts.cancelled).toBe(30)
     expect(done.counts.cancelled).toBeGreaterThan(0)
     expect((await fleet.ask('row30')).status).toBe(202)
