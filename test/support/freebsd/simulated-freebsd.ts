@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import { ifconfigProgram } from './ifconfig-program.ts'
 import { type InJail, leavePretended, pretend, reallyLeave, reallyRun } from './in-jail.ts'
@@ -127,6 +127,9 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
       return {}
     },
     tar: (args) => {
+      const archive = args[args.indexOf('-f') + 1] ?? ''
+      if (args.includes('-c') && archive !== '-' && !existsSync(dirname(archive)))
+        return failed(`tar: Failed to open '${archive}'`)
       const { status, stderr } = spawnSync('tar', args, { encoding: 'utf8' })
       return { exitCode: status ?? 1, stderr }
     },
