@@ -17,7 +17,8 @@ try rename hostname intruder.example
 try mount mount -t tmpfs tmpfs /mnt
 try signal kill -0 "$pid"
 try device read_device
-[ "$blocks" -eq 0 ] || try disk dd if=/dev/zero of=/trial/big bs=65536 count="$blocks"
+# Not zeros, which ZFS does not keep.
+[ "$blocks" -eq 0 ] || try disk dd if=/dev/urandom of=/trial/big bs=65536 count="$blocks"
 
 # times(1p) of the shell that was busy.
 /bin/sh -c 'trap "echo trial cpu; times; exit" TERM; (sleep "$1"; kill -TERM $$) & while :; do :; done' cpu "$seconds"
