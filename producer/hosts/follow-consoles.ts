@@ -11,6 +11,7 @@ type Follower = { waiting: string; wake(): void }
 const everyMs = 1_000
 const mostMs = 10_000
 const mostFollowers = 200
+const retryAfterSeconds = 10
 
 /** Follows consoles: whoever follows the same jail is told of the same reads, so that a host is asked once a second for all of them. */
 export function makeConsoles(store: Store, limits = { everyMs, mostMs, mostFollowers }) {
@@ -25,7 +26,13 @@ export function makeConsoles(store: Store, limits = { everyMs, mostMs, mostFollo
     async follow(jail: Followed, { mostBytes, signal }: { mostBytes: number; signal: AbortSignal }) {
       signal.throwIfAborted()
       if (count >= limits.mostFollowers)
-        throw new ProvostError('too_many_followers', `${count} calls follow what jails print already, the most of one producer.`)
+        throw new ProvostError(
+          'too_many_followers',
+          `${count} calls follow what jails print already, the most of one producer.`,
+          {
+            retryAfter: retryAfterSeconds,
+          },
+        )
       count += 1
       signal.addEventListener('abort', () => {
         count -= 1
