@@ -27,6 +27,20 @@ describe('docs/freebsd.md', () => {
     expect(inNoOrder(name, await scene(open))).toEqual(inNoOrder(name, commandsOf(name)))
   })
 
+  test('counts the programs that an operation starts, and those that list all of the host to learn of one jail', () => {
+    const rows = [...page.matchAll(/^\| `([a-z0-9-]+)` \| (\d+) \| (\d+) \| (\d+) \|$/gm)]
+    expect(rows.length).toBeGreaterThan(8)
+    for (const [, name = '', ...said] of rows) {
+      const lines = commandsOf(name)
+      const counted = [
+        lines.filter((line) => !/^\s/.test(line)),
+        lines.filter((line) => /^\s/.test(line)),
+        lines.filter(listsAll),
+      ]
+      expect([name, ...said.map(Number)]).toEqual([name, ...counted.map(({ length }) => length)])
+    }
+  })
+
   test('says why of each program, with the page of its manual', () => {
     const bare = blocks
       .filter(({ kind }) => kind === 'sh')
@@ -45,4 +59,9 @@ describe('docs/freebsd.md', () => {
 function isRelated(before: string | undefined, line: string): boolean {
   const pair = `${programOf(before)} ${programOf(line)}`
   return programOf(before) === programOf(line) || ['sysctl cpuset', 'tar tar', 'sh ifconfig'].includes(pair)
+}
+
+function listsAll(line: string): boolean {
+  const command = line.trim()
+  return ['ifconfig -a', 'mount --libxo json -p'].includes(command) || (command.startsWith('jls ') && !command.includes(' -j '))
 }
