@@ -11,8 +11,8 @@ export function rctlProgram(kernel: Kernel): Program {
     if (flag === '-a') {
       if (!/^jail:[^:]+:(memoryuse|maxproc|pcpu|swapuse|vmemoryuse):(deny|sigkill)=\d+$/.test(rule))
         return failed(`rctl: failed to add rule '${rule}': Invalid argument`)
-      // Another amount is another rule.
-      if (!kernel.rules.includes(rule)) kernel.rules.push(rule)
+      const [kind] = rule.split('=')
+      kernel.rules = [...kernel.rules.filter((each) => each.split('=')[0] !== kind), rule]
       return {}
     }
     if (flag === '-r') {

@@ -37,7 +37,7 @@ export function tokensOf(path: string): Token[] {
     // A byte of 0x80 or more between tokens reads as the end of the file, without a word (a signed char, amd64).
     if (rest.charCodeAt(0) >= 0x80) break
     if (blank) take(blank.length)
-    else if (rest.startsWith('/*')) fail('unterminated comment')
+    else if (rest.startsWith('/*')) fail(`unterminated comment\njail: ${path}: unexpected EOF`)
     else if (mark) tokens.push({ kind: 'mark', mark: take(mark.length), line })
     else tokens.push(readWord())
   }
@@ -70,7 +70,7 @@ export function tokensOf(path: string): Token[] {
     }
     take(1)
     while (text[at] !== quote) {
-      if (at >= text.length) fail('unterminated string', begun)
+      if (at >= text.length) fail(`unterminated string\njail: ${path}: unexpected EOF`, begun)
       const found = quote === '"' ? variable.exec(text.slice(at)) : null
       if (quote === '"' && text.startsWith('${', at) && !found) fail('unterminated variable')
       if (found) {

@@ -43,7 +43,10 @@ function forKernel(parameters: Parameters): string {
 
 function print({ jails, messages }: Conf, separator: string): Answer {
   const lines = jails.map(({ parameters }) =>
-    [...parameters].map(([key, values]) => (values.length > 0 ? `${key}=${values.map(quoted).join(',')}` : key)).join(separator),
+    [...parameters]
+      .filter(([key]) => !key.startsWith('$'))
+      .map(([key, values]) => (values.length > 0 ? `${key}=${values.map(quoted).join(',')}` : key))
+      .join(separator),
   )
   // What is wrong with a jail is on standard error, and the exit code is 0 all the same.
   return { stdout: lines.map((line) => `${line}\n`).join(''), stderr: messages.map((line) => `${line}\n`).join('') }
@@ -113,8 +116,8 @@ function startSteps(kernel: Kernel, { name, parameters }: ConfJail, notes: Notes
     },
     ...hooks(kernel, name, parameters, 'exec.created', notes),
     ...(parameters.get('vnet.interface') ?? []).map((link) => ({
-      forward: async () => hostCommand(kernel, name, ['/sbin/ifconfig', link, 'vnet', name], notes),
-      back: async () => hostCommand(kernel, name, ['/sbin/ifconfig', link, '-vnet', name], notes),
+      forward: async () => hostCommand(kernel, name, ['/sbin/ifconfig', link, 'vnet', `${made?.jid}`], notes),
+      back: async () => hostCommand(kernel, name, ['/sbin/ifconfig', link, '-vnet', `${made?.jid}`], notes),
     })),
     ...(parameters.get('exec.start') ?? []).map((text) => ({
       forward: async () => made && jailedCommand(kernel, made, text, notes),

@@ -20,7 +20,7 @@ export function jlsProgram(kernel: Kernel, amended: () => Shown): Program {
     const json = take('--libxo') !== undefined
     if (json && rest.shift() !== 'json') return notKnown('a libxo style but json')
     const which = take('-j') ? rest.shift() : undefined
-    if (which === '') return failed('jls: no jail specified')
+    if (which === '') return failed('jls: jail "" not found')
     if (rest.some((word) => word.startsWith('-')) || rest.length === 0) return notKnown(`jls ${args.join(' ')}`)
 
     const chosen = choose(kernel, which, dying)

@@ -20,8 +20,8 @@ export function limitRules({ name, limits }: { name: string; limits: Limits }): 
 }
 
 /**
- * Sets the limits of a name, whether a jail of that name is there or not: so they are enforced from its first process on. Another
- * amount does not replace a rule but joins it, rctl(8), so all rules are removed first.
+ * Sets the limits of a name, whether a jail of that name is there or not: so they are enforced from its first process on. All rules of
+ * an earlier jail of that name are removed first.
  * @throws ProvostError `host_unfit` where limits do not hold: no jail may run without them.
  */
 export async function ensureLimits(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
