@@ -40,9 +40,9 @@ const LogQuery = z.strictObject({
     .default(64 * 1024)
     .describe('How much of its end, at most.'),
   follow: z
-    .enum(['true', 'false'])
+    .enum(['true', 'false', ''])
     .default('false')
-    .describe('Goes on with what is printed from then on, until the jail is gone.'),
+    .describe('Goes on with what is printed from then on, until the jail is gone. Without a value: it does.'),
 })
 // A name that no jail can have is not an invalid request: it is answered with 404, like any other name without a jail.
 const Params = z.object({ name: z.string().max(256) })

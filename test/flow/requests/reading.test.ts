@@ -144,3 +144,9 @@ describe('Prefer: wait', () => {
     await fleet.ended(asked)
   })
 })
+
+test('what a jail prints is followed with or without a value for that, and no other word for it', async ({ fleet }) => {
+  const statusOf = async (query: string) => (await fleet.call('GET', `/v1/jails/nobody/log${query}`)).status
+  expect(await Promise.all(['', '?follow', '?follow=true', '?follow=false'].map(statusOf))).toEqual([404, 404, 404, 404])
+  expect(await statusOf('?follow=maybe')).toBe(400)
+})
