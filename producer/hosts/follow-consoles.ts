@@ -26,13 +26,9 @@ export function makeConsoles(store: Store, limits = { everyMs, mostMs, mostFollo
     async follow(jail: Followed, { mostBytes, signal }: { mostBytes: number; signal: AbortSignal }) {
       signal.throwIfAborted()
       if (count >= limits.mostFollowers)
-        throw new ProvostError(
-          'too_many_followers',
-          `${count} calls follow what jails print already, the most of one producer.`,
-          {
-            retryAfter: retryAfterSeconds,
-          },
-        )
+        throw new ProvostError('too_many_followers', `This producer has ${count} calls that follow what jails print, its most.`, {
+          retryAfter: retryAfterSeconds,
+        })
       count += 1
       signal.addEventListener('abort', () => {
         count -= 1

@@ -29,7 +29,8 @@ export function judgeTrial(printed: string, { limits }: Pick<JailSpec, 'limits'>
   ]
 }
 
-const untold = () => fault('The trial ended before it came to that.', 'See what it printed above, and try again.')
+const untold = () =>
+  fault('The trial ended before it came to that.', 'Try again when the host has less to do: what does not hold is not known.')
 
 function judgeAttempt(deed: string, result: string | undefined) {
   if (result === undefined) return untold()

@@ -2,8 +2,7 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { WorldId } from '#shared/job.ts'
 import type { HostRuntime } from '../../host/host-runtime.ts'
-import type { RunCommand } from '../../host/programs/run-command.ts'
-import { findProgram } from '../../host/programs/run-command.ts'
+import { findProgram, type RunCommand } from '../../host/programs/run-command.ts'
 import { fillDirectory } from '../../worlds/fill-directory.ts'
 
 export const trialWorld: WorldId = { name: 'trial', digest: '0'.repeat(64) }
