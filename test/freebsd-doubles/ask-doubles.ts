@@ -24,6 +24,9 @@ export function askDoubles(directory: string): Ask {
     dying: (looks) => {
       kernel.dyingFor = Number(looks)
     },
+    full: (value = '') => {
+      kernel.poolFull = value === 'yes'
+    },
     racct: (value = '') => kernel.sysctl.set('kern.racct.enable', value),
   }
   return async (line) => {

@@ -58,6 +58,9 @@ const defaultCommandPath = '/sbin:/bin:/usr/sbin:/usr/bin'
 const defaultEtcDir = '/etc'
 const defaultFile = '/usr/local/etc/provost/worker.yaml'
 
+const MemoryLimit = z.enum(['resident', 'reserved'])
+export type MemoryLimit = z.output<typeof MemoryLimit>
+
 /** The worker's YAML. Sizes are bytes or strings like `512M`; cpu is in cores. */
 export const WorkerFile = z
   .strictObject({
@@ -78,6 +81,11 @@ export const WorkerFile = z
       starts: z.int().positive().default(2),
     }),
     defaults: AskedLimits.omit({ disk: true }).required(),
+    /**
+     * How memory is limited, on runtime freebsd (rctl(8)): `resident` kills what has touched more than its limit; `reserved` refuses beside
+     * it what would reserve more, of which programs that reserve much and use little get too little to start.
+     */
+    limits: z.strictObject({ memory: MemoryLimit.default('resident') }).optional(),
     /** What jails may ask for. */
     privileges: z.strictObject({ setuid: z.boolean().optional() }).optional(),
     worlds: z
@@ -86,7 +94,9 @@ export const WorkerFile = z
       .refine((worlds) => new Set(worlds.map(({ name }) => name)).size === worlds.length, { message: 'a name stands twice' }),
     labels: z.record(PlainName, z.string().max(256)).default({}),
   })
-  .superRefine(({ worlds, runtime, root, privileges }, context) => {
+  .superRefine(({ worlds, runtime, root, privileges, limits }, context) => {
+    if (runtime === 'linux' && limits?.memory === 'reserved')
+      context.addIssue({ code: 'custom', path: ['limits', 'memory'], message: 'reserved is known to runtime freebsd only' })
     if (runtime === 'freebsd' && privileges?.setuid === false)
       context.addIssue({
         code: 'custom',

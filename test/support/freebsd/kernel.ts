@@ -59,6 +59,8 @@ export type Kernel = {
   snapshots: Map<string, string>
   /** How often a dataset is still busy when it is to be unmounted. */
   busyDatasets: Map<string, number>
+  /** The pool has no room for a directory to mount on. */
+  poolFull: boolean
   rules: string[]
   sysctl: Map<string, string>
   rcConf: Map<string, string>

@@ -67,6 +67,7 @@ export function simulatedFreebsd(directory: string, inJail?: InJail) {
     datasets: new Map([['tank', { mountpoint: join(directory, 'tank'), mounted: true }]]),
     snapshots: new Map(),
     busyDatasets: new Map(),
+    poolFull: false,
     rules: [],
     sysctl: new Map([
       ['hw.ncpu', '4'],

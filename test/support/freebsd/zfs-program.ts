@@ -62,7 +62,17 @@ function create(kernel: Kernel, args: string[]): Answer {
     create(kernel, ['-p', parent])
   }
   add(kernel, name, {})
-  return {}
+  return mountMade(kernel, name)
+}
+
+/** Mounts what was made; that it cannot is only said. The directory to mount on is in the parent's file system. */
+function mountMade(kernel: Kernel, name: string): Answer {
+  const dataset = kernel.datasets.get(name)
+  if (!kernel.poolFull || !dataset) return {}
+  dataset.mounted = false
+  unmount(kernel, dataset.mountpoint)
+  rmSync(dataset.mountpoint, { recursive: true })
+  return { stderr: `cannot mount '${dataset.mountpoint}': failed to create mountpoint: No space left on device\n` }
 }
 
 function add(kernel: Kernel, name: string, more: Partial<Dataset>): Dataset {
@@ -104,7 +114,7 @@ function clone(kernel: Kernel, args: string[]): Answer {
   if (options.length > 0 && !options[1]?.startsWith('quota=')) return notKnown(`zfs clone ${options.join(' ')}`)
   const dataset = add(kernel, name, { origin: source, ...(quota ? { quota } : {}) })
   cpSync(copy, dataset.mountpoint, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
-  return {}
+  return mountMade(kernel, name)
 }
 
 function rename(kernel: Kernel, [from = '', to = '']: string[]): Answer {
@@ -124,7 +134,7 @@ function rename(kernel: Kernel, [from = '', to = '']: string[]): Answer {
       kernel.snapshots.delete(name)
       kernel.snapshots.set(`${to}@${name.split('@')[1]}`, copy)
     }
-  return {}
+  return mountMade(kernel, to)
 }
 
 function destroy(kernel: Kernel, args: string[]): Answer {

@@ -70,6 +70,17 @@ describe('the privileges that jails of a host may ask for', () => {
   })
 })
 
+describe('how the memory of jails is limited', () => {
+  const faults = (runtime: string, memory: unknown) => faultsOf(runtime, ['tree'], {}, { limits: { memory } })
+
+  it('is one of two ways on FreeBSD, and nothing to choose elsewhere', () => {
+    for (const memory of ['resident', 'reserved']) expect(faults('freebsd', memory)).toEqual([])
+    expect(faults('freebsd', 'deny')).toEqual(['limits.memory: Invalid option: expected one of "resident"|"reserved"'])
+    expect(faults('linux', 'resident')).toEqual([])
+    expect(faults('linux', 'reserved')).toEqual(['limits.memory: reserved is known to runtime freebsd only'])
+  })
+})
+
 describe('the worlds of a host', () => {
   it('are on FreeBSD from source, archives, packages and trees', () => {
     expect(faultsOf('freebsd', ['source', 'release', 'archive', 'pkgbase', 'tree'])).toEqual([])

@@ -9,7 +9,7 @@ import { type FilledWorld, type OnUnreadable, readWorldIds, worldIdFile } from '
 import type { FreebsdHost } from './freebsd-host.ts'
 import { unmountBelow } from './root/mounts.ts'
 import { removeTree } from './root/remove-tree.ts'
-import { datasetsBelow, destroyDataset, renameDataset, requireNoClones, zfsProperty } from './root/zfs.ts'
+import { datasetsBelow, destroyDataset, makeDataset, renameDataset, requireNoClones, zfsProperty } from './root/zfs.ts'
 
 /** No world's name begins with them. */
 const stagePrefix = '_filling-'
@@ -35,7 +35,7 @@ export async function stageWorld(host: FreebsdHost, world: WorldId): Promise<str
   await discardStage(host, world)
   const stage = stageOf(host, world)
   const dataset = datasetOf(host, basename(stage))
-  if (dataset) await host.run('zfs', ['create', dataset])
+  if (dataset) await makeDataset(host, ['create', dataset])
   else await mkdir(stage)
   // It may have setuid files, which no user of the host may reach.
   await chmod(stage, 0o700)
@@ -59,8 +59,11 @@ export async function commitWorld(host: FreebsdHost, world: FilledWorld): Promis
   }
   if (from && to) {
     await host.run('zfs', ['snapshot', `${from}@filled`])
-    await renameDataset(host, from, to)
-    return
+    const fault = await renameDataset(host, from, to)
+    if (!fault) return
+    // Nothing was cloned from it yet; left there it would be in the way of the next fill.
+    await destroyDataset(host, to)
+    throw fault
   }
   // tar(1) keeps hard links, of which /rescue has 150 to one file, and file flags; cp(1) keeps no links.
   await host.run('tar', ['-c', '-p', '-f', join(stage, packed), '-C', join(stage, 'tree'), '.'], { timeoutMs: copyMs })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { WorkerConfig } from '../../../../worker/config/config.ts'
 import { layoutOf } from '../../../../worker/host/freebsd/layout.ts'
 import { cpusOf } from '../../../../worker/host/freebsd/limits/cpus.ts'
 import { limitRules } from '../../../../worker/host/freebsd/limits/limits.ts'
@@ -79,13 +80,25 @@ describe('names of interfaces', () => {
 })
 
 describe('rules of rctl', () => {
+  const host = { config: {} as WorkerConfig }
+
+  it('refuse beside it what would reserve more, where the host says so', () => {
+    const reserving = { config: { limits: { memory: 'reserved' } } as WorkerConfig }
+    expect(limitRules(reserving, { name: 'a', limits: { memory: 1_024, cpu: 1, processes: 7 } })).toEqual([
+      'jail:a:memoryuse:sigkill=1024',
+      'jail:a:swapuse:deny=1024',
+      'jail:a:maxproc:deny=7',
+      'jail:a:pcpu:deny=100',
+    ])
+  })
+
   it('kill what has more memory than it may: seen on 15.1, deny refuses nothing of what is resident', () => {
-    const rules = limitRules({ name: 'a', limits: { memory: 1_024, cpu: 1, processes: 7 } })
+    const rules = limitRules(host, { name: 'a', limits: { memory: 1_024, cpu: 1, processes: 7 } })
     expect(rules).toEqual(['jail:a:memoryuse:sigkill=1024', 'jail:a:maxproc:deny=7', 'jail:a:pcpu:deny=100'])
   })
 
   it('are whole percents of one core, and never none', () => {
-    const pcpu = (cpu: number) => limitRules({ name: 'a', limits: { memory: 1, cpu, processes: 1 } })[2]
+    const pcpu = (cpu: number) => limitRules(host, { name: 'a', limits: { memory: 1, cpu, processes: 1 } })[2]
     expect([0.01, 0.001, 0.5, 1, 2.5].map(pcpu)).toEqual([1, 1, 50, 100, 250].map((percent) => `jail:a:pcpu:deny=${percent}`))
   })
 })

@@ -579,7 +579,7 @@ describe('after a reboot', () => {
     await stop(trial, stopped)
     reboot(trial)
     expect(await runBootService(trial, 'start')).toBe('Starting jails of Provost: j1.\n')
-    expect(trial.kernel.rules).toEqual(limitRules(running))
+    expect(trial.kernel.rules).toEqual(limitRules(trial, running))
 
     trial.commands.length = 0
     expect(await provision({ host: trial.runtime() }, running)).toBe(1)
@@ -727,4 +727,38 @@ test('a world is read from no half-filled dataset', async ({ open }) => {
   mkdirSync(join(stage, 'etc'))
   const jail = trial.jail({ world: 'other', worldDigest: 'b2'.repeat(32) })
   await expect(trial.host.ensureRoot(jail, signal)).rejects.toMatchObject({ code: 'not_built' })
+})
+
+describe('a pool without room for another directory', () => {
+  test('fails a provision as a full disk, and leaves no dataset once it is undone', async ({ open }) => {
+    const trial = await open({ storage: 'zfs' })
+    const jail = trial.jail()
+    const before = [...trial.kernel.datasets.keys()]
+    trial.kernel.poolFull = true
+    await expect(provision(trial, jail)).rejects.toMatchObject({
+      code: 'disk_full',
+      message: expect.stringContaining('failed to create mountpoint: No space left on device'),
+    })
+    await destroy(trial, jail)
+    expect([...trial.kernel.datasets.keys()]).toEqual(before)
+    trial.kernel.poolFull = false
+    await provision(trial, jail)
+  })
+
+  test.for(['create', 'rename'] as const)(
+    'fails a fill as a full disk at zfs %s, and the next one fills it',
+    async (verb, { open }) => {
+      const trial = await open({ storage: 'zfs' })
+      const world = { name: 'second', digest: 'b2'.repeat(32) }
+      const fill = async (fullFrom?: 'create' | 'rename') => {
+        trial.kernel.poolFull = fullFrom === 'create'
+        await trial.host.stageWorld(world)
+        trial.kernel.poolFull = fullFrom === 'rename'
+        await trial.host.commitWorld(world)
+      }
+      await expect(fill(verb)).rejects.toMatchObject({ code: 'disk_full' })
+      await fill()
+      expect((await trial.host.listWorlds()).map(({ name }) => name).sort()).toEqual(['second', 'tiny'])
+    },
+  )
 })

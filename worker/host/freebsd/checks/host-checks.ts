@@ -1,5 +1,5 @@
 import { ProvostError } from '#shared/errors.ts'
-import type { WorkerConfig } from '../../../config/config.ts'
+import type { MemoryLimit, WorkerConfig } from '../../../config/config.ts'
 import { fault, fine, note, type Result } from '../../checks/check-result.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
 import { racctRemedy } from '../limits/limits.ts'
@@ -8,27 +8,29 @@ import { racctRemedy } from '../limits/limits.ts'
 const tenthMs = 100
 
 /** What the checks of a FreeBSD host need. */
-export type FreebsdCheckHost = { run: RunCommand; config: Pick<WorkerConfig, 'root' | 'network' | 'capacity'> }
+export type FreebsdCheckHost = { run: RunCommand; config: Pick<WorkerConfig, 'root' | 'network' | 'capacity' | 'limits'> }
 
 /** Checks that limits work: rctl(8) needs a tunable that is read at boot. */
-export async function checkRctl({ run }: FreebsdCheckHost): Promise<Result> {
+export async function checkRctl({ run, config }: FreebsdCheckHost): Promise<Result> {
   const value = await run('sysctl', ['-n', 'kern.racct.enable']).then(
     ({ stdout }) => stdout.trim(),
     (error) => whenFailed(error, 'absent'),
   )
-  if (value === '1') return judgeMemoryLooks(await memoryLooksMs(run))
+  if (value === '1') return judgeMemoryLooks(await memoryLooksMs(run), config.limits?.memory ?? 'resident')
   if (value === 'absent')
     return fault('The kernel has no kern.racct.enable.', 'Run a kernel with options RACCT and RCTL, as GENERIC has them.')
   return fault(`kern.racct.enable is ${value}: no limit can be set.`, racctRemedy)
 }
 
 /** A jail passes its memory by what it touches between two looks of the kernel: at 1 s a program passed 128M by 66M to 78M (15.1). */
-function judgeMemoryLooks(everyMs: number | undefined): Result {
+function judgeMemoryLooks(everyMs: number | undefined, memory: MemoryLimit): Result {
   const taken = 'kern.racct.enable is 1: rctl(8) takes limits of memory, CPU and processes.'
+  if (memory === 'reserved') return fine(`${taken} What a jail reserves beyond its memory is refused at once.`)
   if (everyMs === undefined || everyMs <= tenthMs) return fine(taken)
   return note(
     `${taken} The kernel looks at memory each ${everyMs} ms: until then a jail may pass its limit.`,
-    'To look more often: sysctl vm.vmdaemon_timeout=N, in ticks, of which kern.hz are a second; in /etc/sysctl.conf, too.',
+    'To look more often: sysctl vm.vmdaemon_timeout=N, in ticks, of which kern.hz are a second; in /etc/sysctl.conf, too. ' +
+      'To refuse it at once: limits.memory: reserved in worker.yaml, where no program of a jail reserves much more than it uses.',
   )
 }
 

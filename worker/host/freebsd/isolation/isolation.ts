@@ -45,8 +45,9 @@ async function proveProcesses({ host, jail, jid, actual, signal }: Subject): Pro
 }
 
 async function proveLimits({ host, jail, signal }: Subject): Promise<Finding> {
-  const [actual, asked] = [await readRules(host, jail.name, signal), limitRules(jail)]
+  const [actual, asked] = [await readRules(host, jail.name, signal), limitRules(host, jail)]
   const faults = sameRules(actual, asked) ? [] : [`is held to ${actual.join(', ') || 'nothing'} and not to ${asked.join(', ')}`]
   const { memory, cpu, processes } = jail.limits
-  return { faults, fine: `rules hold it to ${memory} bytes resident, ${cpu} cores, ${processes} processes` }
+  const counted = host.config.limits?.memory === 'reserved' ? 'resident and reserved' : 'resident'
+  return { faults, fine: `rules hold it to ${memory} bytes ${counted}, ${cpu} cores, ${processes} processes` }
 }

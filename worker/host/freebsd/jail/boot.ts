@@ -19,7 +19,7 @@ export async function enableAtBoot(host: FreebsdHost, jail: JailSpec): Promise<v
 
 /** Sets the jail's limits at the next boot too, from its first process on: the service that starts it reads them. */
 export async function ensureLimitsAtBoot(host: FreebsdHost, jail: JailSpec): Promise<void> {
-  const text = limitRules(jail).map((rule) => `${rule}\n`)
+  const text = limitRules(host, jail).map((rule) => `${rule}\n`)
   await replaceFile(host.layout.jail(jail.name).bootLimits, text.join(''))
 }
 

@@ -1,14 +1,15 @@
 import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { undefinedIfAbsent } from '../../files/paths.ts'
 import { waitUntil } from '../../wait-until.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { limitRules, removeRules } from '../limits/limits.ts'
-import { unmountBelow } from '../root/mounts.ts'
+import { unmountDirectory } from '../root/mounts.ts'
 import { disableAtBoot } from './boot.ts'
 import { isAsWritten } from './jail-conf.ts'
-import { dyingJails, findByName, isKept, type KernelJail } from './jls.ts'
+import { findByName, findDying, isKept, type KernelJail } from './jls.ts'
 
 /**
  * Ends the jail and waits until the kernel has let go of it. Its file is removed last: until then this can be tried again.
@@ -20,13 +21,16 @@ export async function endJail(host: FreebsdHost, jail: JailSpec, signal: AbortSi
   const running = await findByName(host, jail.name, signal)
   // Somebody else's jail of this name must not be ended.
   if (running?.path === root) await remove(host, running, signal)
-  const dying = (await dyingJails(host, signal)).filter(({ path }) => path === root)
-  for (const { jid } of dying) await waitForEnd(host, jail, jid, signal)
+  let dying = await findDying(host, jail.name, signal)
+  while (dying?.path === root) {
+    await waitForEnd(host, jail, dying.jid, signal)
+    dying = await findDying(host, jail.name, signal)
+  }
   // jail(8) tries each unmount once, and never again for a jail that is gone.
-  await unmountBelow(host.run, root, signal)
+  await unmountDirectory(host.run, join(root, 'dev'), signal)
   // Rules belong to the name, which somebody else's jail may have by now: then only those that are exactly ours are removed.
   const isAnothers = running !== undefined && running.path !== root
-  for (const filter of isAnothers ? limitRules(jail) : [`jail:${jail.name}`]) await removeRules(host, filter, signal)
+  for (const filter of isAnothers ? limitRules(host, jail) : [`jail:${jail.name}`]) await removeRules(host, filter, signal)
   for (const path of [commandStarted, commandEnd, conf, `${conf}.unchecked`]) await rm(path, { force: true })
 }
 

@@ -29,12 +29,14 @@ export async function allParameters(host: FreebsdHost, jid: number, signal?: Abo
   return jls(host, `${jid}`, ['all'], signal)
 }
 
-/** Returns the jails that were removed and that the kernel still keeps, because something refers to them (jls(8), -d). */
-export async function dyingJails(host: FreebsdHost, signal?: AbortSignal): Promise<KernelJail[]> {
-  const { stdout } = await host.run('jls', ['-d', '--libxo', 'json', ...identity], { signal })
-  return recordsIn(stdout)
-    .map(toJail)
-    .filter(({ dying }) => dying)
+/**
+ * Returns the jail of a name that was removed and that the kernel still keeps, because something refers to it (jls(8), -d); undefined when
+ * there is none, or when a jail of that name is up. Of several the kernel shows one, and the next when that is gone.
+ */
+export async function findDying(host: FreebsdHost, name: string, signal?: AbortSignal): Promise<KernelJail | undefined> {
+  const record = await jls(host, name, identity, signal, ['-d'])
+  const jail = record && toJail(record)
+  return jail?.dying ? jail : undefined
 }
 
 /** Whether a jail is up or dying, by its jid: another jail may already have the name. */
@@ -50,8 +52,9 @@ async function jls(
   which: string,
   parameters: string[],
   signal?: AbortSignal,
+  flags: string[] = [],
 ): Promise<JailRecord | undefined> {
-  const args = ['--libxo', 'json', '-j', which, ...parameters]
+  const args = [...flags, '--libxo', 'json', '-j', which, ...parameters]
   const { exitCode, stdout, stderr } = await host.run('jls', args, { okExitCodes: [1], signal })
   // The exit code first: for a jail that is not there the output is a whole document without any, jls(8).
   if (exitCode === 0) return recordsIn(stdout)[0]

@@ -8,12 +8,16 @@ export const racctRemedy = 'Put kern.racct.enable=1 into /boot/loader.conf, and 
 /**
  * Returns the rules of rctl(8) for a jail's limits. memoryuse is what its processes have resident, summed up once in
  * vm.vmdaemon_timeout: deny would refuse nothing of it, so the process that grew beyond is killed. swapuse and vmemoryuse are refused at
- * once, but count what is only reserved, and swapuse forgets what lives on when another process ends (docs/freebsd.md). pcpu is in
- * percent of one core; a rule takes whole numbers, and 0 would stop everything.
+ * once, but count what is only reserved, and swapuse forgets what lives on when another process ends (docs/freebsd.md): a host that wants
+ * it says so (`limits.memory: reserved`). pcpu is in percent of one core; a rule takes whole numbers, and 0 would stop everything.
  */
-export function limitRules({ name, limits }: { name: string; limits: Limits }): string[] {
+export function limitRules(
+  { config }: Pick<FreebsdHost, 'config'>,
+  { name, limits }: { name: string; limits: Limits },
+): string[] {
   return [
     `jail:${name}:memoryuse:sigkill=${limits.memory}`,
+    ...(config.limits?.memory === 'reserved' ? [`jail:${name}:swapuse:deny=${limits.memory}`] : []),
     `jail:${name}:maxproc:deny=${limits.processes}`,
     `jail:${name}:pcpu:deny=${Math.max(1, Math.round(limits.cpu * 100))}`,
   ]
@@ -26,9 +30,9 @@ export function limitRules({ name, limits }: { name: string; limits: Limits }): 
  */
 export async function ensureLimits(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   await removeRules(host, `jail:${jail.name}`, signal)
-  for (const rule of limitRules(jail)) await addRule(host, rule, signal)
+  for (const rule of limitRules(host, jail)) await addRule(host, rule, signal)
   const actual = await readRules(host, jail.name, signal)
-  if (sameRules(actual, limitRules(jail))) return
+  if (sameRules(actual, limitRules(host, jail))) return
   throw new ProvostError('host_unfit', `rctl(8) took the limits of ${jail.name}, and has ${actual.join(', ') || 'none'} of them.`)
 }
 
@@ -41,7 +45,7 @@ async function addRule(host: FreebsdHost, rule: string, signal: AbortSignal): Pr
 
 /** Whether exactly the limits of a jail are in force for its name. */
 export async function hasLimits(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<boolean> {
-  return sameRules(await readRules(host, jail.name, signal), limitRules(jail))
+  return sameRules(await readRules(host, jail.name, signal), limitRules(host, jail))
 }
 
 /**

@@ -1,3 +1,4 @@
+import { ProvostError } from '#shared/errors.ts'
 import { familyOf } from '#shared/network/addresses.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
 
@@ -12,13 +13,19 @@ export type Interface = {
   groups: string[]
 }
 
-/** Returns the interfaces of the host, or of a jail with its own network: `ifconfig -j`, 14.0 and later. */
+/**
+ * Returns the interfaces of the host, or of a jail with its own network (`ifconfig -j`, 14.0 and later); with a `name` that one alone, or
+ * none when it is not there.
+ */
 export async function readInterfaces(
   run: RunCommand,
-  { jid, signal }: { jid?: number; signal?: AbortSignal } = {},
+  { jid, name, signal }: { jid?: number; name?: string; signal?: AbortSignal } = {},
 ): Promise<Interface[]> {
-  const args = jid === undefined ? ['-a'] : ['-j', `${jid}`, '-a']
-  return parseInterfaces((await run('ifconfig', args, { signal })).stdout)
+  const args = [...(jid === undefined ? [] : ['-j', `${jid}`]), name ?? '-a']
+  const { exitCode, stdout, stderr } = await run('ifconfig', args, { okExitCodes: name === undefined ? [] : [1], signal })
+  if (exitCode === 0) return parseInterfaces(stdout)
+  if (/ does not exist$/m.test(stderr)) return []
+  throw new ProvostError('command_failed', stderr.trim(), { command: `ifconfig ${args.join(' ')}`, exitCode, logTail: stderr })
 }
 
 export function parseInterfaces(text: string): Interface[] {

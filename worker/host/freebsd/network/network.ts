@@ -6,7 +6,7 @@ import { undefinedIfAbsent } from '../../files/paths.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { findByName } from '../jail/jls.ts'
 import { type Interface, inetOf, readInterfaces } from './interfaces.ts'
-import { ensureEpair, hasEpair, isOnBridge, removeEpair } from './vnet.ts'
+import { destroyedHostEnd, ensureEpair, hasEpair, isOnBridge, removeEpair } from './vnet.ts'
 
 /** The addresses that we put on an interface for a jail: they distinguish ours from the host's own. */
 type Aliases = { interface: string; addresses: string[] }
@@ -32,9 +32,10 @@ export async function ensureNetwork(host: FreebsdHost, jail: JailSpec, signal: A
 export async function removeNetwork(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const running = await findByName(host, jail.name, signal)
   if (running?.path === host.layout.jail(jail.name).root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
-  const interfaces = await readInterfaces(host.run, { signal })
-  await removeEpair(host, jail, interfaces, signal)
-  await removeAliases(host, jail, interfaces, signal)
+  if (host.config.network.mode === 'vnet' && !(await destroyedHostEnd(host, jail, signal)))
+    await removeEpair(host, jail, await readInterfaces(host.run, { signal }), signal)
+  const ours = await remembered(host, jail)
+  if (ours) await removeAliases(host, jail, await readInterfaces(host.run, { name: ours.interface, signal }), signal)
   await rm(host.layout.jail(jail.name).aliases, { force: true })
 }
 

@@ -54,6 +54,18 @@ export function isOnBridge(host: FreebsdHost, jail: JailSpec, interfaces: Interf
   return end?.up === true && bridge?.up === true && bridge.members.includes(hostEnd)
 }
 
+/**
+ * Destroys a jail's epair(4) by the host's end of it, and so both. Returns false when there is no interface of that name: an epair that was
+ * not whole may have another one (`removeEpair`).
+ */
+export async function destroyedHostEnd(host: FreebsdHost, jail: JailSpec, signal: AbortSignal): Promise<boolean> {
+  const { hostEnd } = host.layout.jail(jail.name)
+  const { exitCode, stderr } = await host.run('ifconfig', [hostEnd, 'destroy'], { okExitCodes: [1], signal })
+  if (exitCode === 0) return true
+  if (/ does not exist$/m.test(stderr)) return false
+  throw new ProvostError('command_failed', stderr.trim(), { command: `ifconfig ${hostEnd} destroy`, exitCode, logTail: stderr })
+}
+
 /** Destroying one end destroys both, epair(4). An end that a dying jail still has returns to the host first. */
 export async function removeEpair(
   host: FreebsdHost,

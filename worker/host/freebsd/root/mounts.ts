@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs'
 import { ProvostError } from '#shared/errors.ts'
 import type { RunCommand } from '../../programs/run-command.ts'
 
@@ -32,6 +33,22 @@ function listIn(json: string): Printed[] {
 
 export function isBelow(path: string, directory: string): boolean {
   return path.startsWith(`${directory}/`)
+}
+
+/**
+ * Unmounts what is mounted on a directory, however often; nothing, where nothing is. It must be below a root in which nothing runs any more:
+ * umount(8) resolves its argument, so that a link there, which is refused, would lead it to a mount of the host.
+ * @throws ProvostError `resource_busy`
+ */
+export async function unmountDirectory(run: RunCommand, directory: string, signal?: AbortSignal): Promise<void> {
+  if (!lstatSync(directory, { throwIfNoEntry: false })?.isDirectory()) return
+  for (;;) {
+    const { exitCode, stderr } = await run('umount', [directory], { okExitCodes: [1], signal })
+    if (exitCode === 0) continue
+    if (/: not a file system root directory$/m.test(stderr)) return
+    if (/busy/i.test(stderr)) throw new ProvostError('resource_busy', `Still mounted: ${directory}.`)
+    throw new ProvostError('command_failed', stderr.trim(), { command: `umount ${directory}`, exitCode, logTail: stderr })
+  }
 }
 
 /** Unmounts what is mounted below a directory, the last first. @throws ProvostError `resource_busy` */

@@ -5,11 +5,11 @@ import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { rootGone } from '../../jails/root-gone.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
-import { dyingJails, findByName } from '../jail/jls.ts'
+import { findByName, findDying } from '../jail/jls.ts'
 import { worldArchive, worldSnapshot } from '../worlds.ts'
 import { unmountBelow } from './mounts.ts'
 import { removeTree } from './remove-tree.ts'
-import { destroyDataset, zfsProperty } from './zfs.ts'
+import { destroyDataset, isDestroyed, makeDataset, zfsProperty } from './zfs.ts'
 
 const copyMs = 3_600_000
 
@@ -39,18 +39,25 @@ export async function removeRoot(host: FreebsdHost, jail: JailSpec, signal: Abor
   const { directory, dataset, parent, root, copying, removing } = host.layout.jail(jail.name)
   const running = await findByName(host, jail.name, signal)
   if (running?.path === root) throw new ProvostError('resource_busy', `Jail ${jail.name} still runs.`)
-  if ((await dyingJails(host, signal)).some(({ path }) => path === root))
+  if ((await findDying(host, jail.name, signal))?.path === root)
     throw new ProvostError('resource_busy', `Jail ${jail.name} is still dying.`)
 
-  await unmountBelow(host.run, parent, signal)
-  if (dataset) await destroyDataset(host, dataset, signal)
+  if (dataset) await destroyClone(host, dataset, parent, signal)
   else {
+    await unmountBelow(host.run, parent, signal)
     if (existsSync(removing)) await removeTree(host.run, removing, signal)
     if (existsSync(parent)) await rename(parent, removing)
     for (const path of [removing, copying]) if (existsSync(path)) await removeTree(host.run, path, signal)
   }
   // Made by us; the jail can never write there.
   await rm(directory, { recursive: true, force: true })
+}
+
+/** zfs(8) unmounts a dataset itself, and says `busy` where somebody has mounted anything in it: only then all mounts are looked at. */
+async function destroyClone(host: FreebsdHost, dataset: string, parent: string, signal: AbortSignal): Promise<void> {
+  if (await isDestroyed(host, dataset, signal)) return
+  await unmountBelow(host.run, parent, signal)
+  await destroyDataset(host, dataset, signal)
 }
 
 /** Whether the jail's root is there; a dataset also while it is not mounted. */
@@ -66,7 +73,7 @@ async function ensureClone(host: FreebsdHost, jail: JailSpec, dataset: string, s
     if ((await zfsProperty(host, snapshot, 'type', signal)) === undefined) throw notFilled(jail)
     // quota and not refquota: what a clone shares with its world does not count for the client, zfsprops(7).
     const quota = jail.limits.disk === undefined ? [] : ['-o', `quota=${jail.limits.disk}`]
-    await host.run('zfs', ['clone', ...quota, snapshot, dataset], { signal })
+    await makeDataset(host, ['clone', ...quota, snapshot, dataset], signal)
     return
   }
   if (origin !== snapshot) throw new ProvostError('unexpected', `${dataset} is a clone of ${origin} and not of ${snapshot}.`)

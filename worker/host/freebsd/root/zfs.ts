@@ -28,12 +28,15 @@ export async function datasetsBelow(host: FreebsdHost, dataset: string): Promise
  * files. Right after a stop it is often still busy. @throws ProvostError `resource_busy`
  */
 export async function destroyDataset(host: FreebsdHost, dataset: string, signal?: AbortSignal): Promise<void> {
-  await whileBusy(host, dataset, signal, async () => {
-    const { exitCode, stderr } = await host.run('zfs', ['destroy', '-r', dataset], { okExitCodes: [1], signal })
-    if (exitCode === 0 || isAbsent(stderr)) return true
-    if (isBusy(stderr)) return false
-    throw failed(`zfs destroy -r ${dataset}`, exitCode, stderr)
-  })
+  await whileBusy(host, dataset, signal, () => isDestroyed(host, dataset, signal))
+}
+
+/** Tries once to destroy a dataset and its own snapshots. Returns false while it is busy. */
+export async function isDestroyed(host: FreebsdHost, dataset: string, signal?: AbortSignal): Promise<boolean> {
+  const { exitCode, stderr } = await host.run('zfs', ['destroy', '-r', dataset], { okExitCodes: [1], signal })
+  if (exitCode === 0 || isAbsent(stderr)) return true
+  if (isBusy(stderr)) return false
+  throw failed(`zfs destroy -r ${dataset}`, exitCode, stderr)
 }
 
 /** Asks zfs(8) what a destroy would do: -n changes nothing. @throws ProvostError `resource_busy` when there are clones */
@@ -45,14 +48,36 @@ export async function requireNoClones(host: FreebsdHost, dataset: string): Promi
   throw failed(`zfs destroy -n -r ${dataset}`, exitCode, stderr)
 }
 
-/** Renames a dataset, which is unmounted for that, so it must not be in use: zfs-rename(8). */
-export async function renameDataset(host: FreebsdHost, from: string, to: string): Promise<void> {
+/**
+ * Makes a dataset, by `zfs create` or `zfs clone`. zfs(8) exits with 0 also where it could not mount what it made, as on a full pool,
+ * which has no room for the directory that it is mounted on.
+ * @throws ProvostError `disk_full`, `command_failed`; the dataset may be there all the same.
+ */
+export async function makeDataset(
+  host: FreebsdHost,
+  args: ['create' | 'clone', ...string[]],
+  signal?: AbortSignal,
+): Promise<void> {
+  const { stderr } = await host.run('zfs', args, { signal })
+  const fault = whyNotMounted(`zfs ${args.join(' ')}`, stderr)
+  if (fault) throw fault
+}
+
+/**
+ * Renames a dataset, which is unmounted for that, so it must not be in use: zfs-rename(8). Returns why it could not be mounted at its new
+ * place, undefined when it is.
+ */
+export async function renameDataset(host: FreebsdHost, from: string, to: string): Promise<ProvostError | undefined> {
+  let fault: ProvostError | undefined
   await whileBusy(host, from, undefined, async () => {
+    const command = `zfs rename ${from} ${to}`
     const { exitCode, stderr } = await host.run('zfs', ['rename', from, to], { okExitCodes: [1] })
+    fault = whyNotMounted(command, stderr)
     if (exitCode === 0) return true
     if (isBusy(stderr)) return false
-    throw failed(`zfs rename ${from} ${to}`, exitCode, stderr)
+    throw failed(command, exitCode, stderr)
   })
+  return fault
 }
 
 /** Tries again while `attempt` returns false, with a wait that doubles each time. @throws ProvostError `resource_busy` */
@@ -78,6 +103,11 @@ function isBusy(stderr: string): boolean {
 
 function isAbsent(stderr: string): boolean {
   return /does not exist/.test(stderr)
+}
+
+/** Whether zfs(8) says that it did all but mount: no failure to `create`, `clone` and `rename`. */
+function whyNotMounted(command: string, stderr: string): ProvostError | undefined {
+  return /^cannot mount /m.test(stderr) ? failed(command, 0, stderr) : undefined
 }
 
 function failed(command: string, exitCode: number, stderr: string): ProvostError {

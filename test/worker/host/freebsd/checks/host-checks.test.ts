@@ -56,6 +56,16 @@ describe('limits', () => {
     })
   })
 
+  it('of memory are refused at once where the host counts what is reserved, however seldom the kernel looks', async () => {
+    const host = hostWith({ sysctl: sysctl('1000', '1000') })
+    expect(await checkRctl({ ...host, config: { ...host.config, limits: { memory: 'reserved' } } })).toEqual({
+      ok: true,
+      detail:
+        'kern.racct.enable is 1: rctl(8) takes limits of memory, CPU and processes. ' +
+        'What a jail reserves beyond its memory is refused at once.',
+    })
+  })
+
   it('need a reboot when it does not, and another kernel when there is none', async () => {
     expect(await checkRctl(hostWith({ sysctl: prints('0\n') }))).toMatchObject({
       ok: false,
