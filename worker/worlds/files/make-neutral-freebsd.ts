@@ -5,6 +5,7 @@ import type { World } from '../../config/world.ts'
 import { clearFlags, clearFlagsBelow } from '../../host/freebsd/root/file-flags.ts'
 import type { RunCommand } from '../../host/programs/run-command.ts'
 import type { FillContext } from '../world-method.ts'
+import { systemOfTree } from './elf-system.ts'
 import { refuseNewer, releaseOfTree } from './freebsd-version.ts'
 import { ensureDirectory, etcOf, exists, isDirectory, putFile, putLink } from './world-files.ts'
 
@@ -26,6 +27,7 @@ export async function makeNeutralFreebsd(
   hostRoot = '/',
 ): Promise<void> {
   const etc = await etcOf(directory, world.name)
+  await requireFreebsd(directory, world.name)
   await requirePasswords(etc, world.name)
   await makeWritable(directory, run, signal)
   await ensureDirectory(join(directory, 'dev'))
@@ -43,6 +45,14 @@ export async function makeNeutralFreebsd(
   const zone = await contentOf(join(hostRoot, 'var/db/zoneinfo'))
   const db = [join(directory, 'var'), join(directory, 'var/db')]
   if (zone && (await Promise.all(db.map(isDirectory))).every(Boolean)) await putFile(join(directory, 'var/db/zoneinfo'), zone)
+}
+
+/** Where linux64.ko is loaded a kernel would run them, in a jail without the rest of Linux: linux(4). */
+async function requireFreebsd(directory: string, world: string): Promise<void> {
+  if ((await systemOfTree(directory)) !== 'linux') return
+  throw new ProvostError('world_invalid', `The programs of world ${world} are for Linux, and this host runs jails of FreeBSD.`, {
+    hint: 'Give the world a source with a FreeBSD userland, or declare it on a host with runtime: linux.',
+  })
 }
 
 /**

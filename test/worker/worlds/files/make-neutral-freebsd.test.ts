@@ -48,6 +48,22 @@ describe('a filled FreeBSD world', () => {
     expect(await read('etc/localtime')).toBe('TZif2')
   })
 
+  test('is refused where its programs are for Linux, also if its shell is a link', async ({ scratch }) => {
+    const { directory, neutral } = await filled(scratch)
+    await symlink('dash', join(directory, 'bin/sh'))
+    const program = (osAbi: number) =>
+      writeFile(join(directory, 'bin/ls'), Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, osAbi, 0]))
+    for (const linux of [0, 3]) {
+      await program(linux)
+      await expect(neutral()).rejects.toMatchObject({
+        code: 'world_invalid',
+        message: 'The programs of world base are for Linux, and this host runs jails of FreeBSD.',
+      })
+    }
+    await program(9)
+    await neutral()
+  })
+
   test('gets a directory /dev where it has none', async ({ scratch }) => {
     const { directory, neutral } = await filled(scratch)
     await rm(join(directory, 'dev'), { recursive: true })
