@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import { whyNoBrowser } from './test/support/browser.ts'
 import { whyNoHostTests } from './test/support/hosts/host-fitness.ts'
+import { patience } from './test/support/patience.ts'
 
 const unfit = whyNoHostTests()
 if (unfit) console.error(`\nNOT RUN HERE: what makes real jails (contract, on-host, chaos) ${unfit}\n`)
@@ -22,8 +23,8 @@ function ring(
       name,
       include: options.include,
       exclude: name === 'unit' ? [...rings, 'support'].map((directory) => `test/${directory}/**`) : [],
-      testTimeout: timeoutMs,
-      hookTimeout: timeoutMs,
+      testTimeout: timeoutMs * patience,
+      hookTimeout: timeoutMs * patience,
       fileParallelism: options.parallel ?? false,
       ...(options.parallel ? { maxWorkers: 2 } : {}),
       sequence: { groupOrder: order },

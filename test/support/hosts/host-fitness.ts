@@ -16,6 +16,11 @@ export function whyNoHostTests(): string | undefined {
   return undefined
 }
 
+/** The same for tests about FreeBSD. */
+export function whyNoFreebsdJails(): string | undefined {
+  return process.platform === 'freebsd' ? whyNoHostTests() : 'they are about FreeBSD.'
+}
+
 /** The same for tests about Linux. */
 export function whyNoLinuxJails(): string | undefined {
   return process.platform === 'linux' ? whyNoHostTests() : 'they are about Linux.'
