@@ -8,7 +8,6 @@ import { type FreebsdFleet, startFreebsdFleet } from '../../support/real-freebsd
 import { test } from '../../support/redis/redis-test.ts'
 
 const whyNot = whyNoFreebsdJails()
-if (whyNot) console.warn(`NOT RUN HERE: jails at the boot of a FreeBSD host: ${whyNot}`)
 
 const timeout = 180_000 * patience
 const succeeded = { status: 'succeeded' }

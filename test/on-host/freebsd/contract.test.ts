@@ -10,7 +10,7 @@ import type { Settings } from '../../support/real-freebsd/freebsd-host.ts'
 import { type FreebsdTrial, freebsdTrial } from '../../support/real-freebsd/trial.ts'
 
 const whyNot = whyNoFreebsdJails()
-if (whyNot) console.warn(`NOT RUN HERE: the contract of the FreeBSD runtime on FreeBSD: ${whyNot}`)
+if (whyNot) console.warn(`NOT RUN HERE: all of test/on-host/freebsd: ${whyNot}`)
 
 type HalfMade = Record<string, (trial: FreebsdTrial, jail: JailSpec) => Promise<unknown>>
 

@@ -9,7 +9,6 @@ import { must, output } from '../../support/real-freebsd/ask-host.ts'
 import { type FreebsdTrial, freebsdTrial } from '../../support/real-freebsd/trial.ts'
 
 const whyNot = whyNoFreebsdJails()
-if (whyNot) console.warn(`NOT RUN HERE: isolation on FreeBSD, broken in each way: ${whyNot}`)
 
 const { signal } = new AbortController()
 

@@ -11,7 +11,6 @@ import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
 const whyNot = whyNoFreebsdJails()
-if (whyNot) console.warn(`NOT RUN HERE: a worker that is killed on FreeBSD: ${whyNot}`)
 
 const timeout = 240_000 * patience
 const succeeded = { status: 'succeeded' }

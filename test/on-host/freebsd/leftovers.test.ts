@@ -9,7 +9,6 @@ import { must } from '../../support/real-freebsd/ask-host.ts'
 import { type FreebsdTrial, freebsdTrial } from '../../support/real-freebsd/trial.ts'
 
 const whyNot = whyNoFreebsdJails()
-if (whyNot) console.warn(`NOT RUN HERE: what jails leave on a FreeBSD host: ${whyNot}`)
 
 const MiB = 1024 ** 2
 

@@ -11,7 +11,6 @@ import { test } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
 const whyNot = whyNoFreebsdJails()
-if (whyNot) console.warn(`NOT RUN HERE: lives of jails on FreeBSD: ${whyNot}`)
 
 const timeout = 180_000 * patience
 const kinds = (['zfs', 'ufs'] as const).flatMap((storage) => (['shared', 'vnet'] as const).map((mode) => ({ storage, mode })))

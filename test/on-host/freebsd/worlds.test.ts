@@ -11,7 +11,6 @@ import { fillRescueTree } from '../../support/real-freebsd/rescue-tree.ts'
 import { test } from '../../support/redis/redis-test.ts'
 
 const whyNot = whyNoFreebsdJails()
-if (whyNot) console.warn(`NOT RUN HERE: worlds of FreeBSD, filled on FreeBSD: ${whyNot}`)
 
 /** The targets of FreeBSD's own tree that a world needs, over one that is there. */
 const makefile = (tree: string) => `buildworld:
