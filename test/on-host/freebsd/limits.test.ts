@@ -8,9 +8,7 @@ import { must, output } from '../../support/real-freebsd/ask-host.ts'
 import { type FreebsdTrial, freebsdTrial } from '../../support/real-freebsd/trial.ts'
 import { until } from '../../support/until.ts'
 
-const isOff = () => output('sysctl', '-n', 'kern.racct.enable').trim() !== '1'
-const whyNot = whyNoFreebsdJails() ?? (isOff() ? 'kern.racct.enable=1 is not in /boot/loader.conf.' : undefined)
-if (!whyNoFreebsdJails() && whyNot) console.warn(`NOT RUN HERE: limits that are tried: ${whyNot}`)
+const whyNot = whyNoFreebsdJails()
 
 const MiB = 1024 ** 2
 /** Programs that ask for all the memory that there is. */

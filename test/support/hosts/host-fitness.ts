@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { findProgram } from '../../../worker/host/programs/run-command.ts'
 
 const commandPath = '/sbin:/bin:/usr/sbin:/usr/bin'
@@ -16,9 +17,11 @@ export function whyNoHostTests(): string | undefined {
   return undefined
 }
 
-/** The same for tests about FreeBSD. */
+/** The same for tests about FreeBSD, where no jail starts without limits. */
 export function whyNoFreebsdJails(): string | undefined {
-  return process.platform === 'freebsd' ? whyNoHostTests() : 'they are about FreeBSD.'
+  if (process.platform !== 'freebsd') return 'they are about FreeBSD.'
+  const { stdout } = spawnSync('/sbin/sysctl', ['-n', 'kern.racct.enable'], { encoding: 'utf8' })
+  return whyNoHostTests() ?? (stdout.trim() === '1' ? undefined : 'needs kern.racct.enable=1 in /boot/loader.conf, and a reboot.')
 }
 
 /** The same for tests about Linux. */

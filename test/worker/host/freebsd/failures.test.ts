@@ -4,7 +4,7 @@ import { describe, expect } from 'vitest'
 import { limitRules } from '../../../../worker/host/freebsd/limits/limits.ts'
 import { runBootService } from '../../../support/hosts/run-boot-service.ts'
 import type { TrialFreebsd } from '../../../support/hosts/trial-freebsd.ts'
-import { destroy, faultsOf, provision, signal, stop, takeCommands, test } from './host-test.ts'
+import { destroy, faultsOf, provision, reboot, signal, stop, takeCommands, test } from './host-test.ts'
 
 const never = Number.POSITIVE_INFINITY
 const addressesOn = ({ kernel }: TrialFreebsd, name: string) =>
@@ -559,18 +559,6 @@ describe('the CPUs of a jail', () => {
 })
 
 describe('after a reboot', () => {
-  /** What a boot leaves of a host: its files, datasets and rc.conf. */
-  function reboot(trial: TrialFreebsd): void {
-    const { kernel } = trial
-    kernel.jails.clear()
-    kernel.nextJid = 1
-    kernel.links = kernel.links.filter(({ kind, vnet }) => kind !== 'epair' && vnet === 0)
-    for (const link of kernel.links) Object.assign(link, { members: [], addresses: link.kind === 'ether' ? [] : link.addresses })
-    kernel.mounts = kernel.mounts.filter(({ fsType }) => fsType !== 'devfs')
-    kernel.sysctl.set('kern.boot_id', 'ffffffffffffffffffffffffffffffff')
-    kernel.rules = []
-  }
-
   test('a jail that is meant to run comes back as it was, without its worker', async ({ open }) => {
     const trial = await open()
     const [running, stopped] = [trial.jail(), trial.jail()]

@@ -52,6 +52,18 @@ export async function destroy(trial: Pick<TrialFreebsd, 'host'>, jail: JailSpec)
   await trial.host.removeRoot(jail, signal)
 }
 
+/** What a boot leaves of a host: its files, datasets and rc.conf. */
+export function reboot(trial: TrialFreebsd): void {
+  const { kernel } = trial
+  kernel.jails.clear()
+  kernel.nextJid = 1
+  kernel.links = kernel.links.filter(({ kind, vnet }) => kind !== 'epair' && vnet === 0)
+  for (const link of kernel.links) Object.assign(link, { members: [], addresses: link.kind === 'ether' ? [] : link.addresses })
+  kernel.mounts = kernel.mounts.filter(({ fsType }) => fsType !== 'devfs')
+  kernel.sysctl.set('kern.boot_id', 'ffffffffffffffffffffffffffffffff')
+  kernel.rules = []
+}
+
 /** Returns the commands so far as lines, with short names for the places and for the jail's link, and forgets them. */
 export function takeCommands({ commands, layout }: TrialFreebsd, jail: JailSpec): string[] {
   const { hostEnd, jailEnd, mark } = layout.jail(jail.name)

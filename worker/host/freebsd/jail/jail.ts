@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, statSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { namesOf } from '../../names/names.ts'
@@ -25,7 +25,12 @@ export async function ensureJail(host: FreebsdHost, jail: JailSpec, signal: Abor
   requireOurs(host, jail, running)
   if (running && isEnabledAtBoot(host, jail.name)) {
     if (!(await hasLimits(host, jail, signal))) await ensureLimits(host, jail, signal)
-    await ensureLimitsAtBoot(host, jail)
+    if (await isConfCurrent(host, jail)) await ensureLimitsAtBoot(host, jail)
+    else {
+      // An earlier release's, or an edited one: the end of the jail and the next boot are to be as for one that starts now.
+      await writeConf(host, jail, signal)
+      await enableAtBoot(host, jail)
+    }
     await ensureCpus(host, jail, running.jid, signal)
     return running.jid
   }
@@ -64,6 +69,11 @@ async function ensureNames(host: FreebsdHost, jail: JailSpec): Promise<void> {
   const world = worldTree(host, { name: jail.world, digest: jail.worldDigest })
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await writeNames({ root, world, record }, namesOf(jail, await resolverOf(host.config)))
+}
+
+async function isConfCurrent(host: FreebsdHost, jail: JailSpec): Promise<boolean> {
+  const text = await readFile(host.layout.jail(jail.name).conf, 'utf8')
+  return text === jailConf(jail.name, jailParameters(host, jail))
 }
 
 /**
