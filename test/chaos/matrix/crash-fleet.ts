@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { processFleet } from '../../support/fleets/process-fleet.ts'
 import type { TestRedis } from '../../support/redis/redis-test.ts'
 import { crashHost } from './crash-host.ts'
+import { fillCrashTree, isFreebsd } from './crash-machine.ts'
 import type { Trial } from './crash-plans.ts'
 
 export type CrashFleet = Awaited<ReturnType<typeof startCrashFleet>>
@@ -43,16 +44,14 @@ export async function startCrashFleet(redis: TestRedis, names: string[]) {
 /** Beside the one that all jails are of: one with an /etc/rc, and one of each way to fill that needs nothing from elsewhere. */
 function makeWorlds(state: string): object[] {
   const tree = join(state, 'tree')
-  for (const directory of ['bin', 'etc', 'dev', 'proc', 'sys', 'tmp']) mkdirSync(join(tree, directory), { recursive: true })
-  spawnSync('busybox', ['cp', '/proc/self/exe', join(tree, 'bin/busybox')])
-  symlinkSync('busybox', join(tree, 'bin/sh'))
-  writeFileSync(join(tree, 'etc/rc'), 'echo started\n')
+  mkdirSync(tree)
+  fillCrashTree(tree)
   const path = join(state, 'world.tar')
   spawnSync('tar', ['-C', tree, '-cf', path, '.'])
   const sha256 = createHash('sha256').update(readFileSync(path)).digest('hex')
   return [
     { name: 'rc', method: 'tree', path: tree, prefill: true },
-    { name: 'busybox2', method: 'busybox' },
+    ...(isFreebsd ? [] : [{ name: 'busybox2', method: 'busybox' }]),
     { name: 'tree', method: 'tree', path: tree },
     { name: 'archive', method: 'archive', path, sha256 },
   ]

@@ -2,14 +2,12 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { layoutOf } from '../../../worker/host/linux/layout.ts'
-import { type HostSnapshot, hostSnapshot } from '../../support/hosts/host-snapshot.ts'
-import { realHost } from '../../support/hosts/real-host.ts'
 import { until } from '../../support/until.ts'
+import { crashMachine } from './crash-machine.ts'
 import type { Point } from './crash-points.ts'
 import type { Order, Said } from './crash-worker.ts'
 
-type Settings = Parameters<typeof realHost>[0] & { env: NodeJS.ProcessEnv }
+type Settings = Parameters<typeof crashMachine>[0] & { env: NodeJS.ProcessEnv }
 type Start = Omit<Extract<Order, { type: 'start' }>, 'type'>
 type Count = Omit<Extract<Order, { type: 'count' }>, 'type'>
 
@@ -19,15 +17,14 @@ const withinMs = 30_000
 
 /** A host whose worker dies at a point of the test's choice. The next worker waits, loaded, while the present one works. */
 export async function crashHost({ env, ...settings }: Settings) {
-  const real = await realHost(settings)
-  const layout = layoutOf(real.root)
+  const machine = await crashMachine(settings)
   const log = createWriteStream(join(settings.directory, 'worker.log'), { flags: 'a' })
   let worker: TrialWorker | undefined
   let next = load()
 
   function load(): TrialWorker {
     const child = fork(join(import.meta.dirname, 'crash-worker.ts'), {
-      env: { ...env, PROVOST_CONFIG: real.file },
+      env: { ...env, PROVOST_CONFIG: machine.file },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     child.stdout?.pipe(log, { end: false })
@@ -41,7 +38,7 @@ export async function crashHost({ env, ...settings }: Settings) {
   }
 
   return {
-    ...real,
+    ...machine,
     name: settings.host,
     /** Starts the next worker. Returns once it has looked at what is there. */
     async start(start: Start = {}): Promise<void> {
@@ -64,20 +61,16 @@ export async function crashHost({ env, ...settings }: Settings) {
       present().kill('SIGKILL')
       await present().died
     },
-    /** All that this host has on the machine beside its worlds and its journal. `jails`: names whose links count. */
-    snapshot(jails: string[]): HostSnapshot {
-      const links = jails.map((name) => layout.jail(name).veth)
-      const marks = [layout.root, layout.runDirectory, layout.cgroupParent, real.bridge, ...links]
-      const aside = [join(layout.root, 'worlds'), join(layout.root, 'journal')]
-      const isOurs = (line: string) => marks.some((mark) => line.includes(mark)) && !aside.some((path) => line.startsWith(path))
-      return hostSnapshot([layout.root], isOurs)
-    },
     /** What its journal has of jails, and what fills have left. */
-    files: () => ({ journal: readdirSync(join(layout.root, 'journal/jails')), worlds: readdirSync(layout.worlds).sort() }),
+    files: () => ({
+      journal: readdirSync(join(machine.directory, 'journal/jails')),
+      worlds: readdirSync(machine.worlds).sort(),
+    }),
     async stop(): Promise<void> {
       next.kill('SIGKILL')
       worker?.kill('SIGTERM')
       await Promise.all([next.died, worker?.died])
+      machine.close()
     },
   }
 }

@@ -1,7 +1,6 @@
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Answer, Client } from '../../support/fleets/client.ts'
 import type { CrashHost } from './crash-host.ts'
+import { enter, filledWorlds, plainWorld } from './crash-machine.ts'
 
 /** `asked`: the answers to provisions, by jail. */
 export type Trial = { client: Client; host: CrashHost; asked: Map<string, Answer> }
@@ -17,8 +16,7 @@ export type CrashPlan = {
   ask(trial: Trial, jail: string): Promise<Answer>
 }
 
-const enter = 'perl start runc exec'
-const whole = { world: 'busybox', command: ['/bin/sleep', '100000'], limits: { disk: '16M' } }
+const whole = { world: plainWorld, command: ['/bin/sleep', '100000'], limits: { disk: '16M' } }
 const nothing = async () => {}
 
 async function provision({ client, host, asked }: Trial, jail: string, more: object = {}): Promise<Answer> {
@@ -58,8 +56,7 @@ function fill(world: string): CrashPlan {
     name: `fill (${world})`,
     async prepare(trial) {
       await trial.host.kill()
-      for (const name of trial.host.files().worlds.filter((each) => each.startsWith(`${world}-`)))
-        rmSync(join(trial.host.root, 'worlds', name), { recursive: true })
+      trial.host.removeWorlds(world)
       await trial.host.start()
     },
     ask: ({ client, host }) => client.call('POST', `/v1/hosts/${host.name}/worlds/${world}/fill`),
@@ -99,9 +96,7 @@ export const crashPlans: CrashPlan[] = [
   { name: 'destroy', prepare: running, ask: destroy },
   { name: 'start-up', whileStarting: true, prepare: running, ask: change('restart') },
   { name: 'destroy (stopped)', prepare: stopped, ask: destroy },
-  fill('busybox2'),
-  fill('tree'),
-  fill('archive'),
+  ...filledWorlds.map(fill),
   { name: 'failed provision', fails: enter, prepare: nothing, ask: provision },
   { name: 'failed start', fails: enter, prepare: stopped, ask: change('start') },
   { name: 'failed restart', fails: enter, prepare: running, ask: change('restart') },

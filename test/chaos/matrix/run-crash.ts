@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Answer } from '../../support/fleets/client.ts'
-import type { HostSnapshot } from '../../support/hosts/host-snapshot.ts'
 import { until } from '../../support/until.ts'
+import type { Snapshot } from './crash-machine.ts'
 import type { CrashPlan, Trial } from './crash-plans.ts'
 import { describeKill, type Kill, type Point } from './crash-points.ts'
 
@@ -101,14 +101,11 @@ export function describeCell({ plan, kill, how, detail }: Cell): string {
   return `${how} ${plan}: killed ${describeKill(kill)}. ${detail}`
 }
 
-async function endOf({ client, host }: Trial, jail: string, answer: Answer, before: HostSnapshot): Promise<End> {
+async function endOf({ client, host }: Trial, jail: string, answer: Answer, before: Snapshot): Promise<End> {
   const operation = await client.operation(answer.body.operation.id)
   const record = await client.call('GET', `/v1/jails/${jail}`)
   const isThere = record.status === 200
-  const more = Object.entries(host.snapshot([jail])).map(([kind, lines]) => [
-    kind,
-    lines.length - before[kind as keyof HostSnapshot].length,
-  ])
+  const more = Object.entries(host.snapshot([jail])).map(([kind, lines]) => [kind, lines.length - (before[kind]?.length ?? 0)])
   const { journal, worlds } = host.files()
   return {
     status: operation.status,
