@@ -18,6 +18,8 @@ export const standardTiming = {
   abandoned: 5_000,
   /** After how long a job that waits for a fill asks again, in case the end of the fill does not wake it. */
   asleep: 30_000,
+  /** How long a start or a stop has a slot of its host: what a jail delays longer goes on beside the others. */
+  overdue: 10_000,
   /** Between two looks of a worker at whether its operations are still wanted. */
   recorded: 3_000,
   /** The first and the longest delay before the leftovers of an operation are tried again. */

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import { toProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { retryDelayMs, stepRetry } from '#shared/process/retry-policy.ts'
 import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { JailReport } from '#shared/report.ts'
+import { makeSlots } from '../jobs/slots.ts'
 import type { Journal } from '../journal/journal.ts'
 import { neighboursOf } from '../journal/neighbours.ts'
 import { start } from '../plans/plans.ts'
@@ -16,6 +16,9 @@ import { removeJail, takeDown } from './remove-jail.ts'
 type Deps = Pick<RunDeps, 'host' | 'worlds' | 'journal' | 'withJail'> & {
   hostId: string
   log: Logger
+  stopping: AbortSignal
+  /** After how many milliseconds a jail that is not up yet is gone round. */
+  overdueMs: number
   send(report: JailReport): Promise<void>
 }
 
@@ -23,14 +26,38 @@ const atOnce = 2
 
 /**
  * Starts the jails that are wanted running again, after a reboot or a killed worker, and proves the isolation of each, also of those
- * that have run on. A jail
- * with an operation that has not ended is left to that, whose job comes again. Returns those that are wanted running and do
+ * that have run on. What does not run is told first. A jail with an operation that has not ended is left to that, whose job comes again.
+ * One that takes long is gone round: its client can delay it, and the others are up meanwhile. Returns those that are wanted running and do
  * not run, which was reported.
  */
 export async function reviveJails(jails: SettledJail[], deps: Deps): Promise<SettledJail[]> {
-  const slots = pLimit(atOnce)
-  const isDown = await Promise.all(jails.map((jail) => slots(() => reviveJail(jail, deps))))
+  await tellDead(jails, deps).catch((error) => deps.log.error({ err: error }, 'which jails do not run could not be told'))
+  const slots = makeSlots(atOnce)
+  const isDown = await Promise.all(
+    jails.map(async (jail) => {
+      const giveBack = await slots.take('interactive', jail.spec.client, deps.stopping)
+      const timer = giveBack && setTimeout(giveBack, deps.overdueMs)
+      try {
+        return await reviveJail(jail, deps)
+      } finally {
+        clearTimeout(timer)
+        giveBack?.()
+      }
+    }),
+  )
   return jails.filter((_, i) => isDown[i])
+}
+
+async function tellDead(jails: SettledJail[], deps: Deps): Promise<void> {
+  const running = await deps.host.listJails()
+  for (const { spec, epoch } of jails) {
+    const { settled, current } = deps.journal.jail(spec.name) ?? {}
+    if (running.has(spec.name) || settled?.wanted !== 'running' || current) continue
+    await deps.send({
+      ...{ type: 'jail', host: deps.hostId, jail: spec.name, epoch, at: fleetTime().toISOString() },
+      ...{ jailState: 'stopped', jid: null, reason: 'It does not run since its worker started, and is being brought up.' },
+    })
+  }
 }
 
 export type SettledJail = { spec: JailSpec; epoch: number }
@@ -42,32 +69,37 @@ export function settledJails(journal: Journal): SettledJail[] {
 
 /** Returns whether the jail is wanted running and does not run. */
 async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<boolean> {
-  return deps.withJail(spec.name, async () => {
+  const ended = new AbortController()
+  const revive = async () => {
     const jail = deps.journal.jail(spec.name)
     // An operation came first.
     if (jail?.settled?.epoch !== epoch || jail.current) return false
     if (jail.settled.wanted !== 'running') return false
-    const report = await bringUp(spec, epoch, deps)
+    const report = await bringUp(spec, epoch, ended.signal, deps)
+    // An operation came meanwhile, which waits for the jail: what becomes of that is its own to say.
+    if (ended.signal.aborted) return false
     // Redis may be full or away; the next jail need not wait for that.
     deps.send(report).catch((error) => deps.log.error({ err: error, jail: spec.name }, 'how a jail is could not be reported'))
     // One whose root is gone is drift as any other is, which nobody knows yet.
     return report.jailState === 'stopped' && (await deps.host.hasRoot(spec))
-  })
+  }
+  return deps.withJail(spec.name, revive, { yields: ended })
 }
 
-async function bringUp(spec: JailSpec, epoch: number, deps: Deps): Promise<JailReport> {
+async function bringUp(spec: JailSpec, epoch: number, ended: AbortSignal, deps: Deps): Promise<JailReport> {
   const facts: JailFacts = {}
   const report = { type: 'jail', host: deps.hostId, jail: spec.name, epoch } as const
   try {
-    const reason = await bringUpAsAsked(spec, facts, deps)
+    const reason = await bringUpAsAsked(spec, facts, ended, deps)
     const at = fleetTime().toISOString()
     return { ...report, at, jailState: 'running', jid: null, ...facts, ...(reason ? { reason } : {}) }
   } catch (thrown) {
     const error = toProvostError(thrown)
-    deps.log.error({ err: error, jail: spec.name }, 'a jail that is to run could not be brought up and proven')
+    if (!ended.aborted)
+      deps.log.error({ err: error, jail: spec.name }, 'a jail that is to run could not be brought up and proven')
     // A jail that was seen not to be isolated must not run. That it could not be looked at is no reason to end it.
     const running = error.code === 'isolation_unproven' ? undefined : await deps.host.findJail(spec).catch(() => undefined)
-    if (!running) await takeDown(spec, deps)
+    if (!running && !ended.aborted) await takeDown(spec, deps)
     return {
       ...report,
       at: fleetTime().toISOString(),
@@ -86,41 +118,41 @@ async function bringUp(spec: JailSpec, epoch: number, deps: Deps): Promise<JailR
  * Runs the steps of a start. A jail that ran already but is otherwise than it was asked for, as by somebody's configuration of the
  * host, is ended and started once more, however long it has run. Returns the reason when that was so.
  */
-async function bringUpAsAsked(spec: JailSpec, facts: JailFacts, deps: Deps): Promise<string | undefined> {
+async function bringUpAsAsked(spec: JailSpec, facts: JailFacts, ended: AbortSignal, deps: Deps): Promise<string | undefined> {
   const ran = await deps.host.findJail(spec).catch(() => undefined)
   try {
-    for (const step of start) await runStep(step, spec, facts, deps)
+    for (const step of start) await runStep(step, spec, facts, ended, deps)
     return undefined
   } catch (thrown) {
     const error = toProvostError(thrown)
-    if (!ran || error.code !== 'isolation_unproven') throw error
+    if (!ran || ended.aborted || error.code !== 'isolation_unproven') throw error
     deps.log.warn({ err: error, jail: spec.name }, 'a jail runs otherwise than it was asked for, and is started anew')
     await removeJail(spec, deps.host, 'but-root')
-    for (const step of start) await runStep(step, spec, facts, deps)
+    for (const step of start) await runStep(step, spec, facts, ended, deps)
     return `It was ended and started again, for it was found otherwise than it was asked for: ${error.message}`
   }
 }
 
 /** Runs a step until it succeeds or fails for good, with the waits of an operation's steps. */
-async function runStep(step: Step, spec: JailSpec, facts: JailFacts, deps: Deps): Promise<void> {
+async function runStep(step: Step, spec: JailSpec, facts: JailFacts, ended: AbortSignal, deps: Deps): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await step.run(contextOf(spec, step.timeoutMs, facts, deps))
+      return await step.run(contextOf(spec, AbortSignal.any([AbortSignal.timeout(step.timeoutMs), ended]), facts, deps))
     } catch (thrown) {
-      if (!toProvostError(thrown).retryable || attempt >= stepRetry.maxAttempts) throw thrown
+      if (ended.aborted || !toProvostError(thrown).retryable || attempt >= stepRetry.maxAttempts) throw thrown
       await sleep(retryDelayMs(attempt, stepRetry))
     }
   }
 }
 
-function contextOf(jail: JailSpec, timeoutMs: number, facts: JailFacts, deps: Deps): StepContext {
+function contextOf(jail: JailSpec, signal: AbortSignal, facts: JailFacts, deps: Deps): StepContext {
   return {
     host: deps.host,
     worlds: deps.worlds,
     jail,
     neighbours: neighboursOf(deps.journal, jail),
     asker: { operation: `revive-${jail.name}`, record: () => undefined },
-    signal: AbortSignal.timeout(timeoutMs),
+    signal,
     learn: (more) => Object.assign(facts, more),
   }
 }

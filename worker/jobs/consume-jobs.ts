@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { type Job as BullJob, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
@@ -7,6 +8,8 @@ import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import { type QueueKind, queueKinds, queueName } from '#shared/redis/queues.ts'
 import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
+import type { Outcome } from '../plans/run.ts'
+import { Pause } from '../plans/steps/pause.ts'
 import { makeOpenJobs, type OpenJobsDeps } from './open-jobs.ts'
 import { makeSleepJobs } from './sleep-jobs.ts'
 import { makeQueueSlots } from './slots.ts'
@@ -14,13 +17,13 @@ import { takeBackJobs } from './take-back-jobs.ts'
 
 type Slots = Record<'build' | 'start' | 'stop', number>
 
-type Deps = Omit<OpenJobsDeps, 'slots' | 'wake'> & {
+type Deps = Omit<OpenJobsDeps, 'slots' | 'overdueMs' | 'wake'> & {
   hostId: string
   /** BullMQ's prefix: all that this host writes is below it. */
   prefix: string
   /** Batches share those of builds and starts with others, and never get the last one, unless there is only one. */
   slots: Slots
-  timing: Pick<Timing, 'lock' | 'stalled' | 'asleep' | 'recorded'>
+  timing: Pick<Timing, 'lock' | 'stalled' | 'asleep' | 'overdue' | 'recorded'>
   repeat: Repeat
   redis: Redis
   /** Ends the operation of a job whose data cannot be read. Returns undefined when it is unclear which one that is. */
@@ -41,13 +44,24 @@ export async function consumeJobs(deps: Deps) {
   const skipVersionCheck = await untilRedisAnswers(stopping, () => isRefused(redis))
   const queues = openQueues(deps, skipVersionCheck)
   const sleeping = makeSleepJobs({ queues, asleepMs: deps.timing.asleep, stopping })
-  const open = makeOpenJobs({ ...deps, slots: makeQueueSlots(deps.slots), wake: sleeping.wakeJobsOf })
+  const slots = makeQueueSlots(deps.slots)
+  const open = makeOpenJobs({ ...deps, slots, overdueMs: deps.timing.overdue, wake: sleeping.wakeJobsOf })
+  /** By operation, what goes on without a slot, while its job sleeps. */
+  const overdue = new Map<string, Promise<void>>()
 
   async function processJob(queue: QueueKind, bullJob: BullJob, token: string | undefined): Promise<string> {
     const { data: job, error } = Job.safeParse(bullJob.data)
     if (!job) throw await refuse(bullJob.data, error)
     const name = bullJob.name as JobName
-    const outcome = await open.runInSlot(job, name, queue)
+    const sleepUntil = (end: Promise<void>) =>
+      sleeping.sleep(bullJob, token, {
+        type: 'paused',
+        pause: new Pause('the jail itself', { until: end, onProgress: noProgress }),
+      })
+    const before = overdue.get(job.operation)
+    if (before) return sleepUntil(before)
+    const outcome = await runOrLeave(job, name, queue)
+    if ('end' in outcome) return sleepUntil(outcome.end)
     switch (outcome.type) {
       case 'handed-over':
         return 'succeeded'
@@ -63,6 +77,23 @@ export async function consumeJobs(deps: Deps) {
         throw new UnrecoverableError(error ? `${error.code}: ${error.message}` : status)
       }
     }
+  }
+
+  /**
+   * Runs a job. What a client's tree can delay (its /etc/rc, a process that does not end) goes on beside the others when it is overdue: then
+   * this returns before its end, and the job looks once more after it.
+   */
+  async function runOrLeave(job: Job, name: JobName, queue: QueueKind): Promise<Outcome | { end: Promise<void> }> {
+    const isOverdue = Promise.withResolvers<'overdue'>()
+    const run = open.runInSlot(job, name, queue, isDelayable(queue) ? () => isOverdue.resolve('overdue') : undefined)
+    const first = await Promise.race([run, isOverdue.promise])
+    if (first !== 'overdue') return first
+    const end = run
+      .then((outcome) => (outcome.type === 'paused' ? untilOver(outcome.pause, stopping) : undefined))
+      .catch((error) => log.error({ err: error, operation: job.operation }, 'a job that took long failed, and is run again'))
+      .finally(() => overdue.delete(job.operation))
+    overdue.set(job.operation, end)
+    return { end }
   }
 
   async function refuse(data: unknown, error: z.ZodError): Promise<UnrecoverableError> {
@@ -85,10 +116,23 @@ export async function consumeJobs(deps: Deps) {
     async stop(): Promise<void> {
       const looked = looking.stop()
       await Promise.all(workers.map((worker) => worker.close()))
+      await Promise.all(overdue.values())
       await looked
       await Promise.all(queues.map((queue) => queue.close()))
     },
   }
+}
+
+const noProgress = () => () => undefined
+
+/** A build copies or clones what is the host's own; a fill has a pause of its own. */
+function isDelayable(queue: QueueKind): boolean {
+  return ['start', 'batch-start', 'stop'].includes(queue)
+}
+
+async function untilOver({ until }: Pause, stopping: AbortSignal): Promise<void> {
+  if ('until' in until) return until.until.catch(() => undefined)
+  await setTimeout(until.delayMs, undefined, { signal: stopping }).catch(() => undefined)
 }
 
 /** Whether Redis refuses INFO. */

@@ -12,6 +12,8 @@ type OpenJob = { job: Job; name: JobName }
 
 export type OpenJobsDeps = {
   slots: QueueSlots
+  /** How long a job may have its slot, in milliseconds. */
+  overdueMs: number
   /** Aborted when the worker stops: a job that still waits for a slot goes back into its queue. */
   stopping: AbortSignal
   operationLog(operation: string): OperationLog
@@ -23,27 +25,35 @@ export type OpenJobsDeps = {
 }
 
 /** Returns what keeps the open jobs of this host: those that run or wait for a slot, and those that have paused. */
-export function makeOpenJobs({ slots, stopping, operationLog, run, recorded, wake, log }: OpenJobsDeps) {
+export function makeOpenJobs({ slots, overdueMs, stopping, operationLog, run, recorded, wake, log }: OpenJobsDeps) {
   const running = new Map<string, OpenJob & { controller: AbortController; hasSlot: boolean }>()
   /** By operation. */
   const paused = new Map<string, OpenJob>()
 
   /**
    * Runs one job, in a slot where its queue has any; without a queue, ends an operation whose job is not being run. A cancel of
-   * the operation ends it, also while it waits for a slot.
+   * the operation ends it, also while it waits for a slot. With `onOverdue`, which is called then, a job that takes longer than most
+   * gives its slot back and goes on without.
    */
-  async function runInSlot(job: Job, name: JobName, queue?: QueueKind): Promise<Outcome> {
+  async function runInSlot(job: Job, name: JobName, queue?: QueueKind, onOverdue?: () => void): Promise<Outcome> {
     const controller = new AbortController()
     const mine = { job, name, controller, hasSlot: false }
     running.set(job.operation, mine)
     paused.delete(job.operation)
     const commands = operationLog(job.operation)
-    const giveBack = queue && (await slots.take(queue, AbortSignal.any([controller.signal, stopping])))
+    const giveBack = queue && (await slots.take(queue, clientOf(job), AbortSignal.any([controller.signal, stopping])))
     mine.hasSlot = true
+    const overdue = () => {
+      mine.hasSlot = false
+      giveBack?.()
+      onOverdue?.()
+    }
+    const timer = onOverdue && setTimeout(overdue, overdueMs)
     try {
       if (queue && stopping.aborted) return { type: 'interrupted' }
       return await onBehalfOf(job.operation, commands.record, () => run(job, name, commands, controller.signal))
     } finally {
+      clearTimeout(timer)
       giveBack?.()
       if (running.get(job.operation) === mine) running.delete(job.operation)
     }
@@ -85,4 +95,9 @@ export function makeOpenJobs({ slots, stopping, operationLog, run, recorded, wak
     /** Returns how many jobs of a name have a slot now. */
     running: (name: JobName) => [...running.values()].filter((job) => job.name === name && job.hasSlot).length,
   }
+}
+
+/** Fills are nobody's in particular. */
+function clientOf(job: Job): string {
+  return 'jail' in job ? job.jail.client : ''
 }

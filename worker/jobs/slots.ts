@@ -9,16 +9,16 @@ export function makeQueueSlots(counts: { build: number; start: number }) {
   const starts = makeSlots(counts.start)
   return {
     /** Waits for a slot. Returns what gives it back; undefined when none was taken. */
-    take(queue: QueueKind, signal: AbortSignal): Promise<(() => void) | undefined> {
+    take(queue: QueueKind, client: string, signal: AbortSignal): Promise<(() => void) | undefined> {
       switch (queue) {
         case 'build':
-          return builds.take('interactive', signal)
+          return builds.take('interactive', client, signal)
         case 'batch-build':
-          return builds.take('batch', signal)
+          return builds.take('batch', client, signal)
         case 'start':
-          return starts.take('interactive', signal)
+          return starts.take('interactive', client, signal)
         case 'batch-start':
-          return starts.take('batch', signal)
+          return starts.take('batch', client, signal)
         case 'stop':
           return Promise.resolve(undefined)
       }
@@ -27,16 +27,18 @@ export function makeQueueSlots(counts: { build: number; start: number }) {
 }
 export type QueueSlots = ReturnType<typeof makeQueueSlots>
 
-type Waiter = { grant(): void }
+type Waiter = { client: string; grant(): void }
 
 /**
  * Returns `count` slots. Interactive jobs always get the next free one first, and batches never have all of them, unless there
- * is only one.
+ * is only one. Among those who wait alike it goes to the client who has the fewest now, then to who came first.
  */
 export function makeSlots(count: number) {
   const mostOfBatches = Math.max(1, count - 1)
   const taken = { interactive: 0, batch: 0 }
   const waiting = { interactive: new Set<Waiter>(), batch: new Set<Waiter>() }
+  const held = new Map<string, number>()
+  const heldBy = ({ client }: Waiter) => held.get(client) ?? 0
 
   function nextToGrant(): Asking | undefined {
     if (taken.interactive + taken.batch >= count) return undefined
@@ -46,16 +48,19 @@ export function makeSlots(count: number) {
 
   function grantFree(): void {
     for (let asking = nextToGrant(); asking; asking = nextToGrant()) {
-      const [first] = waiting[asking]
-      if (first) waiting[asking].delete(first)
+      const [first, ...others] = waiting[asking]
+      if (!first) return
+      const next = others.reduce((best, each) => (heldBy(each) < heldBy(best) ? each : best), first)
+      waiting[asking].delete(next)
       taken[asking] += 1
-      first?.grant()
+      held.set(next.client, heldBy(next) + 1)
+      next.grant()
     }
   }
 
   return {
     /** Waits for a slot. Returns what gives it back; undefined when `signal` ended the wait. */
-    take(asking: Asking, signal: AbortSignal): Promise<(() => void) | undefined> {
+    take(asking: Asking, client: string, signal: AbortSignal): Promise<(() => void) | undefined> {
       const { promise, resolve } = Promise.withResolvers<(() => void) | undefined>()
       if (signal.aborted) return Promise.resolve(undefined)
       const giveUp = () => {
@@ -63,6 +68,7 @@ export function makeSlots(count: number) {
         resolve(undefined)
       }
       const waiter: Waiter = {
+        client,
         grant() {
           signal.removeEventListener('abort', giveUp)
           let isTaken = true
@@ -70,6 +76,9 @@ export function makeSlots(count: number) {
             if (!isTaken) return
             isTaken = false
             taken[asking] -= 1
+            const left = heldBy(waiter) - 1
+            if (left > 0) held.set(client, left)
+            else held.delete(client)
             grantFree()
           })
         },

@@ -1,3 +1,4 @@
+import { capped } from '#shared/capped.ts'
 import type { ProvostError } from '#shared/errors.ts'
 import type { FillJob, JailJob, Job } from '#shared/job.ts'
 import type { OperationError, StepState } from '#shared/operation.ts'
@@ -143,17 +144,17 @@ function percentOf(steps: readonly Pick<Step, 'name' | 'weight'>[], states: Map<
   return Math.floor((99 * done) / Math.max(totalWeight, 1))
 }
 
-/** Returns an error as it is in a report. */
+/** Returns an error as it is in a report, where no text of it is long: it goes into every list of operations. */
 export function describeError({ code, message, hint, facts }: ProvostError, step: string | null): OperationError {
   const { command, exitCode, logTail } = facts
   return {
     code,
-    message,
-    hint,
+    message: capped(message),
+    hint: capped(hint),
     step,
-    ...(command === undefined ? {} : { command }),
+    ...(command === undefined ? {} : { command: capped(command) }),
     ...(exitCode === undefined ? {} : { exitCode }),
-    ...(logTail === undefined ? {} : { logTail }),
+    ...(logTail === undefined ? {} : { logTail: capped(logTail) }),
   }
 }
 

@@ -41,7 +41,7 @@ export function runPlan(job: JailJob, name: JobName, log: OperationLog, cancel: 
       return { type: 'paused', pause: new Pause(wait.reason, { delayMs: wait.delayMs }) }
     }
   }
-  return deps.withJail(job.jail.name, attempt)
+  return deps.withJail(job.jail.name, attempt, { comes: new Error(`The operation ${job.operation} comes for the jail.`) })
 }
 
 /** Returns what stopped it: its failure, a pause, or the end of the worker; undefined once all its steps are done. */

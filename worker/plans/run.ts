@@ -25,6 +25,11 @@ export type Outcome =
   /** The worker is stopping: the same job goes on after the next start. */
   | { type: 'interrupted' }
 
+/** Which work this is, where it matters to others: work of the background `yields` to that of a job, which `comes` for the jail. */
+export type Precedence = { yields?: AbortController; comes?: Error }
+
+export type WithJail = <T>(name: string, work: () => Promise<T>, precedence?: Precedence) => Promise<T>
+
 /**
  * What all runs of a worker share. `deliver`, `recorded` and `bind` ask Redis until it answers.
  * @throws Interrupted when the worker stops meanwhile.
@@ -36,7 +41,7 @@ export type RunDeps = {
   /** The plan versions that this worker knows. */
   plans: readonly number[]
   /** Runs `work` while nobody else works on the jail. */
-  withJail<T>(name: string, work: () => Promise<T>): Promise<T>
+  withJail: WithJail
   /** Runs `work` while no other operation runs that may kill the worker. */
   withSuspect<T>(work: () => Promise<T>): Promise<T>
   /** Called before each step of a batch's operation: waits while operations run that somebody waits for. */

@@ -30,6 +30,12 @@ export async function openHost(base: Base) {
   await keepPlace({ directory, boot: await host.bootId(), journal, log })
   const spare = makeSpareRoom(journalDirectory)
   const disk = watchDisk({ directory, spare, log, refusedForMs: base.timing.silence })
-  const revived = reviveJails(settledJails(journal), { ...base, worlds, journal, send: sendOfJail })
+  const revived = reviveJails(settledJails(journal), {
+    ...base,
+    worlds,
+    journal,
+    overdueMs: base.timing.overdue,
+    send: sendOfJail,
+  })
   return { journalDirectory, worlds, journal, revived, spare, disk }
 }

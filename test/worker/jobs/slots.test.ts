@@ -11,8 +11,8 @@ function openGate(count: number) {
   const givers = new Map<string, () => void>()
   return {
     came,
-    async ask(name: string, asking: Asking, signal = never): Promise<void> {
-      void slots.take(asking, signal).then((giveBack) => {
+    async ask(name: string, asking: Asking, { signal = never, client = name } = {}): Promise<void> {
+      void slots.take(asking, client, signal).then((giveBack) => {
         came.push(giveBack ? name : `${name} gave up`)
         if (giveBack) givers.set(name, giveBack)
       })
@@ -48,6 +48,15 @@ describe('slots', () => {
     expect(gate.came).toEqual(['a', 'b', 'signup', 'c'])
   })
 
+  test('go to the client who has the fewest, then to who came first', async () => {
+    const gate = openGate(2)
+    for (const name of ['a', 'b', 'c', 'd']) await gate.ask(name, 'interactive', { client: 'many' })
+    await gate.ask('one', 'interactive', { client: 'one' })
+    await gate.ask('two', 'interactive', { client: 'two' })
+    for (const name of ['a', 'one', 'b', 'two']) await gate.leave(name)
+    expect(gate.came).toEqual(['a', 'b', 'one', 'two', 'c', 'd'])
+  })
+
   test('go to whoever is interactive before any batch that waited longer', async () => {
     const gate = openGate(2)
     await gate.ask('first', 'interactive')
@@ -71,11 +80,11 @@ describe('slots', () => {
     const gate = openGate(1)
     const cancel = new AbortController()
     await gate.ask('a', 'interactive')
-    await gate.ask('b', 'interactive', cancel.signal)
+    await gate.ask('b', 'interactive', { signal: cancel.signal })
     await gate.ask('c', 'interactive')
     cancel.abort()
     await setImmediate()
-    await gate.ask('late', 'interactive', cancel.signal)
+    await gate.ask('late', 'interactive', { signal: cancel.signal })
     expect(gate.came).toEqual(['a', 'b gave up', 'late gave up'])
     await gate.leave('a')
     expect(gate.came).toEqual(['a', 'b gave up', 'late gave up', 'c'])

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { ChildProcess } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -28,6 +29,11 @@ export type CommandOptions = {
   follow?: 'stdout' | 'stderr'
   /** Both outputs are appended to this file, which may stay open after the command has ended. */
   outputFile?: string
+  /**
+   * What the command leaves running keeps its input and outputs: they lead nowhere once it has ended, and are no files of the host. What it
+   * prints is lost.
+   */
+  isDetached?: boolean
   /** An open file that the command gets as its descriptor 3. */
   descriptor?: number
 }
@@ -94,6 +100,7 @@ export function commandRunner({ commandPath, worker }: { commandPath: string; wo
         cleanup: false,
         reject: false,
       })
+      if (options.isDetached) letGo(child.nodeChildProcess)
       const follow = options.onOutput ? followFile(outputs[options.follow ?? 'stdout'], options.onOutput) : undefined
       const result = await child
       await follow?.end()
@@ -115,9 +122,22 @@ export function commandRunner({ commandPath, worker }: { commandPath: string; wo
 }
 
 // The types of execa allow descriptors from 0 to 9; it takes any.
-function descriptors({ input, descriptor }: CommandOptions, { stdout, stderr }: Outputs) {
+function descriptors({ input, descriptor, isDetached }: CommandOptions, { stdout, stderr }: Outputs) {
+  if (isDetached) return ['pipe', 'pipe', 'pipe'] as const
   const stdin = input === undefined ? ('ignore' as const) : ('pipe' as const)
   return [stdin, stdout.fd as 3, stderr.fd as 3, ...(descriptor === undefined ? [] : [descriptor as 3])] as const
+}
+
+/** Sockets of a pair, of which this end closes with the command: who has the other reads the end of input, and writes into nothing. */
+function letGo(child: ChildProcess): void {
+  const streams = [child.stdin, child.stdout, child.stderr]
+  for (const stream of streams) stream?.on('error', () => undefined)
+  child.stdin?.end()
+  child.stdout?.resume()
+  child.stderr?.resume()
+  child.once('exit', () => {
+    for (const stream of streams) stream?.destroy()
+  })
 }
 
 /** Returns the absolute path of a program in a `:`-separated list of directories. */

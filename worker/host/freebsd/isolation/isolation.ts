@@ -1,6 +1,6 @@
 import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
-import { type Finding, runProofs } from '../../jails/proofs.ts'
+import { type Finding, runProofs, some } from '../../jails/proofs.ts'
 import type { FreebsdHost } from '../freebsd-host.ts'
 import { findJail } from '../jail/jail.ts'
 import { allParameters } from '../jail/jls.ts'
@@ -40,7 +40,7 @@ async function proveProcesses({ host, jail, jid, actual, signal }: Subject): Pro
   const processes = await processesOf(host.run, jid, signal)
   const foreign = processes.filter((process) => process.jid !== jid)
   const faults = differing(actual, { jid: `${jid}`, name: jail.name, 'children.cur': '0' })
-  if (foreign.length > 0) faults.push(`has processes of another jail or the host: ${foreign.map(({ pid }) => pid).join(', ')}`)
+  if (foreign.length > 0) faults.push(`has processes of another jail or the host: ${some(foreign.map(({ pid }) => `${pid}`))}`)
   return { faults, fine: `${processes.length} processes, all in jail ${jid}, and no jail inside it` }
 }
 

@@ -1,6 +1,6 @@
 import { familyOf } from '#shared/network/addresses.ts'
 import { bare, canonical, sameAddresses } from '../../addresses.ts'
-import type { Finding } from '../../jails/proofs.ts'
+import { type Finding, some } from '../../jails/proofs.ts'
 import { type Interface, readInterfaces } from '../network/interfaces.ts'
 import { bridgeName } from '../network/vnet.ts'
 import { differing, type Subject } from './subject.ts'
@@ -19,7 +19,7 @@ async function proveShared({ host, jail, actual, signal }: Subject): Promise<Fin
     const isOwn = asked.length > 0 && actual[`ip${family}`] === 'new'
     if (!isOwn) faults.push(...differing(actual, { [`ip${family}`]: 'disable' }))
     if (!sameAddresses(asked, seen))
-      faults.push(`has the IPv${family} addresses ${seen.join(', ') || 'none'} and not ${asked.join(', ') || 'none'}`)
+      faults.push(`has the IPv${family} addresses ${some(seen) || 'none'} and not ${asked.join(', ') || 'none'}`)
   }
   const name = host.config.network.interface ?? ''
   // Without the alias the kernel would still count the address as the jail's, and nobody could reach it.
@@ -35,16 +35,15 @@ async function proveOwnNetwork({ host, jail, jid, actual, signal }: Subject): Pr
   const faults = differing(actual, { vnet: 'new' })
   const inside = await readInterfaces(host.run, { jid, signal })
   const foreign = inside.filter((each) => each.name !== jailEnd && !isJails(each)).map(({ name }) => name)
-  if (foreign.length > 0) faults.push(`has the interfaces ${foreign.join(', ')}, which are not its own`)
+  if (foreign.length > 0) faults.push(`has the interfaces ${some(foreign)}, which are not its own`)
   const seen = inside
     .filter((each) => !isJails(each))
     .flatMap(({ addresses }) => addresses)
     .filter((address) => !address.startsWith('fe80:'))
-  if (!sameAddresses(seen, jail.addresses))
-    faults.push(`has ${seen.join(', ') || 'no address'} and not ${jail.addresses.join(', ')}`)
+  if (!sameAddresses(seen, jail.addresses)) faults.push(`has ${some(seen) || 'no address'} and not ${jail.addresses.join(', ')}`)
   const bridge = (await readInterfaces(host.run, { signal })).find(({ name }) => name === bridgeName(host))
   if (!bridge?.members.includes(hostEnd)) faults.push(`its link ${hostEnd} is not on the bridge`)
-  return { faults, fine: `has ${seen.join(', ')} on a link of its own and no interface of the host` }
+  return { faults, fine: `has ${some(seen)} on a link of its own and no interface of the host` }
 }
 
 /**

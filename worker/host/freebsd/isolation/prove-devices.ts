@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Finding } from '../../jails/proofs.ts'
+import { type Finding, some } from '../../jails/proofs.ts'
 import { devfsRuleset } from '../jail/jail-parameters.ts'
 import { differing, type Subject } from './subject.ts'
 
@@ -17,6 +17,6 @@ export function proveDevices({ host, jail, actual, mounts }: Subject): Finding {
 
   const seen = readdirSync(dev, { withFileTypes: true }).filter((entry) => !entry.isSymbolicLink())
   const strange = seen.map(({ name }) => name).filter((name) => !harmless.test(name) && !(mode === 'vnet' && name === 'pf'))
-  if (strange.length > 0) faults.push(`has devices that it should not: ${strange.join(', ')}`)
+  if (strange.length > 0) faults.push(`has devices that it should not: ${some(strange)}`)
   return { faults, fine: `/dev has ruleset ${devfsRuleset[mode]} and shows ${seen.length} harmless entries` }
 }

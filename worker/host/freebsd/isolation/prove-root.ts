@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Finding } from '../../jails/proofs.ts'
+import { type Finding, some } from '../../jails/proofs.ts'
 import { isBelow } from '../root/mounts.ts'
 import { zfsProperty } from '../root/zfs.ts'
 import { worldSnapshot } from '../worlds.ts'
@@ -13,7 +13,7 @@ export async function proveRoot({ host, jail, actual, mounts, signal }: Subject)
     .filter(({ point }) => point === root || isBelow(point, root))
     .filter(({ point, fsType }) => point !== join(root, 'dev') || fsType !== 'devfs')
   if (strange.length > 0)
-    faults.push(`has mounted what it should not: ${strange.map(({ fsType, point }) => `${fsType} on ${point}`).join(', ')}`)
+    faults.push(`has mounted what it should not: ${some(strange.map(({ fsType, point }) => `${fsType} on ${point}`))}`)
   const twice = mounts.filter(({ point }) => point === join(root, 'dev')).length > 1
   if (twice) faults.push('has /dev mounted twice')
   if (!dataset) return { faults, fine: '/ is a copy of its world, with nothing mounted but /dev' }

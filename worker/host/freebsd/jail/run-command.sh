@@ -18,7 +18,8 @@ take_in() {
 }
 
 {
-  # -l keeps the host's environment out of the jail, jexec(8).
-  /usr/sbin/jexec -l "$jid" "$@" </dev/null 2>&1
+  # -l keeps the host's environment out of the jail, jexec(8). Its input is a pipe that nobody writes to any more, and not the host's own
+  # /dev/null: root in the jail could change that one's mode.
+  : | /usr/sbin/jexec -l "$jid" "$@" 2>&1
   echo $? >"$end.new" && /bin/mv -f "$end.new" "$end"
 } | take_in

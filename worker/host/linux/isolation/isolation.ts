@@ -3,7 +3,7 @@ import type { Isolation } from '#shared/jail.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { bareAddress } from '#shared/network/addresses.ts'
 import { sameAddresses } from '../../addresses.ts'
-import { type Finding, runProofs } from '../../jails/proofs.ts'
+import { type Finding, runProofs, some } from '../../jails/proofs.ts'
 import { findInit } from '../jail/jail.ts'
 import { processesIn } from '../limits/cgroups.ts'
 import { inKernelSteps, readLimits } from '../limits/limits.ts'
@@ -50,12 +50,11 @@ function proveAddresses({ host, jail, first }: Subject): Finding {
   if (namespaceOf(first, 'net') !== `net:[${statSync(network).ino}]`) faults.push('is not in the network namespace made for it')
   const { interfaces, addresses } = readNetwork(first)
   const foreign = interfaces.filter((name) => name !== 'lo' && name !== 'eth0')
-  if (foreign.length > 0) faults.push(`has the interfaces ${foreign.join(', ')}, which are not its own`)
+  if (foreign.length > 0) faults.push(`has the interfaces ${some(foreign)}, which are not its own`)
   const seen = addresses.filter((address) => !loopback.includes(bareAddress(address)))
-  if (!sameAddresses(seen, jail.addresses))
-    faults.push(`has ${seen.join(', ') || 'no address'} and not ${jail.addresses.join(', ')}`)
+  if (!sameAddresses(seen, jail.addresses)) faults.push(`has ${some(seen) || 'no address'} and not ${jail.addresses.join(', ')}`)
   if (!isOnBridge(host, veth)) faults.push(`its link ${veth} is not on the bridge`)
-  return { faults, fine: `has ${seen.join(', ')} and no interface of the host` }
+  return { faults, fine: `has ${some(seen)} and no interface of the host` }
 }
 
 function proveLimits({ host, jail }: Subject): Finding {

@@ -1,6 +1,6 @@
-import { lstatSync, readdirSync } from 'node:fs'
+import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Finding } from '../../jails/proofs.ts'
+import { type Finding, some } from '../../jails/proofs.ts'
 import { readValue } from '../limits/cgroups.ts'
 import { readMounts } from '../root/mounts.ts'
 import { deviceNumber } from './device-number.ts'
@@ -17,32 +17,52 @@ const allowed: Record<string, string> = {
 }
 
 /** It has only harmless devices: by the nodes in /dev, by nodev on all else, and by what its cgroup would let it open. */
-export function proveDevices({ host, jail, first }: Subject): Finding {
-  const nodes = nodesIn(`/proc/${first}/root/dev`)
+export async function proveDevices({ host, jail, first, signal }: Subject): Promise<Finding> {
+  const nodes: Node[] = []
+  const looked = await collectNodes(`/proc/${first}/root/dev`, nodes, signal)
   const strange = nodes.filter(({ path, device }) => allowed[path] !== device).map(({ path, device }) => `${path} (${device})`)
-  const faults = strange.length > 0 ? [`has the devices ${strange.join(', ')}`] : []
+  const faults = looked > mostEntries ? [`has more than ${mostEntries} entries in /dev, which nobody can look through`] : []
+  if (strange.length > 0) faults.push(`has the devices ${some(strange)}`)
 
   const open = readMounts(first)
     .filter(({ point, options }) => !mayHaveDevices(point) && !options.includes('nodev'))
     .map(({ point }) => point)
-  if (open.length > 0) faults.push(`could use a device node on ${open.join(', ')}`)
+  if (open.length > 0) faults.push(`could use a device node on ${some(open)}`)
   const wide = rulesOf(host, jail.name).filter((rule) => !isHarmless(rule))
-  if (wide.length > 0) faults.push(`its cgroup lets it open ${wide.join(', ')}`)
+  if (wide.length > 0) faults.push(`its cgroup lets it open ${some(wide)}`)
   const names = nodes.map(({ path }) => path).sort()
-  return { faults, fine: `has ${names.join(', ')} and no other device` }
+  return { faults, fine: `has ${some(names)} and no other device` }
 }
 
 type Node = { path: string; device: string }
 
-/** Returns all device nodes below a directory but those of terminals. Follows no link that the jail put there. */
-function nodesIn(directory: string, below = ''): Node[] {
-  return readdirSync(join(directory, below)).flatMap((name): Node[] => {
-    const path = join(below, name)
-    const entry = lstatSync(join(directory, path), { throwIfNoEntry: false })
-    if (entry?.isDirectory() && path !== 'pts') return nodesIn(directory, path)
-    if (entry?.isCharacterDevice()) return [{ path, device: deviceNumber(entry.rdev) }]
-    return entry?.isBlockDevice() ? [{ path, device: `block ${deviceNumber(entry.rdev)}` }] : []
-  })
+/** More than a /dev has, which runc fills; the tmpfs is held to fewer inodes, unless somebody mounts another. */
+const mostEntries = 2_048
+const mostDeep = 16
+
+/**
+ * Adds the device nodes below a directory, but those of terminals, to a list. Follows no link that the jail put there, and looks at no more
+ * entries than there should be, piece by piece: a jail's root may make as many as it can. Returns at how many it has looked.
+ */
+async function collectNodes(
+  directory: string,
+  nodes: Node[],
+  signal: AbortSignal,
+  below = '',
+  looked = 0,
+  deep = 0,
+): Promise<number> {
+  for await (const entry of await opendir(join(directory, below))) {
+    signal.throwIfAborted()
+    looked += 1
+    if (looked > mostEntries || deep > mostDeep) return mostEntries + 1
+    const path = join(below, entry.name)
+    if (entry.isDirectory() && path !== 'pts') looked = await collectNodes(directory, nodes, signal, path, looked, deep + 1)
+    if (!entry.isCharacterDevice() && !entry.isBlockDevice()) continue
+    const { rdev } = await lstat(join(directory, path))
+    nodes.push({ path, device: `${entry.isBlockDevice() ? 'block ' : ''}${deviceNumber(rdev)}` })
+  }
+  return looked
 }
 
 /** runc masks files below /proc with its /dev/null. */

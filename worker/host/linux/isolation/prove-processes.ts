@@ -1,5 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs'
-import type { Finding } from '../../jails/proofs.ts'
+import { type Finding, some } from '../../jails/proofs.ts'
 import { processesIn } from '../limits/cgroups.ts'
 import { isAlive, type Namespace, namespaceOf, namespaces, ownId, readStatus } from '../processes/processes.ts'
 import { type Subject, sharedWithHost } from './subject.ts'
@@ -15,7 +15,7 @@ export function proveProcesses(subject: Subject): Finding {
   for (const namespace of namespaces) {
     const its = namespaceOf(first, namespace)
     const strays = processes.filter((pid) => ![its, undefined].includes(namespaceOf(pid, namespace)))
-    if (strays.length > 0) faults.push(`process ${strays.join(', ')} is outside its ${namespace} namespace`)
+    if (strays.length > 0) faults.push(`process ${some(strays.map(String))} is outside its ${namespace} namespace`)
   }
 
   // Process 1 of a /proc is the first of the namespace that this /proc was mounted for.

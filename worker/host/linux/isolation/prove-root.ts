@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import type { Finding } from '../../jails/proofs.ts'
+import { type Finding, some } from '../../jails/proofs.ts'
 import { initPath } from '../jail/oci-spec.ts'
 import { type Mount, readMounts } from '../root/mounts.ts'
 import { worldTree } from '../worlds.ts'
@@ -25,9 +25,9 @@ export function proveRoot({ host, jail, first }: Subject): Finding {
   if (!root?.superOptions.includes(`lowerdir=${tree}`)) faults.push(`its / is not over the world ${tree}`)
 
   const strange = mounts.filter((mount) => !isExpected(mount)).map(({ fsType, point }) => `${fsType} on ${point}`)
-  if (strange.length > 0) faults.push(`has mounted what it should not: ${strange.join(', ')}`)
+  if (strange.length > 0) faults.push(`has mounted what it should not: ${some(strange)}`)
   const missing = Object.keys(expected).filter((path) => !mounts.some(({ point }) => point === path))
-  if (missing.length > 0) faults.push(`lacks a mount on ${missing.join(', ')}`)
+  if (missing.length > 0) faults.push(`lacks a mount on ${some(missing)}`)
   const writable = mounts.filter(({ point, options }) => point === initPath && !options.includes('ro'))
   if (writable.length > 0) faults.push(`could write ${initPath}, a program of the host`)
   return { faults, fine: `/ is its own, over ${jail.world}, with ${mounts.length} mounts, all expected` }

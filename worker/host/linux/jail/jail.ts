@@ -1,6 +1,5 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { ProvostError } from '#shared/errors.ts'
 import type { JailSpec } from '#shared/job.ts'
 import { requirePrivileges } from '../../jails/require-privileges.ts'
@@ -14,6 +13,7 @@ import { cgroupExists, readValue } from '../limits/cgroups.ts'
 import { applyLimits } from '../limits/limits.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { isAlive, namespaceOf, ownId, readOfProcess, readStatus } from '../processes/processes.ts'
+import { requireOwnFiles } from '../root/own-files.ts'
 import { isRootMounted } from '../root/root.ts'
 import { worldTree } from '../worlds.ts'
 import { endJail } from './end-jail.ts'
@@ -22,6 +22,8 @@ import { messageOfRunc } from './runc-message.ts'
 import { withSetuidRoot } from './setuid-root.ts'
 
 const becomeMs = 5_000
+/** runc takes a fraction of a second. What keeps it longer is in the jail's tree, or is a host without time for any start. */
+const startMs = 30_000
 
 /** Starts the jail with its first process, which does nothing and so outlives every command. Returns that process's id. */
 export async function ensureJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<number> {
@@ -35,7 +37,7 @@ export async function ensureJail(host: LinuxHost, jail: JailSpec, signal: AbortS
     requirePrivileges(host.supports, jail)
     if (running !== undefined || hasRemains(host, jail)) await endJail(host, jail, signal)
     if (!isRootMounted(host, jail)) throw new ProvostError('not_built', `The root of ${jail.name} is not mounted.`)
-    requireOwnDirectories(host, jail)
+    requireOwnFiles(host.layout.jail(jail.name).root, jail.name)
     await ensureNames(host, jail)
     return await startJail(host, jail, signal)
   } finally {
@@ -90,8 +92,8 @@ async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): 
   const log = ['--root', runcRoot, '--log', runcLog]
   const runc = ['runc', ...log, 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, jail.name]
   const [program = '', ...args] = jail.privileges?.setuid ? withSetuidRoot(root, runcLog, runc) : runc
-  // The first process keeps runc's outputs open for the jail's life.
-  await host.run(program, args, { outputFile: '/dev/null', signal }).catch(async (error) => {
+  // The first process keeps what runc has open for the jail's life: none of it may be a file of the host.
+  await host.run(program, args, { isDetached: true, signal, timeoutMs: startMs }).catch(async (error) => {
     throw await withRuncLog(error, runcLog)
   })
   applyLimits(host, jail)
@@ -100,20 +102,6 @@ async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): 
   const first = findInit(host, jail.name)
   if (first === undefined) throw new ProvostError('command_failed', `The first process of ${jail.name} ended at once.`)
   return first
-}
-
-/**
- * runc 1.1 makes links in /dev by a path from outside: were the jail's own /dev a link, they would be made where it leads on the
- * host. @throws ProvostError `isolation_unproven`
- */
-function requireOwnDirectories({ layout }: LinuxHost, jail: JailSpec): void {
-  for (const name of ['dev', 'proc']) {
-    const entry = lstatSync(join(layout.jail(jail.name).root, name), { throwIfNoEntry: false })
-    if (entry && !entry.isDirectory())
-      throw new ProvostError('isolation_unproven', `/${name} of ${jail.name} is no directory, so nothing is mounted there.`, {
-        hint: `Make /${name} of the jail's world or content a directory, then retry.`,
-      })
-  }
 }
 
 /** Whether runc knows the running jail, and the jail is on the network that was made for it. */

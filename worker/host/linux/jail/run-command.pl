@@ -102,6 +102,10 @@ sub run_runc {
   my ($input, $logger, $marks, $program, @arguments) = @_;
   $^F = 255;
   open(my $log, '>&', $logger) or die;
+  # The end of a pipe that nobody writes to, and not the host's own /dev/null: root in the jail could change that one's mode.
+  pipe(my $nothing, my $nobody) or die;
+  close $nobody;
+  open STDIN, '<&', $nothing;
   open STDOUT, '>&', $input;
   open STDERR, '>&', $input;
   # So that a worker that starts anew ends a runc that was left half way.

@@ -1,5 +1,8 @@
 const cloneNewUser = 0x10000000
 const enosys = 38
+/** S_IFMT, and the kinds of nodes for devices: inode(7). */
+const kindOfFile = 0o170000
+const [characterDevice, blockDevice] = [0o020000, 0o060000]
 
 /**
  * The system calls that no jail needs and that would let it reach out. The list is of what is denied, and short, because a filter
@@ -23,6 +26,17 @@ export const seccomp = {
       action: 'SCMP_ACT_ERRNO',
       args: [{ index: 0, value: cloneNewUser, valueTwo: cloneNewUser, op: 'SCMP_CMP_MASKED_EQ' }],
     },
+    // A character device 0:0 is a whiteout, which anybody may make (since Linux 5.8): a jail could fill its /dev with them.
+    ...[characterDevice, blockDevice].flatMap((kind) =>
+      [
+        { name: 'mknod', index: 1 },
+        { name: 'mknodat', index: 2 },
+      ].map(({ name, index }) => ({
+        names: [name],
+        action: 'SCMP_ACT_ERRNO',
+        args: [{ index, value: kindOfFile, valueTwo: kind, op: 'SCMP_CMP_MASKED_EQ' }],
+      })),
+    ),
     // Its flags are in memory, where no filter can look; on ENOSYS the C libraries use clone.
     { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: enosys },
   ],
