@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
@@ -57,7 +57,10 @@ function yaml({ bin, etc, source }: Record<'bin' | 'etc' | 'source', string>): o
 /** A world with an /etc/rc that a busybox can run. */
 function makeSource(source: string): void {
   for (const name of ['bin', 'dev', 'etc', 'root', 'var/db']) mkdirSync(join(source, name), { recursive: true })
-  copyFileSync(findProgram('busybox', '/bin:/usr/bin') ?? '', join(source, 'bin/busybox'))
+  const busybox = readFileSync(findProgram('busybox', '/bin:/usr/bin') ?? '')
+  // EI_OSABI of FreeBSD, elf(5), which Linux does not look at: a world of Linux programs is refused.
+  busybox.writeUInt8(9, 7)
+  writeFileSync(join(source, 'bin/busybox'), busybox, { mode: 0o755 })
   for (const applet of ['sh', 'sleep', 'echo', 'test']) symlinkSync('busybox', join(source, 'bin', applet))
   writeFileSync(join(source, 'etc/rc'), 'echo booting\n')
   writeFileSync(join(source, 'etc/pwd.db'), '')
