@@ -5,13 +5,13 @@ import type { JailSpec } from '#shared/job.ts'
 import { retryDelayMs, stepRetry } from '#shared/process/retry-policy.ts'
 import { fleetTime } from '#shared/redis/fleet-clock.ts'
 import type { JailReport } from '#shared/report.ts'
-import { makeSlots } from '../jobs/slots.ts'
 import type { Journal } from '../journal/journal.ts'
 import { neighboursOf } from '../journal/neighbours.ts'
 import { start } from '../plans/plans.ts'
 import type { RunDeps } from '../plans/run.ts'
 import type { JailFacts, Step, StepContext } from '../plans/steps/step.ts'
 import { removeJail, takeDown } from './remove-jail.ts'
+import { makeSlots } from './slots.ts'
 
 type Deps = Pick<RunDeps, 'host' | 'worlds' | 'journal' | 'withJail'> & {
   hostId: string

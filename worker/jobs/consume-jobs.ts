@@ -11,8 +11,8 @@ import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
 import type { Outcome } from '../plans/run.ts'
 import { Pause } from '../plans/steps/pause.ts'
 import { makeOpenJobs, type OpenJobsDeps } from './open-jobs.ts'
+import { makeQueueSlots } from './queue-slots.ts'
 import { makeSleepJobs } from './sleep-jobs.ts'
-import { makeQueueSlots } from './slots.ts'
 import { takeBackJobs } from './take-back-jobs.ts'
 
 type Slots = Record<'build' | 'start' | 'stop', number>

@@ -6,7 +6,7 @@ import { onBehalfOf } from '../host/programs/run-command.ts'
 import type { OperationLog } from '../plans/operation-log.ts'
 import { cancelled, type Recorded, whyNotWanted } from '../plans/recorded.ts'
 import type { Outcome } from '../plans/run.ts'
-import type { QueueSlots } from './slots.ts'
+import type { QueueSlots } from './queue-slots.ts'
 
 type OpenJob = { job: Job; name: JobName }
 

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { type Asking, makeSlots } from '../../../worker/jobs/slots.ts'
+import { type Asking, makeSlots } from '../../../worker/jails/slots.ts'
 
 const never = new AbortController().signal
 
