@@ -15,9 +15,11 @@ import { redisKeys } from '#shared/redis/keys.ts'
 import type { OperationReport } from '#shared/report.ts'
 import { httpClient } from '../cli/http/client.ts'
 import { listAll } from '../cli/http/list-all.ts'
+import { enrolOnDisk } from '../test/support/fleets/enrol-on-disk.ts'
 import { simulatedHost } from '../test/support/hosts/simulated-host.ts'
 import type { WorkerConfig } from '../worker/config/config.ts'
 import { commandRunner } from '../worker/host/programs/run-command.ts'
+import { readIdentity } from '../worker/identity/identity.ts'
 import { planOf, stepsOf } from '../worker/plans/plans.ts'
 import { startWorker } from '../worker/start/start-worker.ts'
 import { ask } from './fleet/ask.ts'
@@ -83,8 +85,9 @@ async function openHost(index: number) {
     logLevel: 'silent',
     timing: standardTiming,
   }
+  const identity = readIdentity(enrolOnDisk(state, name), name)
   const run = commandRunner({ commandPath: config.commandPath, worker: config.root })
-  return { host, worker: await startWorker(config, { host: host.host, run, log: pino({ level: 'silent' }) }) }
+  return { host, worker: await startWorker(config, { host: host.host, run, log: pino({ level: 'silent' }), identity }) }
 }
 
 function writeJournal(directory: string, host: string, index: number): void {

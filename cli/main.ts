@@ -54,6 +54,7 @@ Services:
   dev                         Redis, a producer and workers on this machine, for trials and tests
   producer                    the service that accepts, places and records
   worker                      the service that makes jails on one host, as root
+  join                        lets this host join a fleet, with a token of provost hosts invite
   doctor                      whether this host is fit for a worker
 
 Environment:

@@ -3,6 +3,7 @@ import { PlainName } from '#shared/jail.ts'
 import { ConfigError, readConfig, readConfigFile } from '#shared/process/read-config.ts'
 import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
 import { RedisUrl } from '#shared/redis/redis-url.ts'
+import { Signatures } from '#shared/signing/mode.ts'
 import { type PublicUrl, readPublicUrl } from './http/public-url.ts'
 
 const ProducerFile = z.strictObject({
@@ -26,6 +27,9 @@ const Environment = z.object({
     .string({ error: 'must be set: it is the key that requests carry' })
     .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII characters, without spaces'),
   PROVOST_PRODUCER_CONFIG: z.string().min(1).optional(),
+  /** The directory of the producer's secrets. */
+  PROVOST_SECRETS: z.string().min(1).default('/var/db/provost/producer'),
+  PROVOST_SIGNATURES: Signatures,
   PROVOST_TIME_SCALE: TimeScale,
   PROVOST_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
@@ -38,6 +42,9 @@ export type ProducerConfig = z.output<typeof ProducerFile> & {
   publicUrl?: PublicUrl
   apiKey: string
   logLevel: string
+  /** The directory of its secrets. */
+  secrets: string
+  signatures: Signatures
   timing: Timing
 }
 
@@ -57,6 +64,8 @@ export function readProducerConfig(environment: NodeJS.ProcessEnv, file?: string
     publicUrl: readPublicUrl(env.PROVOST_PUBLIC_URL),
     apiKey: env.PROVOST_API_KEY,
     logLevel: env.PROVOST_LOG_LEVEL,
+    secrets: env.PROVOST_SECRETS,
+    signatures: env.PROVOST_SIGNATURES,
     timing: scaledTiming(env.PROVOST_TIME_SCALE),
   }
 }

@@ -27,6 +27,7 @@ import { watchWrites } from './records/watch-writes.ts'
 import { openRecovery } from './recovery/recovery.ts'
 import { followReports } from './reports/follow-reports.ts'
 import { makeMetrics } from './reports/metrics.ts'
+import type { Secrets } from './secrets/secrets.ts'
 
 const commandTimeoutMs = 5_000
 const answerWithinMs = 5_000
@@ -35,12 +36,12 @@ const redisAwayMs = 3_000
 const strayLeasesEveryMs = 60_000
 
 /** Opens connections, then what reads and writes records, then the HTTP service. All of it is stopped in reverse order. */
-export async function startProducer(config: ProducerConfig, log: Logger): Promise<Service & { url: string }> {
+export async function startProducer(config: ProducerConfig, log: Logger, secrets: Secrets): Promise<Service & { url: string }> {
   const { timing } = config
   await requireAccess(config.redisUrl)
   const connections = await connect(config, log)
   const { redis } = connections
-  const store = openStore(redis, redisKeys(config.redisPrefix), log)
+  const store = openStore(redis, redisKeys(config.redisPrefix), log, secrets)
   const metrics = makeMetrics(store)
   const { repeat, follow } = backgroundWork(log, metrics.passed)
   const services = makeServices(log)

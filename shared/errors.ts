@@ -88,6 +88,9 @@ const table = {
   host_forgotten: { hint: 'Its host was given up. Destroy the jail, if it still is there, and create it again.' },
   ended_elsewhere: { hint: 'Its verdict was given while its host was away; what the host had begun of it is undone.' },
   poisoned: { hint: "Look at the worker's log and the kernel's for what ended it at this step, fix that, then retry." },
+  job_refused: {
+    hint: "Its host takes no job that its fleet's producer has not signed for it: see who else writes to Redis, and whether the host has joined. Retry.",
+  },
   unreadable_job: { hint: 'Its producer and its worker are of versions that do not fit, or Redis was changed by hand. Retry.' },
   cancelled: { hint: 'Retry to start it again.' },
   host_unfit: { hint: 'Fix what is named; `provost doctor` checks the host.' },

@@ -89,6 +89,8 @@ export const HostBeat = z.object({
   epoch: z.int().optional(),
   /** By how many milliseconds its clock is ahead of Redis'; negative when it is behind. */
   clockOffsetMs: z.int().optional(),
+  /** How many jobs and notices it has refused since its worker's start, because no producer had signed them for it. */
+  refused: z.int().optional(),
   at: z.iso.datetime(),
 })
 export type HostBeat = z.infer<typeof HostBeat>
@@ -161,6 +163,8 @@ export const Host = z
     lastSeen: z.iso.datetime(),
     /** By how many milliseconds its clock is ahead of Redis'; missing from a worker that does not tell. */
     clockOffsetMs: z.int().optional(),
+    /** How many jobs and notices it has refused since its worker's start, because no producer had signed them for it. */
+    refused: z.int().optional(),
     versions: HostReport.shape.versions,
   })
   .meta({ id: 'Host' })

@@ -51,7 +51,10 @@ export const lastJobOf = (kind: OperationKind): JobName => jobsOf[kind].at(-1) ?
 export const WorldId = z.object({ name: PlainName, digest: JailSpec.shape.worldDigest })
 export type WorldId = z.infer<typeof WorldId>
 
-/** The fields of every job. `version` is the envelope's own; a signature can be added beside `operation`. */
+/** What a host says of a job that has expired: a new one is signed for its operation, which has not failed. */
+export const hasExpired = 'it has expired'
+
+/** The fields of every job. `version` is the envelope's own; the signature of the producer is over all the others. */
 const envelope = {
   version: z.literal(1),
   operation: z.uuid(),
@@ -60,6 +63,9 @@ const envelope = {
   epoch: z.int().positive(),
   attempt: z.int().positive(),
   issuedAt: z.iso.datetime(),
+  /** Missing from producers that do not sign. */
+  expiresAt: z.iso.datetime().optional(),
+  signature: z.string().optional(),
 }
 
 /** Fields of an operation's record that no host needs: kept for a Redis that lost everything. */
@@ -95,3 +101,6 @@ export const HostNotice = z.discriminatedUnion('type', [
   }),
 ])
 export type HostNotice = z.infer<typeof HostNotice>
+
+/** What the signature of a notice is over, beside the notice. */
+export const NoticeEnvelope = z.object({ host: PlainName, expiresAt: z.iso.datetime() })

@@ -5,6 +5,7 @@ import type { Jail } from '#shared/jail.ts'
 import { openQueues } from '../../producer/queues/enqueue.ts'
 import type { JailRecord } from '../../producer/records/jails/jail-record.ts'
 import { newOperation } from '../../producer/records/operations/operation-changes.ts'
+import { makeSecrets } from '../../producer/secrets/secrets.ts'
 import { timed } from '../figures.ts'
 import type { BenchFleet } from './open-fleet.ts'
 
@@ -15,7 +16,7 @@ export async function fanOut({ redis, redisUrl, keys, ids }: BenchFleet, jail: J
   const child = fork(new URL('./take-jobs.ts', import.meta.url), [redisUrl, keys.prefix, ...ids])
   await once(child, 'message')
   await pause(settleMs)
-  const { enqueue, stop } = openQueues({ redis, keys })
+  const { enqueue, stop } = openQueues({ redis, keys, secrets: makeSecrets() })
   const times: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     const all = once(child, 'message')

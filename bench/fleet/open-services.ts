@@ -22,7 +22,13 @@ export async function openProducer(redisUrl: string, directory: string) {
   const port = await findFreePort(process.pid + 1)
   const url = `http://127.0.0.1:${port}`
   const listen = `127.0.0.1:${port}`
-  const env = { PROVOST_REDIS_URL: redisUrl, PROVOST_LISTEN: listen, PROVOST_API_KEY: key, PROVOST_LOG_LEVEL: 'warn' }
+  const env = {
+    PROVOST_REDIS_URL: redisUrl,
+    PROVOST_LISTEN: listen,
+    PROVOST_API_KEY: key,
+    PROVOST_LOG_LEVEL: 'warn',
+    PROVOST_SECRETS: join(directory, 'secrets'),
+  }
   const { record, logFile } = startService('producer', { name: 'producer', env, logFile: join(directory, 'producer.log') })
   await until(`a producer; ${logFile} says more`, async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok)
   return { url, key, pid: record.pid, stop: () => endProcess(record, patienceMs) }

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml'
 import type { DevHost } from './derive-host.ts'
 import { StartFailed } from './end-previous-start.ts'
+import { inviteHosts } from './invite-hosts.ts'
 import { awaitReady } from './processes/await-ready.ts'
 import { findProcesses } from './processes/find-processes.ts'
 import { endProcess, recordProcess, signal } from './processes/process-record.ts'
@@ -53,13 +54,17 @@ export function runFleet({ state, port, key, redisPort, hosts, overrides, print 
       )
     })
   }
+  const filesOf = (id: string) => ({
+    root: state.hostRoot(id),
+    identity: state.identityFile(id),
+    joinTokenFile: state.joinTokenFile(id),
+  })
   const keepProcesses = () => state.keepProcesses([recordProcess('dev', process.pid), ...started.map(({ record }) => record)])
 
   const start = async () => {
     const ids = hosts.map(({ id }) => id)
     writeWhole(state.producerFile, stringify({ hosts: ids }))
-    for (const host of hosts)
-      writeWhole(state.workerFile(host.id), stringify(workerFile(host, state.hostRoot(host.id), overrides)))
+    for (const host of hosts) writeWhole(state.workerFile(host.id), stringify(workerFile(host, filesOf(host.id), overrides)))
     add(startRedis(redisPort, state.redisDirectory(), state.logFile('redis')), redisUrl)
     await unlessEnded(awaitRedis(redisUrl, ids))
     state.keepRedis({ host: '127.0.0.1', port: redisPort })
@@ -67,11 +72,13 @@ export function runFleet({ state, port, key, redisPort, hosts, overrides, print 
       PROVOST_REDIS_URL: redisUrl,
       PROVOST_LISTEN: `127.0.0.1:${port}`,
       PROVOST_API_KEY: key,
+      PROVOST_SECRETS: state.secretsDirectory(),
       PROVOST_PRODUCER_CONFIG: state.producerFile,
     }
     add(startService('producer', { name: 'producer', env: producer, logFile: state.logFile('producer') }), url)
+    await unlessEnded(inviteHosts(ids, { url, key, filesOf, signal: stopping.signal }))
     for (const id of ids) {
-      const env = { PROVOST_REDIS_URL: redisUrl, PROVOST_CONFIG: state.workerFile(id) }
+      const env = { PROVOST_REDIS_URL: redisUrl, PROVOST_URL: url, PROVOST_CONFIG: state.workerFile(id) }
       add(startService('worker', { name: `worker ${id}`, env, logFile: state.logFile(id) }), env.PROVOST_CONFIG)
     }
     await unlessEnded(awaitReady(url, print, stopping.signal))

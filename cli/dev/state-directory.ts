@@ -27,6 +27,11 @@ export function openState(path: string) {
     redisDirectory: () => directory(0o700, 'redis'),
     logFile: (name: string) => join(directory(0o700, 'log'), `${name}.log`),
     workerFile: (host: string) => join(directory(0o711, 'hosts', host), 'worker.yaml'),
+    /** Where the producer keeps its secrets. */
+    secretsDirectory: () => directory(0o700, 'secrets'),
+    /** What a host joined the fleet with. */
+    identityFile: (host: string) => at('hosts', host, 'identity.json'),
+    joinTokenFile: (host: string) => at('hosts', host, 'join-token'),
     hostRoot: (host: string) => at('hosts', host, 'root'),
 
     /** Returns the API key of an earlier start, or creates one. */

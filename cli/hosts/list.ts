@@ -8,6 +8,7 @@ import { tableLines } from '../print/table.ts'
 import { adoptCommand } from './adopt.ts'
 import { cleanCommand } from './clean.ts'
 import { forgetCommand } from './forget.ts'
+import { inviteCommand } from './invite.ts'
 import { leftoversCommand } from './leftovers.ts'
 import { showHostCommand } from './show.ts'
 
@@ -22,7 +23,7 @@ export function hostsCommand(context: CommandContext): Command {
       const hosts = items.map((item) => Host.parse(item))
       print(...hostTable(hosts, Date.now()))
     })
-  for (const verb of [showHostCommand, adoptCommand, cleanCommand, leftoversCommand, forgetCommand])
+  for (const verb of [showHostCommand, inviteCommand, adoptCommand, cleanCommand, leftoversCommand, forgetCommand])
     command.addCommand(verb(context))
   return command
 }

@@ -162,6 +162,7 @@ function countsOf({ report, beat, ttlMs, promised, operations }: HostReading, ti
     drift: beat?.drift ?? 0,
     leftovers: beat?.leftovers ?? 0,
     lastSeen: seen,
+    ...(beat?.refused === undefined ? {} : { refused: beat.refused }),
     ...(beat?.clockOffsetMs === undefined ? {} : { clockOffsetMs: beat.clockOffsetMs }),
   } satisfies Partial<Host>
 }

@@ -1,6 +1,6 @@
 import { ProvostError } from '#shared/errors.ts'
 import { Leftover } from '#shared/host.ts'
-import type { HostNotice } from '#shared/job.ts'
+import { sendNotice } from '../queues/send-notice.ts'
 import type { Store } from '../records/store.ts'
 import { readHostNotes } from './read-host-notes.ts'
 
@@ -10,8 +10,7 @@ export function readLeftovers({ redis, keys }: Store, host: string): Promise<Lef
 }
 
 /** Makes a host retry at once to remove its leftovers. @throws ProvostError `host_down` when no worker receives the notice. */
-export async function retryLeftovers({ redis, keys }: Store, host: string): Promise<void> {
-  const notice: HostNotice = { type: 'retry-leftovers' }
-  const receivers = await redis.publish(keys.notices(host), JSON.stringify(notice))
+export async function retryLeftovers(store: Store, host: string): Promise<void> {
+  const receivers = await sendNotice(store, host, { type: 'retry-leftovers' })
   if (receivers === 0) throw new ProvostError('host_down', `No worker of host ${host} is there to try it.`)
 }

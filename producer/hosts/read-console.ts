@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuid } from 'uuid'
 import { type ConsoleMark, ConsoleText } from '#shared/console.ts'
 import { ProvostError } from '#shared/errors.ts'
-import type { HostNotice } from '#shared/job.ts'
+import { sendNotice } from '../queues/send-notice.ts'
 import type { JailRecord } from '../records/jails/jail-record.ts'
 import type { Store } from '../records/store.ts'
 
@@ -18,17 +18,16 @@ type Part = { mostBytes: number; after?: ConsoleMark | undefined }
  * @throws ProvostError `host_down` when no worker receives the question, `host_silent` when none answers it.
  */
 export async function readConsole(
-  { redis, keys }: Store,
+  store: Store,
   { name, host }: Pick<JailRecord, 'name' | 'host'>,
   part: Part,
 ): Promise<ConsoleText | undefined> {
   const request = uuid()
-  const notice: HostNotice = { type: 'read-console', jail: name, request, ...part }
-  const receivers = await redis.publish(keys.notices(host), JSON.stringify(notice))
+  const receivers = await sendNotice(store, host, { type: 'read-console', jail: name, request, ...part })
   if (receivers === 0) throw new ProvostError('host_down', `No worker of host ${host} is there to read what ${name} printed.`)
   const deadline = performance.now() + patienceMs
   for (let waitMs = pollMs; performance.now() < deadline; waitMs = Math.min(1.5 * waitMs, mostPollMs)) {
-    const answer = await redis.getdel(keys.console(host, request))
+    const answer = await store.redis.getdel(store.keys.console(host, request))
     if (answer !== null) return ConsoleText.nullable().parse(JSON.parse(answer)) ?? undefined
     await sleep(waitMs)
   }

@@ -28,6 +28,7 @@ import { homeRoute } from './routes/home.ts'
 import { hostUpkeepRoutes } from './routes/host-upkeep.ts'
 import { hostRoutes } from './routes/hosts.ts'
 import { jailOperationRoutes, jailRoutes } from './routes/jails.ts'
+import { invitationRoutes, joinRoutes } from './routes/join.ts'
 import { operationChangeRoutes, operationRoutes } from './routes/operations.ts'
 import { queueRoutes } from './routes/queues.ts'
 import { worldRoutes } from './routes/worlds.ts'
@@ -45,7 +46,14 @@ const heartbeatMs = 15_000
 const docsPolicy =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
 /** Calls that are answered while records are being rebuilt. */
-const inRecovery = new Set(['/metrics', '/v1/recover', '/v1/hosts/:id/forget', '/v1/hosts/:id/drain', '/v1/hosts/:id/undrain'])
+const inRecovery = new Set([
+  '/metrics',
+  '/v1/recover',
+  '/v1/hosts/:id/forget',
+  '/v1/hosts/:id/drain',
+  '/v1/hosts/:id/undrain',
+  '/v1/hosts/:id/invite',
+])
 
 /** Routes that require the key. */
 const guardedRoutes = [
@@ -57,6 +65,7 @@ const guardedRoutes = [
   eventRoutes,
   hostRoutes,
   hostUpkeepRoutes,
+  invitationRoutes,
   worldRoutes,
   batchRoutes,
   batchChangeRoutes,
@@ -101,6 +110,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(homeRoute())
   await app.register(healthRoutes(deps))
   await app.register(loginRoutes(deps))
+  await app.register(joinRoutes(deps))
   await app.register(queueRoutes(deps))
   await app.register(async (guarded) => {
     guarded.addHook('onRequest', async (request) => {

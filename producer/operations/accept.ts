@@ -1,6 +1,7 @@
 import { ProvostError } from '#shared/errors.ts'
 import { firstJobOf, type HostNotice } from '#shared/job.ts'
 import { type Enqueued, toJob } from '../queues/enqueue.ts'
+import { sendNotice } from '../queues/send-notice.ts'
 import { merge } from '../records/change.ts'
 import { toFields } from '../records/fields.ts'
 import { answeredBefore, type Idempotency, keptRequest, keyReused } from '../records/operations/idempotency.ts'
@@ -67,10 +68,10 @@ async function startWork(deps: AcceptDeps, decision: Commit | Admission, accepte
     await enqueue(accepted).catch((error) => log.warn({ err: error, operation: accepted.operation.id }, 'enqueued later'))
 }
 
-async function notifyOfCancel({ redis, keys, log }: AcceptDeps, enqueued: Enqueued): Promise<void> {
+async function notifyOfCancel(deps: AcceptDeps, enqueued: Enqueued): Promise<void> {
   const { host, kind } = enqueued.operation
   const notice: HostNotice = { type: 'cancel', job: toJob(enqueued), name: firstJobOf(kind) }
-  await redis.publish(keys.notices(host), JSON.stringify(notice)).catch((error) => log.warn({ err: error }, 'cancel'))
+  await sendNotice(deps, host, notice).catch((error) => deps.log.warn({ err: error }, 'cancel'))
 }
 
 /** Replays the answer that a request, refused now, was given before under the same key. Rethrows the error if there is none. */

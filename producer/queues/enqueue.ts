@@ -1,14 +1,18 @@
 import { type FlowJob, FlowProducer } from 'bullmq'
 import { type Job, type JobName, jobsOf } from '#shared/job.ts'
-import { fleetTime } from '#shared/redis/fleet-clock.ts'
+import { fleetTimeMs } from '#shared/redis/fleet-clock.ts'
 import { jobId, queueName, queueOf } from '#shared/redis/queues.ts'
 import { isForgottenScript, loadScripts } from '#shared/redis/transactions.ts'
+import { withSignature } from '#shared/signing/signatures.ts'
 import { type NewJail, toSpec } from '../records/jails/jail-record.ts'
 import type { NewOperation } from '../records/operations/operation-record.ts'
 import type { Store } from '../records/store.ts'
 
 // The records are the truth about operations; ended jobs are only kept for people who look at the queue board.
 const keepJobs = { removeOnComplete: { count: 100 }, removeOnFail: { age: 30 * 24 * 3_600, count: 1_000 } }
+
+/** A job that waits longer, for a host that is down, is refused by that; then its operation gets new jobs. */
+const jobLastsMs = 24 * 3_600_000
 
 /** An operation and the jail that it is about, if the fleet has a record of it. */
 export type Enqueued = { operation: NewOperation; jail: NewJail | null }
@@ -21,7 +25,9 @@ export function hasSubject({ operation, jail }: Enqueued): boolean {
 /** Returns the data of an operation's jobs. */
 export function toJob({ jail, operation }: Enqueued): Job {
   const { id, kind, plan, host, epoch, attempt, world, worldDigest, orphan, createdAt, batch, requests } = operation
-  const envelope = { version: 1, operation: id, plan, host, epoch, attempt, issuedAt: fleetTime().toISOString() } as const
+  const now = fleetTimeMs()
+  const times = { issuedAt: new Date(now).toISOString(), expiresAt: new Date(now + jobLastsMs).toISOString() }
+  const envelope = { version: 1, operation: id, plan, host, epoch, attempt, ...times } as const
   if (kind === 'fill') return { ...envelope, kind, world: { name: world ?? '', digest: worldDigest ?? '' } }
   const spec = orphan ?? (jail && toSpec(jail))
   if (!spec) throw new Error(`Operation ${id} is about jail ${operation.jail}, which has no record.`)
@@ -39,7 +45,7 @@ function isTakenInTurn(name: JobName, isBatch: boolean): boolean {
 }
 
 /** Adds jobs to the queues of hosts through a BullMQ producer that is replaced after each error. */
-export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
+export function openQueues({ redis, keys, secrets }: Pick<Store, 'redis' | 'keys' | 'secrets'>) {
   let flows: FlowProducer | undefined
 
   /** A FlowProducer that was opened while Redis was away never works again, so any error discards it. */
@@ -70,7 +76,7 @@ export function openQueues({ redis, keys }: Pick<Store, 'redis' | 'keys'>) {
     async enqueue(enqueued: Enqueued): Promise<void> {
       const { operation } = enqueued
       const isBatch = operation.batch !== undefined
-      const data = toJob(enqueued)
+      const data = withSignature('job', toJob(enqueued), secrets.signer)
       const toNode = (name: JobName, children: FlowJob[]): FlowJob => ({
         name,
         queueName: queueName(operation.host, queueOf(name, isBatch)),

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { ProvostError } from '#shared/errors.ts'
-import { firstJobOf, type JobName, lastJobOf } from '#shared/job.ts'
+import { firstJobOf, hasExpired, type JobName, lastJobOf } from '#shared/job.ts'
 import { hasEnded } from '#shared/operation.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import { fleetTime, fleetTimeMs } from '#shared/redis/fleet-clock.ts'
@@ -53,7 +53,7 @@ async function replaceLostJob(deps: JobDeps, operation: OperationRecord): Promis
   const jail = await records.jailOf(operation)
   if (!hasSubject({ operation, jail })) return cancelWithoutJail(deps, operation)
   const fault = await faultOf(deps, operation)
-  const failedJobs = (operation.failedJobs ?? 0) + (fault === null ? 0 : 1)
+  const failedJobs = (operation.failedJobs ?? 0) + (fault === null || fault.includes(hasExpired) ? 0 : 1)
   if (failedJobs >= mostFailedJobs) return failOperation(deps, operation, jail, fault ?? '')
   const again = wakeAgain(operation, failedJobs, fleetTime(), keys)
   if ((await scripts.commit(again.change)).type !== 'done') return

@@ -154,6 +154,7 @@ function gaugeHosts(registers: Registry[], hosts: Pick<FleetHosts, 'all'>): void
     'By how much the clock of the host is ahead of that of Redis.',
     ({ clockOffsetMs = 0 }) => clockOffsetMs / 1000,
   )
+  gauge('refused', 'Jobs and notices that the host has refused since its worker began.', ({ refused = 0 }) => refused)
   gauge('jails', 'Jails promised.', ({ promised }) => promised.jails)
   gauge('capacity_jails', 'Jails that may be promised.', ({ capacity }) => capacity.jails)
   gauge('promised_memory_bytes', 'Memory promised.', ({ promised }) => promised.memory)

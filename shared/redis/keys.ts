@@ -45,6 +45,8 @@ export function redisKeys(prefix: string) {
     /** String: the producer that takes in journals. Expires. */
     fleetLock: `${prefix}:fleet:lock`,
     hosts: `${prefix}:hosts`,
+    /** String: a join token that has been given out and not been used, under the MAC of it. Expires. */
+    invitation: (mac: string) => `${prefix}:invitation:${mac}`,
     draining: `${prefix}:hosts:draining`,
     jail: (name: string) => `${prefix}:jail:${name}`,
     /** Sorted set by name: all jails, or those of one client, host or state. */

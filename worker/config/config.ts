@@ -9,6 +9,7 @@ import { isReachable } from '#shared/network/resolver-address.ts'
 import { readConfig, readConfigFile } from '#shared/process/read-config.ts'
 import { scaledTiming, TimeScale, type Timing } from '#shared/process/timing.ts'
 import { RedisUrl } from '#shared/redis/redis-url.ts'
+import { Signatures } from '#shared/signing/mode.ts'
 import { Size } from '#shared/size.ts'
 import { AbsolutePath, misfit, World } from './world.ts'
 
@@ -93,6 +94,10 @@ export const WorkerFile = z
       .min(1)
       .refine((worlds) => new Set(worlds.map(({ name }) => name)).size === worlds.length, { message: 'a name stands twice' }),
     labels: z.record(PlainName, z.string().max(256)).default({}),
+    /** The file of what this host joined the fleet with; `identity.json` in its root by default. */
+    identity: AbsolutePath.optional(),
+    /** A file with the token that it joins with, when it has not joined yet. */
+    joinTokenFile: AbsolutePath.optional(),
   })
   .superRefine(({ worlds, runtime, root, privileges, limits }, context) => {
     if (runtime === 'linux' && limits?.memory === 'reserved')
@@ -115,6 +120,8 @@ const Environment = z.object({
   PROVOST_REDIS_URL: RedisUrl.default('redis://127.0.0.1:6379'),
   PROVOST_REDIS_PREFIX: z.string().min(1).default('{provost}'),
   PROVOST_CONFIG: z.string().min(1).optional(),
+  PROVOST_SIGNATURES: Signatures,
+  PROVOST_URL: z.url().default('http://127.0.0.1:7070'),
   PROVOST_TIME_SCALE: TimeScale,
   PROVOST_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
@@ -124,10 +131,13 @@ export type WorkerConfig = z.output<typeof WorkerFile> & {
   redisPrefix: string
   logLevel: string
   timing: Timing
+  signatures?: Signatures
+  /** Where it joins. */
+  producerUrl?: string
 }
 
 /** @throws ConfigError naming every fault of the environment or of the file. */
-export function readWorkerConfig(environment: NodeJS.ProcessEnv, file?: string): WorkerConfig {
+export function readWorkerConfig(environment: NodeJS.ProcessEnv, file?: string): WorkerConfig & { producerUrl: string } {
   const env = readConfig(Environment, environment, 'The environment')
   return { ...readConfigFile(WorkerFile, file ?? env.PROVOST_CONFIG ?? defaultFile), ...settingsOf(env) }
 }
@@ -147,6 +157,8 @@ function settingsOf(env: z.output<typeof Environment>) {
     redisUrl: env.PROVOST_REDIS_URL,
     redisPrefix: env.PROVOST_REDIS_PREFIX,
     logLevel: env.PROVOST_LOG_LEVEL,
+    signatures: env.PROVOST_SIGNATURES,
+    producerUrl: env.PROVOST_URL,
     timing: scaledTiming(env.PROVOST_TIME_SCALE),
   }
 }

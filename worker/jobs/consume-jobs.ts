@@ -8,6 +8,7 @@ import type { Repeat } from '#shared/process/repeat.ts'
 import type { Timing } from '#shared/process/timing.ts'
 import { type QueueKind, queueKinds, queueName } from '#shared/redis/queues.ts'
 import { untilRedisAnswers } from '#shared/redis/until-redis-answers.ts'
+import type { VerifyJob } from '../identity/verify-job.ts'
 import type { Outcome } from '../plans/run.ts'
 import { Pause } from '../plans/steps/pause.ts'
 import { makeOpenJobs, type OpenJobsDeps } from './open-jobs.ts'
@@ -26,6 +27,8 @@ type Deps = Omit<OpenJobsDeps, 'slots' | 'overdueMs' | 'wake'> & {
   timing: Pick<Timing, 'lock' | 'stalled' | 'asleep' | 'overdue' | 'recorded'>
   repeat: Repeat
   redis: Redis
+  /** Why a job must not be obeyed; asked before anything of it is read. */
+  verify: VerifyJob
   /** Ends the operation of a job whose data cannot be read. Returns undefined when it is unclear which one that is. */
   refuseUnreadable(data: unknown, fault: string): Promise<ProvostError | undefined>
 }
@@ -50,6 +53,8 @@ export async function consumeJobs(deps: Deps) {
   const overdue = new Map<string, Promise<void>>()
 
   async function processJob(queue: QueueKind, bullJob: BullJob, token: string | undefined): Promise<string> {
+    const refusal = deps.verify(bullJob.data, bullJob.name)
+    if (refusal) throw new UnrecoverableError(`${refusal.code}: ${refusal.message}`)
     const { data: job, error } = Job.safeParse(bullJob.data)
     if (!job) throw await refuse(bullJob.data, error)
     const name = bullJob.name as JobName

@@ -1,9 +1,12 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import { HostNotice } from '#shared/job.ts'
+import { HostNotice, NoticeEnvelope } from '#shared/job.ts'
 import type { Repeat } from '#shared/process/repeat.ts'
 import type { Running } from '#shared/process/services.ts'
 import type { Timing } from '#shared/process/timing.ts'
+import { fleetTimeMs } from '#shared/redis/fleet-clock.ts'
+import { isSigned, type PublicKeys } from '#shared/signing/signatures.ts'
+import type { Identity } from '../identity/identity.ts'
 import type { Consumer } from './consume-jobs.ts'
 
 type ReadConsole = Extract<HostNotice, { type: 'read-console' }>
@@ -11,6 +14,11 @@ type ReadConsole = Extract<HostNotice, { type: 'read-console' }>
 type Deps = {
   subscriber: Redis
   channel: string
+  hostId: string
+  /** What this host joined the fleet with; without it notices need no signature. */
+  identity: Identity | undefined
+  /** Counts what is refused. */
+  refused(why: string, data: unknown): void
   consumer: Pick<Consumer, 'cancel'>
   retryLeftovers(): Promise<void>
   answerConsole(notice: ReadConsole): Promise<void>
@@ -25,10 +33,18 @@ type Deps = {
  * only a command can notice.
  */
 export async function followNotices(deps: Deps): Promise<Running> {
-  const { subscriber, channel, consumer, retryLeftovers, answerConsole, repeat, timing, log } = deps
+  const { subscriber, channel, hostId, identity, refused, consumer, retryLeftovers, answerConsole, repeat, timing, log } = deps
+
+  function isFromProducer(data: unknown, signers: PublicKeys): boolean {
+    const envelope = isSigned('notice', data, signers) ? NoticeEnvelope.safeParse(data).data : undefined
+    return envelope?.host === hostId && Date.parse(envelope.expiresAt) > fleetTimeMs()
+  }
 
   async function act(message: string): Promise<void> {
-    const notice = HostNotice.parse(JSON.parse(message))
+    const data: unknown = JSON.parse(message)
+    if (identity && !isFromProducer(data, identity.signers))
+      return refused('the notice does not bear the signature of a producer of this fleet', data)
+    const notice = HostNotice.parse(data)
     if (notice.type === 'cancel') await consumer.cancel(notice)
     else if (notice.type === 'read-console') await answerConsole(notice)
     else await retryLeftovers()

@@ -47,6 +47,8 @@ type Sources = {
   fleet(): string | undefined
   /** The highest epoch in its journal. */
   epoch(): number
+  /** How much of what Redis had for it was refused. */
+  refused(): number
 }
 
 /** Returns what writes the host's report when that changes, and a beat at every heartbeat, once it has begun. */
@@ -100,7 +102,7 @@ export function makeHostReporter(deps: Deps) {
 }
 
 /** Has only a digest of the report, which shows whether it has changed: a producer reads the beats of all hosts each second. */
-function beatOf({ load, drift, leftovers, disk, fleet, epoch }: Sources, report: string): HostBeat {
+function beatOf({ load, drift, leftovers, disk, fleet, epoch, refused }: Sources, report: string): HostBeat {
   const digest = createHash('sha256').update(report).digest('hex').slice(0, 16)
   const [known, full] = [fleet(), disk()]
   return {
@@ -111,6 +113,7 @@ function beatOf({ load, drift, leftovers, disk, fleet, epoch }: Sources, report:
     ...(known ? { fleet: known } : {}),
     ...(full ? { disk: full } : {}),
     epoch: epoch(),
+    ...(refused() > 0 ? { refused: refused() } : {}),
     at: fleetTime().toISOString(),
   }
 }

@@ -8,6 +8,8 @@ import { redisKeys } from '#shared/redis/keys.ts'
 import type { WorkerConfig } from '../config/config.ts'
 import type { HostRuntime } from '../host/host-runtime.ts'
 import type { RunCommand } from '../host/programs/run-command.ts'
+import type { Identity } from '../identity/identity.ts'
+import { makeRefusals, requireIdentity } from '../identity/require-identity.ts'
 import { makeJailLocks } from '../jails/jail-locks.ts'
 import { type JournalFiles, journalFiles } from '../journal/file.ts'
 import { openOperationLog } from '../plans/operation-log.ts'
@@ -26,6 +28,8 @@ export type Parts = {
   retry?: RetryPolicy
   plans?: readonly number[]
   files?: JournalFiles
+  /** What the host joined the fleet with, for tests; read from its file otherwise. */
+  identity?: Identity | undefined
   amend?(deps: RunDeps): RunDeps
 }
 
@@ -54,8 +58,12 @@ export async function openBase(config: WorkerConfig, parts: Parts, opened: Opene
   const { hostAlive, hostBeat } = keys
   const named = { key: hostAlive(config.host), beatKey: hostBeat(config.host), worker, lastsMs: config.timing.silence }
   const presence = openPresence(opened.redis, config.host, named)
+  const refused = makeRefusals(log)
   const base = {
     ...opened,
+    identity: parts.identity ?? (await requireIdentity(config, opened.directory)),
+    refused: refused.note,
+    refusals: refused.count,
     ...{ config, hostId: config.host, timing: config.timing, host, run, log, plans, retry, files, amend, keys, root, presence },
     ...openReportStream(opened.redis, keys, presence),
     repeat: backgroundWork(log, passes.count).repeat,

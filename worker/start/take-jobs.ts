@@ -1,4 +1,6 @@
+import type { Job } from '#shared/job.ts'
 import { compareJail } from '../fleet/compare-records.ts'
+import { makeVerifyJob } from '../identity/verify-job.ts'
 import { answerConsole } from '../jails/answer-console.ts'
 import { reportJail } from '../jails/report-jail.ts'
 import { type Consumer, consumeJobs } from '../jobs/consume-jobs.ts'
@@ -41,6 +43,7 @@ export async function takeJobs(base: Base, local: Local, joined: Fleet, watching
     disk: disk.now,
     fleet: fleet.known,
     epoch: journal.highestEpoch,
+    refused: base.refusals,
     unfit: root.unfit,
     load: () => readLoad({ worlds, running: (name) => consumer?.running(name) ?? 0, journal }),
   })
@@ -86,6 +89,7 @@ function consume(base: Base, { journal, worlds }: Local, joined: Fleet, { timing
   }
   return consumeJobs({
     ...base,
+    verify: makeVerifyJob({ ...base, hasBegun: (job) => hasBegun(job, journal) }),
     prefix: keys.host(hostId),
     slots: { build: builds, start: starts, stop: Math.max(2, starts) },
     recorded: runDeps.recorded,
@@ -96,4 +100,14 @@ function consume(base: Base, { journal, worlds }: Local, joined: Fleet, { timing
       return runJob(...args, jobDeps)
     },
   })
+}
+
+/** Whether the journal has this attempt as begun. */
+function hasBegun(
+  { operation, epoch, attempt }: Pick<Job, 'operation' | 'epoch' | 'attempt'>,
+  journal: Local['journal'],
+): boolean {
+  return journal
+    .jails()
+    .some(({ current }) => current?.operation === operation && current.epoch === epoch && current.attempt === attempt)
 }

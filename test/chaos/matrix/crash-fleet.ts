@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { enrolOnDisk } from '../../support/fleets/enrol-on-disk.ts'
 import { processFleet } from '../../support/fleets/process-fleet.ts'
 import type { TestRedis } from '../../support/redis/redis-test.ts'
 import { crashHost } from './crash-host.ts'
@@ -21,7 +22,7 @@ export async function startCrashFleet(redis: TestRedis, names: string[]) {
       const directory = join(state, name)
       const network = `10.${216 + i}.${third}`
       const capacity = { jails: 100, memory: '64G', cpu: 100, disk: '64G' }
-      const over = { capacity, privileges: { setuid: true } }
+      const over = { capacity, privileges: { setuid: true }, identity: enrolOnDisk(state, name) }
       const host = await crashHost({ env, host: name, directory, bridge: `pvc${tag}${i}`, network, worlds, over })
       await host.start()
       return { client: fleet, host, asked: new Map() }

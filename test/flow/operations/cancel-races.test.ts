@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { toJob } from '../../../producer/queues/enqueue.ts'
+import { sendNotice } from '../../../producer/queues/send-notice.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
 import { makeGate } from '../../support/gate.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
@@ -17,15 +18,13 @@ describe('a cancel', () => {
     const destroy = await fleet.call('DELETE', '/v1/jails/web1')
     await begun.wait()
     // The notice of a cancel that was accepted a moment before the first report was applied.
-    const { redis: connection, keys, records } = storeOf(redis)
+    const store = storeOf(redis)
+    const { redis: connection, keys, records } = store
     const jail = await records.jail('web1')
     const operation = await records.operation(destroy.body.operation.id)
     if (!jail || !operation) throw new Error('no records')
     await connection.hset(keys.operation(operation.id), 'cancelRequested', '1')
-    await connection.publish(
-      keys.notices('host1'),
-      JSON.stringify({ type: 'cancel', job: toJob({ jail, operation }), name: 'destroy' }),
-    )
+    await sendNotice(store, 'host1', { type: 'cancel', job: toJob({ jail, operation }), name: 'destroy' })
     expect((await fleet.ended(destroy)).status).toBe('succeeded')
     expect((await fleet.call('GET', '/v1/jails/web1')).status).toBe(404)
   })

@@ -7,7 +7,7 @@ import { makeRuntime } from '../../../worker/host/make-runtime.ts'
 import { commandRunner, findProgram } from '../../../worker/host/programs/run-command.ts'
 import { startWorker } from '../../../worker/start/start-worker.ts'
 import { type Client, makeClient } from '../../support/fleets/client.ts'
-import { log, startTestProducer } from '../../support/fleets/test-producer.ts'
+import { log, startTestProducer, testIdentity } from '../../support/fleets/test-producer.ts'
 import { type SimulatedFreebsd, simulatedFreebsd } from '../../support/freebsd/simulated-freebsd.ts'
 import { whyNoHostTests } from '../../support/hosts/host-fitness.ts'
 import { test as base } from '../../support/redis/redis-test.ts'
@@ -29,7 +29,7 @@ const test = base.extend<{ fleet: FreebsdFleet }>({
     const config = readWorkerConfig({ PROVOST_REDIS_URL: redis.url, PROVOST_REDIS_PREFIX: redis.prefix }, file)
     const producer = await startTestProducer(redis)
     const run = commandRunner({ commandPath: config.commandPath, worker: config.root })
-    const worker = await startWorker(config, { host: makeRuntime({ run, config }), run, log })
+    const worker = await startWorker(config, { host: makeRuntime({ run, config }), run, log, identity: testIdentity('trial') })
     const client = makeClient(producer.url)
     await client.hostIs('trial', 'up')
     await use({ ...client, freebsd, directory })

@@ -1,7 +1,9 @@
 import { describe, expect } from 'vitest'
 import { scaledTiming } from '#shared/process/timing.ts'
+import { withSignature } from '#shared/signing/signatures.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
 import { test } from '../../support/fleets/fleet-test.ts'
+import { testSecrets } from '../../support/fleets/test-producer.ts'
 import { makeGate } from '../../support/gate.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { type TestRedis, test as withRedis } from '../../support/redis/redis-test.ts'
@@ -15,6 +17,9 @@ function open(redis: TestRedis) {
   return { connection, keys, jobKey }
 }
 
+/** As a producer of another version would have signed it. */
+const signed = ({ signature: _, ...job }: { signature: string }) => withSignature('job', job, testSecrets.signer)
+
 describe('a job that cannot be read', () => {
   test('ends its operation, if it can be told which one that is', async ({ fleet, redis }) => {
     const { connection, jobKey } = open(redis)
@@ -25,7 +30,7 @@ describe('a job that cannot be read', () => {
     const { id } = asked.body.operation
     const key = jobKey('stop', id, 1, 'restart')
     const data = JSON.parse((await connection.hget(key, 'data')) ?? '')
-    await connection.hset(key, 'data', JSON.stringify({ ...data, jail: { ...data.jail, addresses: ['nowhere'] } }))
+    await connection.hset(key, 'data', JSON.stringify(signed({ ...data, jail: { ...data.jail, addresses: ['nowhere'] } })))
     const deeds = [...fleet.host().deeds]
     await fleet.startHost('host1')
     expect(await fleet.ended(asked)).toMatchObject({
@@ -49,7 +54,7 @@ describe('a job that cannot be read', () => {
     await fleet.host().begins('ensureNetwork web1')
     const key = jobKey('start', asked.body.operation.id, 1, 'start')
     const data = JSON.parse((await connection.hget(key, 'data')) ?? '')
-    await connection.hset(key, 'data', JSON.stringify({ ...data, plan: 'another' }))
+    await connection.hset(key, 'data', JSON.stringify(signed({ ...data, plan: 'another' })))
     const stopped = fleet.stopHost()
     gate.open()
     await stopped

@@ -12,7 +12,7 @@ import { startWorker } from '../../../worker/start/start-worker.ts'
 import { type SimulatedHost, simulatedHost } from '../hosts/simulated-host.ts'
 import type { TestRedis } from '../redis/redis-test.ts'
 import { makeClient } from './client.ts'
-import { log, startTestProducer } from './test-producer.ts'
+import { log, startTestProducer, testIdentity } from './test-producer.ts'
 
 const commandPath = '/sbin:/bin:/usr/sbin:/usr/bin'
 
@@ -81,7 +81,7 @@ export async function startFleet(redis: TestRedis, settings: Settings = {}) {
     const run = commandRunner({ commandPath, worker: config.root })
     const { retry, files } = settings
     const options = { ...(retry ? { retry } : {}), ...(plans ? { plans } : {}), ...(files ? { files } : {}) }
-    return startWorker(config, { host: simulated.host, run, log, ...options })
+    return startWorker(config, { host: simulated.host, run, log, identity: testIdentity(name), ...options })
   }
 
   for (const name of names) await startHost(name)

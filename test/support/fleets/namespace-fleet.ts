@@ -28,6 +28,7 @@ export async function startNamespaceFleet(redis: TestRedis, names: string[], tim
     const made = await namespaceHost({
       name: called,
       directory: join(state, name),
+      fleet: state,
       link: `pvo${tag}${hosts.size}`,
       uplink: { network: `10.214.${third}`, block: hosts.size },
       redis: new URL(redis.url),

@@ -5,6 +5,7 @@ import { freePort } from '../free-port.ts'
 import { type Command, makeProcesses } from '../processes.ts'
 import type { TestRedis } from '../redis/redis-test.ts'
 import { apiKey, makeClient } from './client.ts'
+import { secretsIn } from './enrol-on-disk.ts'
 
 const project = join(import.meta.dirname, '..', '..', '..')
 
@@ -22,7 +23,13 @@ export async function processFleet(redis: TestRedis, more: NodeJS.ProcessEnv = {
   const state = await mkdtemp(join(tmpdir(), 'provost-fleet-'))
   const tag = redis.prefix.replace(/[^0-9a-f]/g, '').slice(-6)
   const listen = `127.0.0.1:${await freePort()}`
-  const env = { PATH: process.env['PATH'], PROVOST_REDIS_URL: redis.url, PROVOST_REDIS_PREFIX: redis.prefix, ...more }
+  const env = {
+    PATH: process.env['PATH'],
+    PROVOST_REDIS_URL: redis.url,
+    PROVOST_REDIS_PREFIX: redis.prefix,
+    PROVOST_SECRETS: secretsIn(state),
+    ...more,
+  }
   const processes = makeProcesses(state)
   processes.define('producer', service('producer', { ...env, PROVOST_LISTEN: listen, PROVOST_API_KEY: apiKey }))
   const client = makeClient(`http://${listen}`)

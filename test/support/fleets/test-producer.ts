@@ -1,11 +1,14 @@
 import { pino } from 'pino'
 import { repeat } from '#shared/process/repeat.ts'
 import { standardTiming } from '#shared/process/timing.ts'
+import { certify } from '#shared/signing/certificate.ts'
 import { openHostRegistry } from '../../../producer/hosts/host-registry.ts'
 import { readPublicUrl } from '../../../producer/http/public-url.ts'
 import type { Store } from '../../../producer/records/store.ts'
 import { watchWrites } from '../../../producer/records/watch-writes.ts'
+import { makeSecrets } from '../../../producer/secrets/secrets.ts'
 import { startProducer } from '../../../producer/start-producer.ts'
+import { type Identity, identityOf, newHostKey } from '../../../worker/identity/identity.ts'
 import type { TestRedis } from '../redis/redis-test.ts'
 import { apiKey } from './client.ts'
 
@@ -27,8 +30,19 @@ export function startTestProducer(
     logLevel: 'silent',
     timing,
     publicUrl: readPublicUrl(publicUrl),
+    secrets: '/nonexistent',
+    signatures: 'required',
   } as const
-  return startProducer({ ...config, redisUrl: url, redisPrefix: prefix }, logger)
+  return startProducer({ ...config, redisUrl: url, redisPrefix: prefix }, logger, testSecrets)
+}
+
+/** Of all producers of a test. */
+export const testSecrets = makeSecrets()
+
+/** What a host has that has joined the fleet of a test's producers. */
+export function testIdentity(host: string, secrets = testSecrets): Identity {
+  const { privateKey, key } = newHostKey()
+  return identityOf({ privateKey, certificate: certify(host, key, secrets.signer, new Date()), signers: secrets.signers })
 }
 
 /** The hosts as a producer sees them, without one. */

@@ -14,6 +14,8 @@ import { realHost } from './real-host.ts'
 type Settings = {
   name: string
   directory: string
+  /** Where the secrets of its fleet's producer are. */
+  fleet: string
   /** Of its link on the machine, at most 15 characters. */
   link: string
   /** The first three parts of the link's addresses, and which of the network's blocks of four this host has. */
@@ -29,9 +31,9 @@ export type NamespaceHost = Awaited<ReturnType<typeof namespaceHost>>
  * A host of its own on this machine: a network and mounts that no other has, and one link, at whose end a proxy to Redis
  * listens, which can fall silent. They last as long as a process that keeps them.
  */
-export async function namespaceHost({ name, directory, link, uplink, redis, bridge, network }: Settings) {
+export async function namespaceHost({ name, directory, fleet, link, uplink, redis, bridge, network }: Settings) {
   mkdirSync(directory, { recursive: true })
-  const host = await realHost({ host: name, directory, bridge, network })
+  const host = await realHost({ host: name, directory, fleet, bridge, network })
   const keeper = await startKeeper(directory)
   const pid = keeper.pid ?? 0
   const [outer, inner] = [1, 2].map((last) => `${uplink.network}.${uplink.block * 4 + last}`) as [string, string]

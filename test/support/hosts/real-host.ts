@@ -3,12 +3,15 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { layoutOf } from '../../../worker/host/linux/layout.ts'
+import { enrolOnDisk } from '../fleets/enrol-on-disk.ts'
 import { type HostSnapshot, hostSnapshot } from './host-snapshot.ts'
 
 type Settings = {
   host: string
   /** Of the test's own: its files are in it. */
   directory: string
+  /** Where the secrets of its fleet's producer are; its own directory otherwise. */
+  fleet?: string
   root?: string
   bridge: string
   /** The first three parts of its addresses. */
@@ -24,6 +27,7 @@ export async function realHost({
   directory,
   bridge,
   network,
+  fleet = directory,
   over,
   worlds = [],
   root = join(directory, 'host'),
@@ -32,6 +36,7 @@ export async function realHost({
   mkdirSync(bin, { recursive: true })
   const config = {
     host,
+    identity: enrolOnDisk(fleet, host),
     root,
     // Programs in `bin` come first: a test puts one there to make a command wait.
     commandPath: `${bin}:/sbin:/bin:/usr/sbin:/usr/bin`,

@@ -1,5 +1,6 @@
 import type { Operation } from '#shared/operation.ts'
 import type { Answer } from '../fleets/client.ts'
+import { enrolOnDisk } from '../fleets/enrol-on-disk.ts'
 import { processFleet, service } from '../fleets/process-fleet.ts'
 import type { TestRedis } from '../redis/redis-test.ts'
 import { realFreebsd, type Settings } from './freebsd-host.ts'
@@ -13,7 +14,10 @@ const withinMs = 60_000
 export async function startFreebsdFleet(redis: TestRedis, settings: Settings) {
   const restore = keepHostFiles()
   const fleet = await processFleet(redis)
-  const real = realFreebsd(settings)
+  const real = realFreebsd({
+    ...settings,
+    over: { ...settings.over, identity: enrolOnDisk(fleet.state, settings.host ?? 'bsd1') },
+  })
   fleet.define('worker', service('worker', { ...fleet.env, PROVOST_CONFIG: real.file }))
 
   /** Ends all, and takes away what it has of its own. What jails are left is for the test to have looked at. */

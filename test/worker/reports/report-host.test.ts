@@ -58,6 +58,7 @@ async function open(other?: string) {
     unfit: () => undefined,
     drift: () => now.drift,
     leftovers: () => 0,
+    refused: () => 0,
   })
   const taken = () => writes.splice(0)
   return { reporting, now, taken }

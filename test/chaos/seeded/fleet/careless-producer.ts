@@ -4,6 +4,7 @@ import { connectRedis, waitForEver } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { readProducerConfig } from '../../../../producer/config.ts'
 import { openRecords } from '../../../../producer/records/records.ts'
+import { openSecrets } from '../../../../producer/secrets/secrets.ts'
 import { startProducer } from '../../../../producer/start-producer.ts'
 
 type Entry = [id: string, fields: string[]]
@@ -41,5 +42,5 @@ await runService(async () => {
     }
   }
   void follow()
-  return startProducer(config, log)
+  return startProducer(config, log, openSecrets(config.secrets))
 }, log)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { connectRedis } from '#shared/redis/connect-redis.ts'
 import { redisKeys } from '#shared/redis/keys.ts'
 import { apiKey } from '../../../support/fleets/client.ts'
+import { enrolOnDisk, secretsIn } from '../../../support/fleets/enrol-on-disk.ts'
 import { service } from '../../../support/fleets/process-fleet.ts'
 import { freePort } from '../../../support/free-port.ts'
 import { makeProcesses } from '../../../support/processes.ts'
@@ -50,6 +51,7 @@ export async function openFleet(directory: string, bug?: Bug) {
     PROVOST_REDIS_URL: `redis://${loopback}:${proxyOf(name).port}`,
     PROVOST_REDIS_PREFIX: prefix,
     PROVOST_TIME_SCALE: timeScale,
+    PROVOST_SECRETS: secretsIn(directory),
   })
 
   const urls = new Map<string, string>()
@@ -71,7 +73,7 @@ export async function openFleet(directory: string, bug?: Bug) {
     mkdirSync(rootOf(host))
     filesOf(host).boot(now())
     const config = join(directory, `${host}.yaml`)
-    writeFileSync(config, JSON.stringify(configOf(host, rootOf(host), directory)))
+    writeFileSync(config, JSON.stringify({ ...configOf(host, rootOf(host), directory), identity: enrolOnDisk(directory, host) }))
     const args = [join(import.meta.dirname, 'worker.ts'), '--config', config, ...(bug ? ['--bug', bug] : [])]
     processes.define(host, { program: process.execPath, args, env: envOf(host) })
   }
