@@ -80,7 +80,14 @@ async function open(): Promise<ContractHost> {
   const trial = await trialHost(contractScripts)
   const { layout, config } = trial
   const links = new Set<string>()
-  const parts = () => [layout.root, layout.runDirectory, layout.cgroupParent, config.network.bridge ?? '', ...links]
+  const parts = () => [
+    layout.root,
+    layout.runDirectory,
+    layout.filters,
+    layout.cgroupParent,
+    config.network.bridge ?? '',
+    ...links,
+  ]
   return {
     host: trial.host,
     jail: (overrides) => {

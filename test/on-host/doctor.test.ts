@@ -53,12 +53,12 @@ describe.skipIf(whyNoLinuxJails())('provost doctor --try', () => {
   const layout = () => layoutOf(trial().root).jail(trialJail(trial(), []).name)
 
   const left = () => {
-    const { runDirectory } = layoutOf(trial().root)
+    const { runDirectory, filters } = layoutOf(trial().root)
     const { veth } = layout()
-    const isOurs = (line: string) => [directory, runDirectory, veth, 'provosttrial'].some((part) => line.includes(part))
+    const isOurs = (line: string) => [directory, runDirectory, filters, veth, 'provosttrial'].some((part) => line.includes(part))
     return hostSnapshot([root], isOurs)
   }
-  const nothing = { mounts: [], links: [], namespaces: [], cgroups: [], directories: [], processes: [] }
+  const nothing = { mounts: [], links: [], filters: [], namespaces: [], cgroups: [], directories: [], processes: [] }
 
   const tried = (checks: Check[]) => checks.filter(({ name }) => /^(tried|isolation): /.test(name))
 
@@ -67,7 +67,9 @@ describe.skipIf(whyNoLinuxJails())('provost doctor --try', () => {
     expect(checks.filter(({ ok }) => !ok)).toEqual([])
     expect(status).toBe(0)
     expect(tried(checks).map(({ name }) => name)).toEqual([
-      ...['hostname', 'addresses', 'processes', 'root', 'devices', 'privileges', 'limits'].map((name) => `isolation: ${name}`),
+      ...['hostname', 'addresses', 'network', 'processes', 'root', 'devices', 'privileges', 'limits'].map(
+        (name) => `isolation: ${name}`,
+      ),
       ...['rename', 'mount', 'signal', 'device', 'memory', 'processes', 'cpu', 'disk'].map((name) => `tried: ${name}`),
     ])
     expect(left()).toEqual(nothing)

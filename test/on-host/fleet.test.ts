@@ -11,7 +11,7 @@ const runc = ['runc', '/usr/sbin/runc', '*" run "*'] as const
 const overlay = ['mount', '/bin/mount', '*" overlay "*/jails/*'] as const
 /** Of a host: as many can be bound to it at once. */
 const startSlots = 2
-const nothing: HostSnapshot = { mounts: [], links: [], namespaces: [], cgroups: [], directories: [], processes: [] }
+const nothing: HostSnapshot = { mounts: [], links: [], filters: [], namespaces: [], cgroups: [], directories: [], processes: [] }
 
 /** `test` with three hosts, of which nothing is left afterwards, however it ended. */
 const test = withRedis.extend<{ fleet: NamespaceFleet }>({

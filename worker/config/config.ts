@@ -34,6 +34,9 @@ const Resolver = z
   .union([z.ipv4(), z.ipv6()], { message: 'must be an IP address' })
   .refine(isReachable, { message: "is an address of the loopback, which in a jail is the jail's own" })
 
+/** A service of the host that its jails may reach, at any of the host's addresses. */
+const AllowedHost = z.strictObject({ protocol: z.enum(['tcp', 'udp']), port: z.int().min(1).max(65_535) })
+
 const Network = z
   .strictObject({
     mode: z.enum(['shared', 'vnet']).default('vnet'),
@@ -42,6 +45,8 @@ const Network = z
     pools: z.array(Pool).min(1),
     /** Whom jails ask for names; the host's own servers by default. resolv.conf(5) takes three. */
     resolvers: z.array(Resolver).min(1).max(3).optional(),
+    /** What of the host itself jails may reach, where the host filters: on runtime linux. Nothing by default. */
+    allowHost: z.array(AllowedHost).max(100).optional(),
   })
   .superRefine((network, context) => {
     const wanted = network.mode === 'vnet' ? 'bridge' : 'interface'
@@ -99,7 +104,13 @@ export const WorkerFile = z
     /** A file with the token that it joins with, when it has not joined yet. */
     joinTokenFile: AbsolutePath.optional(),
   })
-  .superRefine(({ worlds, runtime, root, privileges, limits }, context) => {
+  .superRefine(({ worlds, runtime, root, privileges, limits, network }, context) => {
+    if (runtime === 'freebsd' && network.allowHost)
+      context.addIssue({
+        code: 'custom',
+        path: ['network', 'allowHost'],
+        message: 'is known to runtime linux only: this runtime sets no packet filter, so jails reach all that the host serves',
+      })
     if (runtime === 'linux' && limits?.memory === 'reserved')
       context.addIssue({ code: 'custom', path: ['limits', 'memory'], message: 'reserved is known to runtime freebsd only' })
     if (runtime === 'freebsd' && privileges?.setuid === false)

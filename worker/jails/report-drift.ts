@@ -25,7 +25,7 @@ export type Unlinked = Map<string, { epoch: number; since: string }>
 export const driftReasons: Record<JournaledDrift['found'] | 'unlinked', string> = {
   stopped: 'It was stopped on its host, not through Provost.',
   gone: 'Its root is gone from its host.',
-  unlinked: 'Its link to the network was removed on its host, not through Provost; a restart makes it anew.',
+  unlinked: 'Its link to the network, or a rule of it, was removed on its host, not through Provost; a restart makes it anew.',
 }
 
 /** Reports to the fleet how jails really are, again and again until Redis has taken it. `unlinked`: what no journal has. */

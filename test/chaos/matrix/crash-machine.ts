@@ -47,7 +47,7 @@ async function linuxMachine(settings: Settings) {
     /** All that this host has on the machine beside its worlds and its journal. `jails`: names whose links count. */
     snapshot(jails: string[]): Snapshot {
       const links = jails.map((name) => layout.jail(name).veth)
-      const marks = [layout.root, layout.runDirectory, layout.cgroupParent, real.bridge, ...links]
+      const marks = [layout.root, layout.runDirectory, layout.filters, layout.cgroupParent, real.bridge, ...links]
       const isOurs = (line: string) => marks.some((mark) => line.includes(mark)) && !aside.some((path) => line.startsWith(path))
       return hostSnapshot([layout.root], isOurs)
     },

@@ -21,7 +21,7 @@ describe.skipIf(whyNot)('what jails leave on a Linux host', () => {
   const snapshot = () => {
     const { layout, config } = trial
     const links = Array.from({ length: 40 }, (_, i) => layout.jail(`j${i}`).veth)
-    const own = [layout.root, layout.runDirectory, layout.cgroupParent, config.network.bridge ?? '', ...links]
+    const own = [layout.root, layout.runDirectory, layout.filters, layout.cgroupParent, config.network.bridge ?? '', ...links]
     return hostSnapshot([layout.root], (line) => own.some((part) => line.includes(part)))
   }
 

@@ -7,7 +7,7 @@ import { test as withRedis } from '../../support/redis/redis-test.ts'
 import { until } from '../../support/until.ts'
 
 const busybox = { world: 'busybox' }
-const nothing: HostSnapshot = { mounts: [], links: [], namespaces: [], cgroups: [], directories: [], processes: [] }
+const nothing: HostSnapshot = { mounts: [], links: [], filters: [], namespaces: [], cgroups: [], directories: [], processes: [] }
 
 /** `test` with a host, `first`, and another computer, `second`, which is yet to be started and whose worker.yaml has the same name. */
 const test = withRedis.extend<{ fleet: NamespaceFleet }>({

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { pids, readProc } from '../proc.ts'
@@ -6,6 +7,8 @@ import { pids, readProc } from '../proc.ts'
 export type HostSnapshot = {
   mounts: string[]
   links: string[]
+  /** The tables of nft(8). */
+  filters: string[]
   namespaces: string[]
   cgroups: string[]
   directories: string[]
@@ -28,11 +31,20 @@ export function hostSnapshot(
   return {
     mounts: only(mountinfo.map((line) => line.split(' ').slice(3).join(' '))),
     links: only(readdirSync(`${sys}/class/net`).map((name) => `${name} ${masterOf(`${sys}/class/net/${name}`)}`)),
+    filters: only(filtersSeenBy(seenBy)),
     namespaces: only(['/run/netns', ...below('/run', 'provost-')].flatMap((directory) => treeOf(directory))),
     cgroups: only([...new Set(cgroupPoints().flatMap((point) => treeOf(point, 3)))]),
     directories: only(directories.flatMap((directory) => treeOf(directory, 3))),
     processes: only(pids().flatMap(describe)),
   }
+}
+
+function filtersSeenBy(pid: number | 'self'): string[] {
+  const enter = pid === 'self' ? [] : ['nsenter', `--target=${pid}`, '--net']
+  const [program = '', ...args] = [...enter, 'nft', 'list', 'tables', 'netdev']
+  return quietly(() => execFileSync(program, args, { encoding: 'utf8' }), '')
+    .split('\n')
+    .filter(Boolean)
 }
 
 function cgroupPoints(): string[] {

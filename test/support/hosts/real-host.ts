@@ -56,8 +56,8 @@ export async function realHost({
     file,
     /** What this host has on the machine, as process `seenBy` sees it: mounts, links, namespaces, cgroups, directories, processes. */
     snapshot(seenBy?: number): HostSnapshot {
-      const { runDirectory, cgroupParent } = layoutOf(root)
-      const marks = [root, runDirectory, cgroupParent, bridge]
+      const { runDirectory, filters, cgroupParent } = layoutOf(root)
+      const marks = [root, runDirectory, filters, cgroupParent, bridge]
       const isOurs = (line: string) => marks.some((mark) => line.includes(mark)) && !/main\.ts|worlds|journal/.test(line)
       return hostSnapshot([root], isOurs, seenBy)
     },

@@ -185,7 +185,8 @@ describe('a jail that is not as its journal has it', () => {
     await running(trial, 'web2')
     trial.watch()
     trial.byHand.removeLink('web1')
-    const reason = 'Its link to the network was removed on its host, not through Provost; a restart makes it anew.'
+    const reason =
+      'Its link to the network, or a rule of it, was removed on its host, not through Provost; a restart makes it anew.'
     expect(await noted(trial)).toEqual({ found: 'unlinked', jail: 'web1', reason, since: expect.stringMatching(/Z$/) })
     const { jid } = (await trial.host.findJail(jobOf('web1').jail)) ?? {}
     expect(trial.reports()).toEqual([{ ...report, jailState: 'running', jid, reason }])

@@ -18,6 +18,12 @@ export function layoutOf(configuredRoot: string) {
     runDirectory,
     runcRoot: `${runDirectory}/runc`,
     networks: `${runDirectory}/netns`,
+    /** A directory for each client with a jail on the network, and in it a file for each of these jails. */
+    clients: `${runDirectory}/clients`,
+    /** What the tables of nft(8) of this host's jails begin with. */
+    filters: `provost_${tag}_`,
+    /** The upper half of the marks that tell packets of one client's jails from those of another's. */
+    markBase: Number.parseInt(tag.slice(0, 4), 16) * 0x10000,
     cgroupParent,
     /** The hardware address of a bridge that we made: it distinguishes ours from one that was there before. */
     bridgeMac: macOf(root),
@@ -50,6 +56,7 @@ export function layoutOf(configuredRoot: string) {
         /** Within the jail's: of what takes in what the jail prints, which is none of the jail's processes. */
         consoleCgroup: `${cgroupParent}/${name}/console`,
         network: `${runDirectory}/netns/${name}`,
+        filter: `provost_${tag}_${name}`,
         /** At most 15 characters, IFNAMSIZ. */
         veth: `pv${hashOf(`${root}\0${name}`).slice(0, 10)}`,
         mac: macOf(`${root}\0${name}`),

@@ -15,6 +15,7 @@ import { ensureJail, findInit, listJails } from './jail/jail.ts'
 import { layoutOf } from './layout.ts'
 import { type Cgroups, detectCgroups, inhabitedCgroups } from './limits/cgroups.ts'
 import type { LinuxHost } from './linux-host.ts'
+import { removeStaleFilters } from './network/filter.ts'
 import { ensureNetwork, hasNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
 import { lockFile } from './processes/lock-file.ts'
@@ -90,7 +91,7 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
     },
     listJails: async () => listJails(host),
     inhabitedJails: async () => inhabitedCgroups(host.cgroups, host.layout.cgroupParent),
-    unlinkedJails: async (jails) => unlinkedJails(host, jails),
+    unlinkedJails: (jails) => unlinkedJails(host, jails),
     hasRoot: async (jail) => hasRoot(host, jail),
     async requireStartable(jail) {
       if (!hasRoot(host, jail)) throw rootGone(jail)
@@ -106,4 +107,5 @@ async function openHost(host: LinuxHost): Promise<void> {
   requireFit(await checkHost(host))
   await mkdir(host.layout.root, { recursive: true, mode: 0o711 })
   await Promise.all([host.layout.worlds, host.layout.jails].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
+  await removeStaleFilters(host)
 }

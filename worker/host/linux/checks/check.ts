@@ -12,13 +12,14 @@ import type { LinuxHost } from '../linux-host.ts'
 import { namespaces } from '../processes/processes.ts'
 import { readMounts, unmountBelow } from '../root/mounts.ts'
 import { removeTree } from '../root/remove-tree.ts'
-import { checkMode, checkOwnAddresses } from './check-network.ts'
+import { checkFilter, checkMode, checkOwnAddresses } from './check-network.ts'
 
 /** By program, the Debian package that has it. */
 const programs: Record<string, string> = {
   runc: 'runc',
   catatonit: 'catatonit',
   ip: 'iproute2',
+  nft: 'nftables',
   mount: 'mount',
   umount: 'mount',
   nsenter: 'util-linux',
@@ -45,6 +46,7 @@ export async function checkHost(host: LinuxHost): Promise<Check[]> {
     ['cgroups', () => checkCgroups(host)],
     ['network mode', () => checkMode(host)],
     ['pools', () => checkOwnAddresses(host)],
+    ['network filter', () => checkFilter(host)],
     ['disk limit', () => checkDisk(host)],
     ['root directory', () => checkRoot(host)],
     ['root mount', () => checkMount(host)],

@@ -12,6 +12,7 @@ import { isOnBridge } from '../network/bridge.ts'
 import { readNetwork } from '../network/read-network.ts'
 import { isAlive, namespaceOf, readStatus } from '../processes/processes.ts'
 import { proveDevices } from './prove-devices.ts'
+import { proveNetwork } from './prove-network.ts'
 import { provePrivileges } from './prove-privileges.ts'
 import { proveProcesses } from './prove-processes.ts'
 import { proveRoot } from './prove-root.ts'
@@ -22,6 +23,7 @@ const loopback = ['127.0.0.1', '::1']
 const proofs: Record<string, (subject: Subject) => Finding | Promise<Finding>> = {
   hostname: proveHostname,
   addresses: proveAddresses,
+  network: proveNetwork,
   processes: proveProcesses,
   root: proveRoot,
   devices: proveDevices,

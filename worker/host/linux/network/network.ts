@@ -16,6 +16,7 @@ import {
   removeFromBridge,
   removeUnusedBridge,
 } from './bridge.ts'
+import { ensureFilter, filteredLinks, hasFilter, removeFilter } from './filter.ts'
 
 /**
  * Makes the jail a network namespace of its own, bound to a file, with `lo` and one link `eth0` that has the leased addresses and
@@ -24,7 +25,8 @@ import {
 export async function ensureNetwork(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { network, veth } = host.layout.jail(jail.name)
   if (existsSync(network) || existsSync(`/sys/class/net/${veth}`)) {
-    if (await isComplete(host, jail, signal)) return
+    // Its rules are put there anew: somebody may have changed them, or an older worker made none.
+    if (await isComplete(host, jail, signal)) return ensureFilter(host, jail, signal)
     await removeNetwork(host, jail, signal)
   }
   mkdirSync(host.layout.networks, { recursive: true, mode: 0o700 })
@@ -32,13 +34,16 @@ export async function ensureNetwork(host: LinuxHost, jail: JailSpec, signal: Abo
   const input = `${insideLines(host, jail).join('\n')}\n`
   // unshare makes the namespace, binds it to the file and becomes ip, which makes the link from inside.
   await host.run('unshare', [`--net=${network}`, 'ip', '-batch', '-'], { input, signal })
-  await attachToBridge(host, veth, signal)
+  // At once: nothing of the client runs in this namespace before both have ended.
+  const both = await Promise.allSettled([ensureFilter(host, jail, signal), attachToBridge(host, veth, signal)])
+  for (const each of both) if (each.status === 'rejected') throw each.reason
 }
 
 export async function removeNetwork(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<void> {
   const { network, veth } = host.layout.jail(jail.name)
   // The link first: the kernel would remove it with its namespace, but some time later.
   if (existsSync(`/sys/class/net/${veth}`)) await removeFromBridge(host, veth, signal)
+  await removeFilter(host, jail, signal)
   if (isMountPoint(network)) await unmount(host.run, [network], signal)
   rmSync(network, { force: true })
   await removeUnusedBridge(host, signal)
@@ -47,14 +52,16 @@ export async function removeNetwork(host: LinuxHost, jail: JailSpec, signal: Abo
 
 export function hasNetwork(host: LinuxHost, jail: JailSpec): boolean {
   const { network, veth } = host.layout.jail(jail.name)
-  return existsSync(network) || existsSync(`/sys/class/net/${veth}`)
+  return existsSync(network) || existsSync(`/sys/class/net/${veth}`) || hasFilter(host, jail)
 }
 
-/** Returns the jails whose link is gone, not on the bridge, or not up. */
-export function unlinkedJails(host: LinuxHost, jails: JailSpec[]): Set<string> {
+/** Returns the jails whose link is gone, not on the bridge, not up, or without its rules. */
+export async function unlinkedJails(host: LinuxHost, jails: JailSpec[]): Promise<Set<string>> {
+  if (jails.length === 0) return new Set()
+  const filtered = await filteredLinks(host)
   const linked = (name: string) => {
-    const { veth } = host.layout.jail(name)
-    return isOnBridge(host, veth) && isUp(veth) && isUp(bridgeName(host))
+    const { veth, filter } = host.layout.jail(name)
+    return filtered.has(filter) && isOnBridge(host, veth) && isUp(veth) && isUp(bridgeName(host))
   }
   return new Set(jails.flatMap(({ name }) => (linked(name) ? [] : [name])))
 }
