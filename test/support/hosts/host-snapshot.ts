@@ -61,6 +61,8 @@ function treeOf(directory: string, depth = 4): string[] {
     .filter((entry) => entry.isDirectory() || !isKernels)
     .flatMap((entry) => {
       const path = join(directory, entry.name)
+      // Whose range of ids it is stands in the link.
+      if (entry.isSymbolicLink()) return [`${path} -> ${quietly(() => readlinkSync(path), '')}`]
       return [path, ...(entry.isDirectory() && depth > 1 ? treeOf(path, depth - 1) : [])]
     })
 }

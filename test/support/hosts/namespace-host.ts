@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { layoutOf } from '../../../worker/host/linux/layout.ts'
 import { detectCgroups, removeCgroup } from '../../../worker/host/linux/limits/cgroups.ts'
+import { releaseRanges } from '../../../worker/host/linux/root/id-range.ts'
 import { killProcess } from '../../../worker/host/programs/end-processes.ts'
 import { pids, readProc } from '../proc.ts'
 import { endWithTests } from '../processes.ts'
@@ -39,7 +40,7 @@ export async function namespaceHost({ name, directory, fleet, link, uplink, redi
   const [outer, inner] = [1, 2].map((last) => `${uplink.network}.${uplink.block * 4 + last}`) as [string, string]
 
   async function remove(): Promise<void> {
-    const { runDirectory, cgroupParent } = layoutOf(host.root)
+    const { runDirectory, cgroupParent, ranges } = layoutOf(host.root)
     const isOurs = (pid: number) => marksOf(pid).some((mark) => mark.includes(cgroupParent) || mark.endsWith(host.root))
     await until('the processes of the host to be gone', async () => {
       const left = pids().filter(isOurs)
@@ -57,6 +58,7 @@ export async function namespaceHost({ name, directory, fleet, link, uplink, redi
       return removeCgroup(cgroups, cgroupParent)
     })
     rmSync(runDirectory, { recursive: true, force: true })
+    releaseRanges({ ranges }, (jail) => jail.startsWith(host.root))
   }
 
   try {

@@ -7,6 +7,7 @@ export function layoutOf(configuredRoot: string) {
   const root = realPath(configuredRoot)
   const tag = hashOf(root).slice(0, 8)
   const runDirectory = `/run/provost-${tag}`
+  const jailsRun = `${runDirectory}/jails`
   const cgroupParent = `/provost-${tag}`
   const worlds = join(root, 'worlds')
   const jails = join(root, 'jails')
@@ -24,6 +25,9 @@ export function layoutOf(configuredRoot: string) {
     filters: `provost_${tag}_`,
     /** The upper half of the marks that tell packets of one client's jails from those of another's. */
     markBase: Number.parseInt(tag.slice(0, 4), 16) * 0x10000,
+    jailsRun,
+    /** Of all hosts on this computer: which jail has which ids. */
+    ranges: '/run/provost-ranges',
     cgroupParent,
     /** The hardware address of a bridge that we made: it distinguishes ours from one that was there before. */
     bridgeMac: macOf(root),
@@ -38,6 +42,8 @@ export function layoutOf(configuredRoot: string) {
         root: join(directory, 'root'),
         /** Which tree of its world the root was mounted over. */
         lower: join(directory, 'lower'),
+        /** Which of the computer's ranges of ids it has. */
+        range: join(directory, 'range'),
         disk: join(directory, 'disk'),
         diskImage: join(directory, 'disk.img'),
         bundle,
@@ -55,6 +61,14 @@ export function layoutOf(configuredRoot: string) {
         cgroup: `${cgroupParent}/${name}`,
         /** Within the jail's: of what takes in what the jail prints, which is none of the jail's processes. */
         consoleCgroup: `${cgroupParent}/${name}/console`,
+        /**
+         * What runc finds with the jail's own rights and no more: none of the directories above it is closed to others, and this one only
+         * to who is not in the jail's first group.
+         */
+        runDirectory: join(jailsRun, name),
+        /** The root once more. */
+        rootForRunc: join(jailsRun, name, 'root'),
+        userNamespace: join(jailsRun, name, 'user'),
         network: `${runDirectory}/netns/${name}`,
         filter: `provost_${tag}_${name}`,
         /** At most 15 characters, IFNAMSIZ. */

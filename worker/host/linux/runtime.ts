@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import pLimit from 'p-limit'
 import type { WorkerConfig } from '../../config/config.ts'
@@ -19,6 +20,7 @@ import { removeStaleFilters } from './network/filter.ts'
 import { ensureNetwork, hasNetwork, removeNetwork, unlinkedJails } from './network/network.ts'
 import { endPredecessor, endProcessesOf } from './processes/end-processes.ts'
 import { lockFile } from './processes/lock-file.ts'
+import { releaseRanges } from './root/id-range.ts'
 import { removeTree } from './root/remove-tree.ts'
 import { ensureRoot, hasRoot, mountRoot, removeRoot } from './root/root.ts'
 import { commitWorld, discardStage, discardStages, hasWorld, listWorlds, removeWorld, stageWorld, worldTree } from './worlds.ts'
@@ -106,6 +108,8 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
 async function openHost(host: LinuxHost): Promise<void> {
   requireFit(await checkHost(host))
   await mkdir(host.layout.root, { recursive: true, mode: 0o711 })
+  // Of jails whose directories somebody took away.
+  releaseRanges(host.layout, (jail) => jail.startsWith(`${host.layout.jails}/`) && !existsSync(jail))
   await Promise.all([host.layout.worlds, host.layout.jails].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
   await removeStaleFilters(host)
 }

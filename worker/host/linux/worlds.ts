@@ -67,9 +67,13 @@ async function isBelowJails({ layout }: LinuxHost, tree: string): Promise<boolea
 /** Returns where roots of jails are mounted over a world. */
 function mountsOver(host: LinuxHost, world: WorldId): string[] {
   const isOver = ({ superOptions }: Mount) => superOptions.includes(`lowerdir=${worldTree(host, world)}`)
-  return readMounts()
-    .filter(isOver)
-    .map(({ point }) => point)
+  return (
+    readMounts()
+      .filter(isOver)
+      .map(({ point }) => point)
+      // Each is mounted for runc, too.
+      .filter((point) => point.startsWith(`${host.layout.jails}/`))
+  )
 }
 
 export async function listWorlds({ layout }: LinuxHost, onUnreadable?: OnUnreadable): Promise<FilledWorld[]> {

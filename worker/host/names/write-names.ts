@@ -13,6 +13,8 @@ type Place = {
   world: string
   /** The host's file beside the jail that tells what was written into it. */
   record: string
+  /** Who owns what is written, as the host sees it: root in the jail, where that is another than root of the host. */
+  owner?: number | undefined
 }
 
 /** What a path has, in a form to compare; `other`: nothing that is read or written here. */
@@ -27,7 +29,7 @@ const harmless = ['ENOSPC', 'EDQUOT', 'EROFS', 'EPERM', 'EACCES', 'EISDIR']
  * what was written last and from what the world has; so is one that was removed. No link in the jail's root is followed: it may
  * have been planted there.
  */
-export async function writeNames({ root, world, record }: Place, names: Names): Promise<void> {
+export async function writeNames({ root, world, record, owner }: Place, names: Names): Promise<void> {
   const [etc, etcOfWorld] = [join(root, 'etc'), join(world, 'etc')]
   if (!(await isDirectory(etc))) return
   // What a link leads to may be the host's: a client who puts a directory there is told nothing of it.
@@ -49,7 +51,7 @@ export async function writeNames({ root, world, record }: Place, names: Names): 
     }
   }
   await replaceFile(record, JSON.stringify(after), 0o600)
-  for (const [file, text] of wanted) if (await put(join(etc, file), text)) after[file] = [idOf(text)]
+  for (const [file, text] of wanted) if (await put(join(etc, file), text, owner)) after[file] = [idOf(text)]
   await replaceFile(record, JSON.stringify(after), 0o600)
 }
 
@@ -57,7 +59,7 @@ export async function writeNames({ root, world, record }: Place, names: Names): 
  * Writes aside and renames, which replaces a link and never follows one. Returns whether there was room for it. The name aside is
  * always the same: in a directory that can only be appended to (`uappnd` of chflags(1)), where it stays, no start leaves another.
  */
-async function put(path: string, text: string): Promise<boolean> {
+async function put(path: string, text: string, owner: number | undefined): Promise<boolean> {
   const aside = `${path}.provost-new`
   try {
     await unlink(aside).catch(undefinedIfAbsent)
@@ -66,6 +68,7 @@ async function put(path: string, text: string): Promise<boolean> {
       await file.writeFile(text)
       // Readable by all, whatever the umask of the worker is.
       await file.chmod(0o644)
+      if (owner !== undefined) await file.chown(owner, owner)
     } finally {
       await file.close()
     }

@@ -10,8 +10,11 @@ import { isStaticProgram } from '../jail/static-program.ts'
 import type { Controller } from '../limits/cgroups.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { namespaces } from '../processes/processes.ts'
+import { firstIdOf, mostRanges, rangeSize } from '../root/id-range.ts'
 import { readMounts, unmountBelow } from '../root/mounts.ts'
 import { removeTree } from '../root/remove-tree.ts'
+import { mountRootScript } from '../root/user-namespace.ts'
+import { checkInotify, checkUserNamespaces } from './check-ids.ts'
 import { checkFilter, checkMode, checkOwnAddresses } from './check-network.ts'
 
 /** By program, the Debian package that has it. */
@@ -43,6 +46,8 @@ export async function checkHost(host: LinuxHost): Promise<Check[]> {
     ['static catatonit', () => checkStatic(host)],
     ['process 1', checkFirstProcess],
     ['namespaces', checkNamespaces],
+    ['user namespaces', checkUserNamespaces],
+    ['inotify', checkInotify],
     ['cgroups', () => checkCgroups(host)],
     ['network mode', () => checkMode(host)],
     ['pools', () => checkOwnAddresses(host)],
@@ -135,7 +140,13 @@ function checkMount({ config, layout }: LinuxHost): Result {
 const trialPrefix = '.provost-check-'
 const longestTrialMs = 60_000
 
-/** Mounts an overlay in the file system of the root: not every file system can be below or above one. */
+/** The last of all ranges, for a moment. */
+const trialIds = [firstIdOf(mostRanges - 1), rangeSize].map(String)
+
+/**
+ * Mounts an overlay in the file system of the root, as a jail's root is: not every file system can be below or above one, or be seen through
+ * an idmapped mount.
+ */
 async function checkOverlay(host: LinuxHost): Promise<Result> {
   if (process.getuid?.() !== 0) return fault('Only root can try whether it works.', 'Run this as root.')
   const above = existingAbove(host.layout.root)
@@ -145,14 +156,23 @@ async function checkOverlay(host: LinuxHost): Promise<Result> {
   const [lower, upper, work, root] = ['lower', 'upper', 'work', 'root'].map((name) => join(directory, name))
   try {
     for (const path of [lower, upper, work, root]) await mkdir(path as string)
-    const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
-    const mount = ['mount', '-i', '-t', 'overlay', '-o', options, 'overlay', root as string]
+    const mount = [
+      'perl',
+      ...mountRootScript,
+      ...trialIds,
+      join(directory, 'user'),
+      'make',
+      ...[lower, directory, root].map(String),
+    ]
     // In a mount namespace of its own, which ends with the mount, whatever becomes of this process.
     await host.run('unshare', ['--mount', '--propagation', 'private', ...mount])
     return fine(`Works in ${above}.`)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    return fault(`Cannot be mounted: ${reason}`, 'modprobe overlay, and put root on ext4, xfs or btrfs.')
+    return fault(
+      `Cannot be mounted with ids of a jail's own: ${reason}`,
+      'Run Linux 5.19 or later with CONFIG_USER_NS, modprobe overlay, and put root on ext4, xfs, btrfs or tmpfs.',
+    )
   } finally {
     await rm(directory, { recursive: true, force: true })
   }

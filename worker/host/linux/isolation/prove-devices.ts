@@ -16,6 +16,9 @@ const allowed: Record<string, string> = {
   tty: '5:0',
 }
 
+/** Where nodes of the host are mounted in a jail: who has a user namespace of his own can make none. */
+const deviceNodes = Object.keys(allowed).map((name) => `/dev/${name}`)
+
 /** It has only harmless devices: by the nodes in /dev, by nodev on all else, and by what its cgroup would let it open. */
 export async function proveDevices({ host, jail, first, signal }: Subject): Promise<Finding> {
   const nodes: Node[] = []
@@ -31,7 +34,7 @@ export async function proveDevices({ host, jail, first, signal }: Subject): Prom
   const wide = rulesOf(host, jail.name).filter((rule) => !isHarmless(rule))
   if (wide.length > 0) faults.push(`its cgroup lets it open ${some(wide)}`)
   const names = nodes.map(({ path }) => path).sort()
-  return { faults, fine: `has ${some(names)} and no other device` }
+  return { faults, fine: `has ${names.join(', ')} and no other device` }
 }
 
 type Node = { path: string; device: string }
@@ -58,16 +61,18 @@ async function collectNodes(
     if (looked > mostEntries || deep > mostDeep) return mostEntries + 1
     const path = join(below, entry.name)
     if (entry.isDirectory() && path !== 'pts') looked = await collectNodes(directory, nodes, signal, path, looked, deep + 1)
-    if (!entry.isCharacterDevice() && !entry.isBlockDevice()) continue
-    const { rdev } = await lstat(join(directory, path))
-    nodes.push({ path, device: `${entry.isBlockDevice() ? 'block ' : ''}${deviceNumber(rdev)}` })
+    if (entry.isDirectory() || entry.isSymbolicLink()) continue
+    // A directory does not tell what is mounted on a file in it: a node of the host, as a jail can have no other.
+    const node = await lstat(join(directory, path))
+    if (!node.isCharacterDevice() && !node.isBlockDevice()) continue
+    nodes.push({ path, device: `${node.isBlockDevice() ? 'block ' : ''}${deviceNumber(node.rdev)}` })
   }
   return looked
 }
 
 /** runc masks files below /proc with its /dev/null. */
 function mayHaveDevices(point: string): boolean {
-  return point === '/dev' || point === '/dev/pts' || point.startsWith('/proc/')
+  return point === '/dev' || point === '/dev/pts' || deviceNodes.includes(point) || point.startsWith('/proc/')
 }
 
 /** Returns the rules of the v1 devices controller; none on v2, where they are a program in the kernel that cannot be read. */

@@ -2,6 +2,7 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import { type Finding, some } from '../../jails/proofs.ts'
 import { processesIn } from '../limits/cgroups.ts'
 import { isAlive, type Namespace, namespaceOf, namespaces, ownId, readStatus } from '../processes/processes.ts'
+import { idFaults } from './prove-ids.ts'
 import { type Subject, sharedWithHost } from './subject.ts'
 
 const looks = 5
@@ -10,7 +11,7 @@ const looks = 5
 export function proveProcesses(subject: Subject): Finding {
   const { first, processes } = subject
   const shared: Namespace[] = ['pid', 'ipc', 'cgroup']
-  const faults = shared.flatMap((namespace) => sharedWithHost(first, namespace))
+  const faults = [...shared.flatMap((namespace) => sharedWithHost(first, namespace)), ...idFaults(subject)]
 
   for (const namespace of namespaces) {
     const its = namespaceOf(first, namespace)

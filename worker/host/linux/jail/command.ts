@@ -9,6 +9,8 @@ import { describeFault, faultNamedIn } from '../../programs/host-faults.ts'
 import { ensureChildCgroup, readValue } from '../limits/cgroups.ts'
 import { withTasksForRunc } from '../limits/limits.ts'
 import type { LinuxHost } from '../linux-host.ts'
+import { numbersOf } from '../processes/system-calls.ts'
+import { rangeOf } from '../root/id-range.ts'
 import { endAllBut, endConsole, killAllBut } from './end-jail.ts'
 import { findInit } from './jail.ts'
 import { removeRuncCopies } from './runc-copies.ts'
@@ -16,8 +18,6 @@ import { messageOfRunc } from './runc-message.ts'
 
 const rc = ['/bin/sh', '/etc/rc']
 const tailBytes = 4_096
-/** Node has no prctl(2); its number in the two tables of system calls. */
-const prctl = process.arch === 'x64' ? 157 : 167
 const keeper = join(import.meta.dirname, 'run-command.pl')
 
 /** Starts the jail's command, once in a boot of the jail, beside its first process. */
@@ -73,8 +73,10 @@ async function execute(
   await endConsole(host, jail, signal)
   await removeRuncCopies(host, jail, signal)
   for (const path of [commandPid, unfinished(commandPid), commandEnd]) await rm(path, { force: true })
+  // Root in the jail owns the pipe that it prints into: else it could not open /dev/stdout.
+  const owner = rangeOf(host.layout, host.layout.jail(jail.name)) ?? 0
   const cgroups = ensureChildCgroup(host.cgroups, consoleCgroup)
-  const args = [keeper, until, `${prctl}`, console, commandPid, commandEnd, cgroups.join('\n'), ...runc]
+  const args = [keeper, until, numbersOf('prctl'), `${owner}`, console, commandPid, commandEnd, cgroups.join('\n'), ...runc]
   const mark = await markConsole(console)
   const enter = () => host.run('perl', args, { signal })
   await withTasksForRunc(host, jail, () => wasStarted(host, jail), enter).catch(async (error) => {

@@ -13,8 +13,9 @@ import { cgroupExists, readValue } from '../limits/cgroups.ts'
 import { applyLimits } from '../limits/limits.ts'
 import type { LinuxHost } from '../linux-host.ts'
 import { isAlive, namespaceOf, ownId, readOfProcess, readStatus } from '../processes/processes.ts'
+import { rangeOf } from '../root/id-range.ts'
 import { requireOwnFiles } from '../root/own-files.ts'
-import { isRootMounted } from '../root/root.ts'
+import { hasOwnIds, isRootMounted, mountRoot } from '../root/root.ts'
 import { worldTree } from '../worlds.ts'
 import { endJail } from './end-jail.ts'
 import { ociSpec } from './oci-spec.ts'
@@ -37,6 +38,8 @@ export async function ensureJail(host: LinuxHost, jail: JailSpec, signal: AbortS
     requirePrivileges(host.supports, jail)
     if (running !== undefined || hasRemains(host, jail)) await endJail(host, jail, signal)
     if (!isRootMounted(host, jail)) throw new ProvostError('not_built', `The root of ${jail.name} is not mounted.`)
+    // By a worker that knew no ranges, which another one has replaced in the midst of a start.
+    if (!hasOwnIds(host, jail)) await mountRoot(host, jail, signal)
     requireOwnFiles(host.layout.jail(jail.name).root, jail.name)
     await ensureNames(host, jail)
     return await startJail(host, jail, signal)
@@ -75,23 +78,26 @@ export function listJails(host: LinuxHost): Map<string, { jid: number }> {
 async function ensureNames(host: LinuxHost, jail: JailSpec): Promise<void> {
   const { root, names: record } = host.layout.jail(jail.name)
   const world = worldTree(host, { name: jail.world, digest: jail.worldDigest })
-  await writeNames({ root, world, record }, namesOf(jail, await resolverOf(host.config)))
+  const owner = rangeOf(host.layout, host.layout.jail(jail.name))
+  await writeNames({ root, world, record, owner }, namesOf(jail, await resolverOf(host.config)))
 }
 
 async function startJail(host: LinuxHost, jail: JailSpec, signal: AbortSignal): Promise<number> {
-  const { bundle, pidFile, runcLog, root } = host.layout.jail(jail.name)
+  const { bundle, pidFile, runcLog, rootForRunc } = host.layout.jail(jail.name)
+  const firstId = rangeOf(host.layout, host.layout.jail(jail.name))
+  if (firstId === undefined) throw new ProvostError('not_built', `Jail ${jail.name} has no ids of its own.`)
   const init = findProgram('catatonit', host.config.commandPath)
   if (!init) throw new ProvostError('program_missing', `The program catatonit is not in ${host.config.commandPath}.`)
   // A new bundle is a new boot: what the last one noted of its command is removed with it.
   rmSync(bundle, { recursive: true, force: true })
   mkdirSync(bundle, { recursive: true, mode: 0o700 })
-  const spec = host.amend(ociSpec(jail, host.layout.jail(jail.name), host.cgroups, init), jail)
+  const spec = host.amend(ociSpec(jail, host.layout.jail(jail.name), host.cgroups, init, firstId), jail)
   writeFileSync(`${bundle}/config.json`, JSON.stringify(spec), { mode: 0o600 })
 
   const { runcRoot } = host.layout
   const log = ['--root', runcRoot, '--log', runcLog]
   const runc = ['runc', ...log, 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, jail.name]
-  const [program = '', ...args] = jail.privileges?.setuid ? withSetuidRoot(root, runcLog, runc) : runc
+  const [program = '', ...args] = jail.privileges?.setuid ? withSetuidRoot(rootForRunc, runcLog, runc) : runc
   // The first process keeps what runc has open for the jail's life: none of it may be a file of the host.
   await host.run(program, args, { isDetached: true, signal, timeoutMs: startMs }).catch(async (error) => {
     throw await withRuncLog(error, runcLog)

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import type { JailSpec } from '#shared/job.ts'
 import type { JailLayout } from '../layout.ts'
 import type { Cgroups } from '../limits/cgroups.ts'
+import { rangeSize } from '../root/id-range.ts'
 import { seccomp } from './seccomp.ts'
 
 /**
@@ -12,6 +13,8 @@ import { seccomp } from './seccomp.ts'
 export const tasksForRunc = 16
 
 type SpecMount = { destination: string; type: string; source: string; options: string[] }
+
+type IdMapping = { containerID: number; hostID: number; size: number }
 
 /** The part of the OCI runtime specification (1.0.2) that we use. */
 export type OciSpec = {
@@ -29,6 +32,8 @@ export type OciSpec = {
   mounts: SpecMount[]
   linux: {
     namespaces: { type: string; path?: string }[]
+    uidMappings?: IdMapping[]
+    gidMappings?: IdMapping[]
     cgroupsPath: string
     sysctl?: Record<string, string>
     resources: {
@@ -55,7 +60,8 @@ const capabilities = [
 /** The first process's program in the jail: in its fresh /dev, whose content is ours, whatever is in the jail's tree. */
 export const initPath = '/dev/.init'
 
-export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, init: string): OciSpec {
+export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, init: string, firstId: number): OciSpec {
+  const ids = [{ containerID: 0, hostID: firstId, size: rangeSize }]
   return {
     ociVersion: '1.0.2',
     process: {
@@ -66,7 +72,7 @@ export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, in
       capabilities: { bounding: [...capabilities], effective: [...capabilities], permitted: [...capabilities] },
       noNewPrivileges: jail.privileges?.setuid !== true,
     },
-    root: { path: layout.root },
+    root: { path: layout.rootForRunc },
     hostname: jail.hostname,
     mounts: [
       { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
@@ -94,7 +100,10 @@ export function ociSpec(jail: JailSpec, layout: JailLayout, cgroups: Cgroups, in
       namespaces: [
         ...['pid', 'ipc', 'uts', 'mount', 'cgroup'].map((type) => ({ type })),
         { type: 'network', path: layout.network },
+        { type: 'user', path: layout.userNamespace },
       ],
+      // runc 1.1 wants them also of a namespace that it joins.
+      ...{ uidMappings: ids, gidMappings: ids },
       cgroupsPath: layout.cgroup,
       // Without it an advertisement of a router on the bridge would give the jail an address that nobody leased.
       ...(existsSync('/proc/sys/net/ipv6') ? { sysctl: { 'net.ipv6.conf.eth0.accept_ra': '0' } } : {}),

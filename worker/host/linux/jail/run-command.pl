@@ -44,13 +44,14 @@ sub start {
 }
 
 sub keep {
-  my ($until, $tell, $runc_log, $marks, $prctl, $console, $pid_file, $end_file, $cgroups, @runc) = @_;
+  my ($until, $tell, $runc_log, $marks, $prctl, $owner, $console, $pid_file, $end_file, $cgroups, @runc) = @_;
   $SIG{PIPE} = 'IGNORE';
   open(my $teller, '>&=', $tell) or die;
   open(my $logger, '>&=', $runc_log) or die;
   syscall($prctl, $subreaper, 1, 0, 0, 0) == 0 or die;
   $^F = 2;
   pipe(my $output, my $input) or die;
+  chown $owner, $owner, $input;
   my $runc = fork // die;
   run_runc($input, $logger, $marks, @runc) if $runc == 0;
   close $input;

@@ -20,7 +20,7 @@ export function isAlive(status: Map<string, string> | undefined): boolean {
   return status !== undefined && !/^[ZX]/.test(status.get('State') ?? 'X')
 }
 
-export function readOfProcess(pid: number, file: string, proc = '/proc'): string | undefined {
+export function readOfProcess(pid: number | 'self', file: string, proc = '/proc'): string | undefined {
   return undefinedWhenGone(() => readFileSync(`${proc}/${pid}/${file}`, 'utf8'))
 }
 
@@ -34,8 +34,8 @@ export function environmentOf(pid: number): string | undefined {
   }
 }
 
-export type Namespace = 'pid' | 'mnt' | 'net' | 'uts' | 'ipc' | 'cgroup'
-export const namespaces: Namespace[] = ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup']
+export type Namespace = 'pid' | 'mnt' | 'net' | 'uts' | 'ipc' | 'cgroup' | 'user'
+export const namespaces: Namespace[] = ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup', 'user']
 
 /** Returns the identity of a namespace, like `net:[4026531840]`; undefined when the process is gone. */
 export function namespaceOf(pid: number | 'self', namespace: Namespace): string | undefined {

@@ -42,19 +42,19 @@ export function isMountPoint(path: string): boolean {
   return at !== undefined && at.dev !== statSync(dirname(path)).dev
 }
 
-/** Returns the mount points at and below a directory, the last mounted first; one that was mounted over is there twice. */
-export function mountPointsBelow(directory: string): string[] {
+/** Returns the mount points at and below directories, the last mounted first; one that was mounted over is there twice. */
+export function mountPointsBelow(...directories: string[]): string[] {
   return readMounts()
     .map(({ point }) => point)
-    .filter((point) => point === directory || point.startsWith(`${directory}/`))
+    .filter((point) => directories.some((directory) => point === directory || point.startsWith(`${directory}/`)))
     .reverse()
 }
 
-/** Unmounts all at and below a directory. @throws ProvostError `resource_busy` when something still uses one of them. */
-export async function unmountBelow(run: RunCommand, directory: string, signal?: AbortSignal): Promise<void> {
-  const points = mountPointsBelow(directory)
+/** Unmounts all at and below a directory, or several. @throws ProvostError `resource_busy` when something still uses one of them. */
+export async function unmountBelow(run: RunCommand, directory: string | string[], signal?: AbortSignal): Promise<void> {
+  const points = mountPointsBelow(...[directory].flat())
   if (points.length > 0) await unmount(run, points, signal)
-  const left = mountPointsBelow(directory)
+  const left = mountPointsBelow(...[directory].flat())
   if (left.length > 0) throw new ProvostError('resource_busy', `Still mounted: ${left.join(', ')}.`)
 }
 

@@ -11,7 +11,7 @@ import type { LinuxHost } from '../linux-host.ts'
 export function removeSharedDirectories({ layout, cgroups, starting }: LinuxHost): void {
   if (starting.count > 0) return
   removeCgroup(cgroups, layout.cgroupParent)
-  for (const directory of [layout.runcRoot, layout.networks, layout.clients, layout.runDirectory]) {
+  for (const directory of [layout.runcRoot, layout.networks, layout.clients, layout.jailsRun, layout.runDirectory]) {
     try {
       rmdirSync(directory)
     } catch (error) {
