@@ -1,3 +1,4 @@
+import helmet from '@fastify/helmet'
 import { fastifySSE } from '@fastify/sse'
 import fastifySwagger from '@fastify/swagger'
 import scalar from '@scalar/fastify-api-reference'
@@ -15,6 +16,7 @@ import { type Caller, callerOf, isRead } from './access/access.ts'
 import { loginRoutes } from './access/login.ts'
 import { sessionCookie } from './access/session.ts'
 import type { AppDeps } from './app-deps.ts'
+import { boundConnections, mostConnections } from './bound-connections.ts'
 import { answerBrokenRequest, answerError, answerNotFound } from './http-errors.ts'
 import { completeDocument } from './openapi/complete-document.ts'
 import { hintBelow, ownUrl, type PublicUrl, pointBelow } from './public-url.ts'
@@ -43,6 +45,7 @@ declare module 'fastify' {
 
 const bodyLimitBytes = 1024 * 1024
 const heartbeatMs = 15_000
+const requestTimeoutMs = 120_000
 const docsPolicy =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
 /** Calls that are answered while records are being rebuilt. */
@@ -79,6 +82,14 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(answerNotFound)
+  app.server.maxConnections = mostConnections
+  app.addHook('onRequest', boundConnections())
+  await app.register(helmet, {
+    // Nothing but pages needs more, and each page says what.
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    // A browser that was told so over TLS would not reach a producer without it on the same name.
+    hsts: deps.publicUrl.origin?.startsWith('https:') ?? false,
+  })
   readBodies(app)
   app.addHook('onSend', pointBelow(deps.publicUrl))
   app.addHook('preSerialization', hintBelow(deps.publicUrl))
@@ -114,7 +125,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(queueRoutes(deps))
   await app.register(async (guarded) => {
     guarded.addHook('onRequest', async (request) => {
-      request.caller = callerOf(request, deps)
+      request.caller = await callerOf(request, deps)
     })
     guarded.addHook('preValidation', async ({ method, routeOptions }) => {
       const { url = '' } = routeOptions
@@ -181,6 +192,8 @@ function newApp(log: Logger, publicUrl: PublicUrl) {
     bodyLimit: bodyLimitBytes,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
+    // For the whole of a request, the slowest upload of a batch included.
+    requestTimeout: requestTimeoutMs,
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
   })

@@ -41,10 +41,10 @@ export function answerError(thrown: FastifyError, request: FastifyRequest, reply
     const detail = "Something went wrong that should not have; the producer's log has it."
     return sendProblem(reply, problemOf({ status: 500, code: 'unexpected', message: detail }))
   }
-  if (error.code === 'queue_unavailable') {
-    request.log.warn({ err: thrown.message }, 'queue unavailable')
-    reply.header('retry-after', error.facts.retryAfter ?? secondsUntilRetry)
-  }
+  const isAway = error.code === 'queue_unavailable'
+  if (isAway) request.log.warn({ err: thrown.message }, 'queue unavailable')
+  const retryAfter = error.facts.retryAfter ?? (isAway ? secondsUntilRetry : undefined)
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   return sendProblem(reply, {
     ...problemOf(error),
     hint: error.hint,

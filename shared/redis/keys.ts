@@ -34,6 +34,8 @@ export function redisKeys(prefix: string) {
     returned: (cidr: string) => `${prefix}:pool:${cidr}:returned`,
     /** Hash: promises of a host: jails, memory (bytes), cpu (thousandths of a core), disk (bytes). */
     promised: (host: string) => `${prefix}:promised:${host}`,
+    /** String: a session that was ended before its time, by the hash of its cookie. Expires with it. */
+    endedSession: (hash: string) => `${prefix}:session-ended:${hash}`,
     /** String: written before a WAIT for replicas, so that the WAIT covers all earlier writes. */
     replicated: `${prefix}:replicated`,
     /** String: written again and again, to see whether Redis takes writes. */

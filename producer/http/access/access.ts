@@ -1,13 +1,16 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { ProvostError } from '#shared/errors.ts'
+import type { Store } from '../../records/store.ts'
 import type { PublicUrl } from '../public-url.ts'
-import { isSessionOpen, readSession } from './session.ts'
+import { isEnded, isSessionOpen, readSession } from './session.ts'
 
 /** Who a request comes from. `scope` is the scope of its idempotency keys: one client, or the whole fleet. */
 export type Caller = { role: 'ops'; scope: string }
 
 const ops: Caller = { role: 'ops', scope: 'fleet' }
+
+type Access = Pick<Store, 'redis' | 'keys'> & { apiKey: string; publicUrl: PublicUrl }
 
 export function isKey(key: string, apiKey: string): boolean {
   return timingSafeEqual(digest(key), digest(apiKey))
@@ -17,12 +20,12 @@ export function isKey(key: string, apiKey: string): boolean {
  * Returns the caller of a request that carries the API key, or a session that was opened with it.
  * @throws ProvostError `unauthorized`; `forbidden` for a write with a session that a page of another site sent.
  */
-export function callerOf(request: FastifyRequest, { apiKey, publicUrl }: { apiKey: string; publicUrl: PublicUrl }): Caller {
+export async function callerOf(request: FastifyRequest, { apiKey, publicUrl, ...store }: Access): Promise<Caller> {
   const { authorization, cookie } = request.headers
   if (authorization === undefined) {
     const session = readSession(cookie)
     if (session === undefined) throw new ProvostError('unauthorized', 'The request carries no API key.')
-    if (!isSessionOpen(session, apiKey))
+    if (!isSessionOpen(session, apiKey) || (await isEnded(store, session)))
       throw new ProvostError('unauthorized', 'The session has ended.', { hint: 'Log in again at /login.' })
     if (!isRead(request.method)) assertSameOrigin(request, publicUrl)
     return ops

@@ -1,3 +1,4 @@
+import rateLimit from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -6,7 +7,7 @@ import type { AppDeps } from '../app-deps.ts'
 import { NoQuery } from '../requests/read-body.ts'
 import { isKey } from './access.ts'
 import { loginPage, pageHeaders } from './login-page.ts'
-import { openSession, writeSession } from './session.ts'
+import { endSession, isSessionOpen, openSession, readSession, writeSession } from './session.ts'
 
 /** Where a browser is redirected: on this site only. It takes a backslash for a slash, and two slashes for another site. */
 const LocalPath = z
@@ -20,11 +21,24 @@ const Login = z.strictObject({ key: z.string().trim().max(1_024), to: LocalPath 
 
 const formType = 'application/x-www-form-urlencoded'
 
+const mostLogins = 30
+const loginsMs = 60_000
+
+function tooMany(ttlMs: number): ProvostError {
+  const retryAfter = Math.max(1, Math.ceil(ttlMs / 1000))
+  return new ProvostError('rate_limited', `There were more than ${mostLogins} logins from this address within a minute.`, {
+    hint: `Try again in ${retryAfter} s.`,
+    retryAfter,
+  })
+}
+
 /** Opens a session for whoever sends the key, by a form or as JSON. */
 export const loginRoutes =
-  ({ apiKey, publicUrl }: AppDeps): FastifyPluginAsyncZod =>
+  ({ apiKey, publicUrl, ...store }: AppDeps): FastifyPluginAsyncZod =>
   async (app) => {
     const open = { security: [] }
+    // A key cannot be guessed, but nobody needs to try.
+    await app.register(rateLimit, { global: false, errorResponseBuilder: (_request, { ttl }) => tooMany(ttl) })
     const { path } = publicUrl
     app.addContentTypeParser(formType, { parseAs: 'string' }, (_request, body, done) =>
       done(null, Object.fromEntries(new URLSearchParams(String(body)))),
@@ -38,7 +52,10 @@ export const loginRoutes =
 
     app.post(
       '/login',
-      { schema: { summary: 'Get a session cookie for the key', ...open, querystring: NoQuery, body: Login } },
+      {
+        config: { rateLimit: { max: mostLogins, timeWindow: loginsMs } },
+        schema: { summary: 'Get a session cookie for the key', ...open, querystring: NoQuery, body: Login },
+      },
       (request, reply) => {
         const { key, to } = request.body
         const isForm = request.headers['content-type']?.startsWith(formType)
@@ -55,9 +72,12 @@ export const loginRoutes =
     app.route({
       method: ['GET', 'POST'],
       url: '/logout',
-      schema: { summary: 'Make the browser forget its session', ...open, querystring: NoQuery },
-      handler: (request, reply) =>
-        reply.header('set-cookie', writeSession(undefined, path, isHttps(request))).redirect('/login', 303),
+      schema: { summary: 'End the session, here and for whoever else has its cookie', ...open, querystring: NoQuery },
+      handler: async (request, reply) => {
+        const session = readSession(request.headers.cookie)
+        if (session !== undefined && isSessionOpen(session, apiKey)) await endSession(store, session)
+        return reply.header('set-cookie', writeSession(undefined, path, isHttps(request))).redirect('/login', 303)
+      },
     })
 
     /** Also true behind a proxy that terminates TLS. A false header harms only its sender. */

@@ -1,21 +1,36 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Store } from '../../records/store.ts'
 
 export const sessionCookie = 'provost_session'
 export const sessionSeconds = 12 * 3_600
 
 /**
- * Opens a session of a browser. Sessions are not stored: one is the second of its end (since 1970) and an HMAC of that, keyed by
- * the API key. So every producer with that key accepts it, and a new key ends all sessions.
+ * Opens a session of a browser: the second of its end (since 1970), a number of its own, and an HMAC of both, keyed by the API key. So
+ * every producer with that key accepts it, and a new key ends all sessions. Only those that are ended before their time are stored.
  */
 export function openSession(apiKey: string, nowMs = Date.now()): string {
-  const end = String(Math.floor(nowMs / 1000) + sessionSeconds)
-  return `${end}.${sign(end, apiKey).toString('base64url')}`
+  const facts = `${Math.floor(nowMs / 1000) + sessionSeconds}.${randomBytes(16).toString('base64url')}`
+  return `${facts}.${sign(facts, apiKey).toString('base64url')}`
 }
 
+/** Whether a session was opened with the key and its time is not over; that it was not ended before is for `isEnded` to say. */
 export function isSessionOpen(session: string, apiKey: string, nowMs = Date.now()): boolean {
-  const [, end, signature] = /^(\d{1,12})\.([\w-]{43})$/.exec(session) ?? []
-  if (!end || !signature) return false
-  return timingSafeEqual(Buffer.from(signature, 'base64url'), sign(end, apiKey)) && Number(end) * 1000 > nowMs
+  const [, facts, end, signature] = /^((\d{1,12})\.[\w-]{22})\.([\w-]{43})$/.exec(session) ?? []
+  if (!facts || !signature) return false
+  return timingSafeEqual(Buffer.from(signature, 'base64url'), sign(facts, apiKey)) && Number(end) * 1000 > nowMs
+}
+
+/** Ends an open session for all producers. */
+export async function endSession({ redis, keys }: Pick<Store, 'redis' | 'keys'>, session: string): Promise<void> {
+  await redis.set(keys.endedSession(hashOf(session)), '1', 'EX', sessionSeconds)
+}
+
+export async function isEnded({ redis, keys }: Pick<Store, 'redis' | 'keys'>, session: string): Promise<boolean> {
+  return (await redis.exists(keys.endedSession(hashOf(session)))) === 1
+}
+
+function hashOf(session: string): string {
+  return createHash('sha256').update(session).digest('base64url')
 }
 
 /** Returns the session in a request's `Cookie` header, open or not. */
@@ -37,6 +52,6 @@ export function writeSession(session: string | undefined, path: string, isHttps:
   return facts.join('; ')
 }
 
-function sign(end: string, apiKey: string): Buffer {
-  return createHmac('sha256', apiKey).update(`session until ${end}`).digest()
+function sign(facts: string, apiKey: string): Buffer {
+  return createHmac('sha256', apiKey).update(`session ${facts}`).digest()
 }

@@ -47,8 +47,16 @@ export const healthRoutes =
     )
 
     // Where people reach it, or else as this caller does: otherwise the examples of the reference have no host in them.
-    app.get('/openapi.json', { schema: { hide: true } }, async ({ host, headers, protocol }) => {
+    app.get('/openapi.json', { schema: { hide: true } }, async ({ host, headers, protocol }, reply) => {
       const forwarded = String(headers['x-forwarded-proto'] ?? protocol).startsWith('https') ? 'https' : 'http'
-      return { ...app.swagger(), servers: [{ url: `${publicUrl.origin ?? `${forwarded}://${host}`}${publicUrl.path}` }] }
+      const url = `${publicUrl.origin ?? `${forwarded}://${host}`}${publicUrl.path}`
+      return reply.type('application/json; charset=utf-8').send(documentFor(url))
     })
+
+    let written: Buffer | undefined
+    /** All but where people reach it is written once: nobody needs a key to ask for it, however often. */
+    function documentFor(url: string): Buffer {
+      written ??= Buffer.from(JSON.stringify({ ...app.swagger(), servers: undefined }).slice(1))
+      return Buffer.concat([Buffer.from(`{"servers":${JSON.stringify([{ url }])},`), written])
+    }
   }

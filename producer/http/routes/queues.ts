@@ -69,7 +69,7 @@ export const queueRoutes =
     })
     app.addHook('onRequest', async (request, reply) => {
       try {
-        request.caller = callerOf(request, deps)
+        request.caller = await callerOf(request, deps)
       } catch (error) {
         if (!wantsPage(request)) throw error
         return reply.redirect(`/login?to=${encodeURIComponent(request.url).replaceAll('%2F', '/')}`)

@@ -48,7 +48,7 @@ describe('a login', () => {
     const answer = await browse(fleet, 'POST', '/login', form, `key=${fleet.apiKey}&to=%2Fqueues%2F`)
     expect([answer.status, answer.headers.get('location')]).toEqual([303, '/queues/'])
     const [session = '', ...facts] = answer.headers.get('set-cookie')?.split('; ') ?? []
-    expect(session).toMatch(/^provost_session=\d+\.[\w-]{43}$/)
+    expect(session).toMatch(/^provost_session=\d+\.[\w-]{22}\.[\w-]{43}$/)
     expect(facts).toEqual(['Path=/', 'Max-Age=43200', 'HttpOnly', 'SameSite=Strict'])
 
     expect((await browse(fleet, 'GET', '/v1/jails', { cookie: `theme=dark; ${session}` })).status).toBe(200)

@@ -8,6 +8,13 @@ describe('a session', () => {
     expect(isSessionOpen(session, 'another key')).toBe(false)
   })
 
+  test('is one of many: each has a number of its own, which its signature holds', () => {
+    const [a, b] = [openSession('k', 0), openSession('k', 0)]
+    expect(a).not.toBe(b)
+    const [end, , signature] = a.split('.')
+    expect(isSessionOpen([end, b.split('.')[1], signature].join('.'), 'k', 0)).toBe(false)
+  })
+
   test('ends after 12 hours', () => {
     const nowMs = Date.parse('2026-01-01T00:00:00Z')
     const session = openSession('a key', nowMs)
