@@ -47,12 +47,12 @@ describe('a client without a key', () => {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ key: 'wrong' }),
       })
-    const answers = []
+    const answers: Response[] = []
     for (let i = 0; i < 31; i += 1) answers.push(await logIn())
     expect(answers.slice(0, 30).every(({ status }) => status === 401)).toBe(true)
-    const last = answers[30]
-    expect([last?.status, ((await last?.json()) as { code: string }).code]).toEqual([429, 'rate_limited'])
-    expect(Number(last?.headers.get('retry-after'))).toBeGreaterThan(0)
+    const last = answers[30] as Response
+    expect([last.status, ((await last.json()) as { code: string }).code]).toEqual([429, 'rate_limited'])
+    expect(Number(last.headers.get('retry-after'))).toBeGreaterThan(0)
   })
 })
 
