@@ -168,6 +168,11 @@ describe.skipIf(whyNot)('isolation on Linux', () => {
     expect(checks).toEqual([
       { name: 'hostname', ok: true, detail: 'sees shop.example.com, in a namespace of its own' },
       { name: 'addresses', ok: true, detail: `has ${jail.addresses.join(', ')} and no interface of the host` },
+      {
+        name: 'network',
+        ok: true,
+        detail: expect.stringMatching(/^its link passes only its own addresses, .*to the host nothing$/),
+      },
       { name: 'processes', ok: true, detail: 'sees 2 processes, all its own' },
       { name: 'root', ok: true, detail: expect.stringMatching(/^\/ is its own, over tiny, with \d+ mounts, all expected$/) },
       { name: 'devices', ok: true, detail: 'has full, null, random, tty, urandom, zero and no other device' },
@@ -233,7 +238,10 @@ describe.skipIf(whyNot)('isolation on Linux', () => {
       ({ command }) => commands.push(command),
       () => trial.host.proveIsolation(jail, signal),
     )
-    expect(commands).toEqual([expect.stringMatching(/^nsenter --target \d+ --uts uname --nodename$/)])
+    expect(commands.sort()).toEqual([
+      expect.stringMatching(/^nft -nn list table netdev provost_[0-9a-f]{8}_j\d+$/),
+      expect.stringMatching(/^nsenter --target \d+ --uts uname --nodename$/),
+    ])
   })
 })
 

@@ -111,7 +111,7 @@ describe.skipIf(whyNot)("the rules of a jail's link", () => {
       await trial.host.removeNetwork(each, signal)
     }
     expect(await tables()).toEqual([])
-    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(trial.layout.runDirectory)
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(trial.layout.networks)
     await trial.close()
   })
 })
