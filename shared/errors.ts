@@ -40,7 +40,7 @@ const table = {
   address_not_in_pool: { status: 422, hint: "Ask for an address inside a host's pool; GET /v1/hosts lists the pools." },
   unsupported_limit: { status: 422, hint: 'Leave this limit out, or declare it in the capacity of a host that can hold it.' },
   idempotency_key_reused: { status: 422, hint: 'Use a new Idempotency-Key for a new request.' },
-  rate_limited: { status: 429, hint: 'Send it again after Retry-After.' },
+  rate_limited: { status: 429, hint: 'Wait as long as it says, then try again.' },
   too_many_followers: {
     status: 429,
     hint: 'End one of them (provost logs -f, follow=true), ask another producer, or ask now and then without follow.',

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { makeConsoles } from '../../../producer/hosts/follow-consoles.ts'
 import type { Store } from '../../../producer/records/store.ts'
+import { makeSecrets } from '../../../producer/secrets/secrets.ts'
 import { until } from '../../support/until.ts'
 
 const jail = { name: 'web1', host: 'host1', provision: '01936c3e-0000-7000-8000-000000000001' }
@@ -29,7 +30,7 @@ function openHost() {
   }
   const keys = { notices: () => 'notices', console: (_host: string, request: string) => request }
   const records = { jail: async () => (host.jail ? jail : undefined) }
-  return { host, consoles: makeConsoles({ redis, keys, records } as unknown as Store, limits) }
+  return { host, consoles: makeConsoles({ redis, keys, records, secrets: makeSecrets() } as unknown as Store, limits) }
 }
 
 function hear({ consoles }: ReturnType<typeof openHost>, mostBytes = 1_000) {
