@@ -6,7 +6,9 @@ import { Drift } from '#shared/host.ts'
 import { type JailJob, planVersion } from '#shared/job.ts'
 import { type RedisKeys, redisKeys } from '#shared/redis/keys.ts'
 import { queueName } from '#shared/redis/queues.ts'
+import { withSignature } from '#shared/signing/signatures.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
+import { testSecrets } from '../../support/fleets/test-producer.ts'
 import { makeGate } from '../../support/gate.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { test as base } from '../../support/redis/redis-test.ts'
@@ -87,10 +89,11 @@ describe('a host that comes back', () => {
       epoch: 1000,
       attempt: 1,
       issuedAt: new Date().toISOString(),
+      expiresAt: new Date(Date.now() + 60_000).toISOString(),
       jail: note.spec,
     }
     await connection.hset(keys.operation(destroy.operation), { status: 'queued', host: 'host1', epoch: 1000, attempt: 1 })
-    await queue.add('destroy', destroy)
+    await queue.add('destroy', withSignature('job', destroy, testSecrets.signer))
     await until('the note to be gone', async () => (await readDrift(connection, keys, 'web1')) === undefined)
     expect(fleet.host().state()).toEqual({ roots: [], networks: [], jails: [] })
     await queue.close()

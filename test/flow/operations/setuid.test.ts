@@ -1,6 +1,8 @@
 import { describe, expect } from 'vitest'
 import type { JailSpec } from '#shared/job.ts'
+import { withSignature } from '#shared/signing/signatures.ts'
 import { startFleet } from '../../support/fleets/fleet.ts'
+import { testSecrets } from '../../support/fleets/test-producer.ts'
 import { makeGate } from '../../support/gate.ts'
 import { storeOf } from '../../support/redis/open-store.ts'
 import { type TestRedis, test } from '../../support/redis/redis-test.ts'
@@ -28,8 +30,10 @@ async function allowAt(fleet: Fleet, setuid: 'never' | 'on-request', host = 'hos
 async function askForMore(redis: TestRedis, queue: string, job: string): Promise<void> {
   const { redis: connection, keys } = storeOf(redis)
   const key = `${keys.host('host1')}:host1.${queue}:${job}`
-  const data = JSON.parse(await until('the job', async () => (await connection.hget(key, 'data')) ?? false))
-  await connection.hset(key, 'data', JSON.stringify({ ...data, jail: { ...data.jail, privileges } }))
+  const { signature: _, ...data } = JSON.parse(await until('the job', async () => (await connection.hget(key, 'data')) ?? false))
+  // As a producer would sign it that does not look: the host refuses by itself.
+  const asked = withSignature('job', { ...data, jail: { ...data.jail, privileges } }, testSecrets.signer)
+  await connection.hset(key, 'data', JSON.stringify(asked))
 }
 
 describe('a jail that may use setuid programs', () => {
