@@ -8,7 +8,7 @@ import { until } from '../support/until.ts'
 
 const busybox = { world: 'busybox' }
 const runc = ['runc', '/usr/sbin/runc', '*" run "*'] as const
-const overlay = ['mount', '/bin/mount', '*" overlay "*/jails/*'] as const
+const overlay = ['perl', '/usr/bin/perl', '*/mount-root.pl*/jails/web*'] as const
 /** Of a host: as many can be bound to it at once. */
 const startSlots = 2
 const nothing: HostSnapshot = { mounts: [], links: [], filters: [], namespaces: [], cgroups: [], directories: [], processes: [] }
