@@ -77,7 +77,8 @@ describe.skipIf(unfit)('worlds on a real host', () => {
     expect(seen.length).toBeGreaterThan(50)
     expect(seen).toEqual(seen.toSorted((a, b) => a - b))
     expect(traces(kept.root)).toEqual({ mounts: [], processes: [] })
-  })
+    // A mirror may be slow.
+  }, 420_000)
 
   test('debootstrap: a dead mirror is tried three times, one without the suite once', async ({ kept }) => {
     const dead = await openStore(kept, [{ ...debian, mirror: 'http://127.0.0.1:9/debian' }])

@@ -57,7 +57,7 @@ describe.skipIf(whyNoLinuxJails())('a jail whose link is deleted by hand', () =>
     expect(noted).toMatchObject({ found: 'unlinked', jail: 'web1' })
     expect(await fleet.jail('web1')).toMatchObject({
       ...{ state: 'running', jid },
-      reason: 'Its link to the network was removed on its host, not through Provost; a restart makes it anew.',
+      reason: 'Its link to the network, or a rule of it, was removed on its host, not through Provost; a restart makes it anew.',
     })
     expect(await fleet.ended(await fleet.call('POST', '/v1/jails/web1/restart'))).toMatchObject({ status: 'succeeded' })
     await until('the note of its drift to go', async () => (await driftOf(fleet)).length === 0)
