@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import pLimit from 'p-limit'
 import type { WorkerConfig } from '../../config/config.ts'
 import { requireFit } from '../checks/check-result.ts'
@@ -108,8 +109,9 @@ export function linuxRuntime({ run, config, amend = (spec) => spec }: Options): 
 async function openHost(host: LinuxHost): Promise<void> {
   requireFit(await checkHost(host))
   await mkdir(host.layout.root, { recursive: true, mode: 0o711 })
-  // Of jails whose directories somebody took away.
-  releaseRanges(host.layout, (jail) => jail.startsWith(`${host.layout.jails}/`) && !existsSync(jail))
+  // Of jails whose directories somebody took away; not of one that lives, whose root may have been moved, and comes back.
+  const lives = new Set(inhabitedCgroups(host.cgroups, host.layout.cgroupParent))
+  releaseRanges(host.layout, (jail) => dirname(jail) === host.layout.jails && !existsSync(jail) && !lives.has(basename(jail)))
   await Promise.all([host.layout.worlds, host.layout.jails].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
   await removeStaleFilters(host)
 }
