@@ -31,7 +31,7 @@ const atOnce = 2
  * not run, which was reported.
  */
 export async function reviveJails(jails: SettledJail[], deps: Deps): Promise<SettledJail[]> {
-  await tellDead(jails, deps).catch((error) => deps.log.error({ err: error }, 'which jails do not run could not be told'))
+  await tellDead(jails, deps).catch((error) => deps.log.error({ err: error }, 'which jails run could not be seen'))
   const slots = makeSlots(atOnce)
   const isDown = await Promise.all(
     jails.map(async (jail) => {
@@ -48,16 +48,24 @@ export async function reviveJails(jails: SettledJail[], deps: Deps): Promise<Set
   return jails.filter((_, i) => isDown[i])
 }
 
+/** Redis may be full or away: what does not run is brought up all the same. */
 async function tellDead(jails: SettledJail[], deps: Deps): Promise<void> {
   const running = await deps.host.listJails()
   for (const { spec, epoch } of jails) {
     const { settled, current } = deps.journal.jail(spec.name) ?? {}
     if (running.has(spec.name) || settled?.wanted !== 'running' || current) continue
-    await deps.send({
-      ...{ type: 'jail', host: deps.hostId, jail: spec.name, epoch, at: fleetTime().toISOString() },
-      ...{ jailState: 'stopped', jid: null, reason: 'It does not run since its worker started, and is being brought up.' },
-    })
+    tell(
+      {
+        ...{ type: 'jail', host: deps.hostId, jail: spec.name, epoch, at: fleetTime().toISOString() },
+        ...{ jailState: 'stopped', jid: null, reason: 'It does not run since its worker started, and is being brought up.' },
+      },
+      deps,
+    )
   }
+}
+
+function tell(report: JailReport, { send, log }: Pick<Deps, 'send' | 'log'>): void {
+  send(report).catch((error) => log.error({ err: error, jail: report.jail }, 'how a jail is could not be reported'))
 }
 
 export type SettledJail = { spec: JailSpec; epoch: number }
@@ -78,8 +86,7 @@ async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<boo
     const report = await bringUp(spec, epoch, ended.signal, deps)
     // An operation came meanwhile, which waits for the jail: what becomes of that is its own to say.
     if (ended.signal.aborted) return false
-    // Redis may be full or away; the next jail need not wait for that.
-    deps.send(report).catch((error) => deps.log.error({ err: error, jail: spec.name }, 'how a jail is could not be reported'))
+    tell(report, deps)
     // One whose root is gone is drift as any other is, which nobody knows yet.
     return report.jailState === 'stopped' && (await deps.host.hasRoot(spec))
   }
