@@ -76,7 +76,8 @@ export function settledJails(journal: Journal): SettledJail[] {
 }
 
 /** Returns whether the jail is wanted running and does not run. */
-async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<boolean> {
+async function reviveJail(settled: SettledJail, deps: Deps): Promise<boolean> {
+  const { spec, epoch } = settled
   const ended = new AbortController()
   const revive = async () => {
     const jail = deps.journal.jail(spec.name)
@@ -84,13 +85,14 @@ async function reviveJail({ spec, epoch }: SettledJail, deps: Deps): Promise<boo
     if (jail?.settled?.epoch !== epoch || jail.current) return false
     if (jail.settled.wanted !== 'running') return false
     const report = await bringUp(spec, epoch, ended.signal, deps)
-    // An operation came meanwhile, which waits for the jail: what becomes of that is its own to say.
-    if (ended.signal.aborted) return false
+    if (ended.signal.aborted) return 'interrupted'
     tell(report, deps)
     // One whose root is gone is drift as any other is, which nobody knows yet.
     return report.jailState === 'stopped' && (await deps.host.hasRoot(spec))
   }
-  return deps.withJail(spec.name, revive, { yields: ended })
+  const isDown = await deps.withJail(spec.name, revive, { yields: ended })
+  // What came has its turn first. It may have changed nothing, as a job that comes twice does.
+  return isDown === 'interrupted' ? reviveJail(settled, deps) : isDown
 }
 
 async function bringUp(spec: JailSpec, epoch: number, ended: AbortSignal, deps: Deps): Promise<JailReport> {
